@@ -19,4 +19,4 @@ pub use envelope::{Disclosure, Urgency};
 pub use id::{AgreementId, ClockId, DeliveryId, ExchangeId, FollowUpId, TypeCode};
 pub use identity::Identity;
 pub use instant::Instant;
-pub use party::{InstitutionId, Kind, Party, ProfessionalId, Secrecy, UnitId};
+pub use party::{InstitutionId, Kind, Party, ProfessionalId, ProtectionRole, Secrecy, UnitId};

@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use exchange::{DataClass, Disclosure, Kind, Party, ProtectionRole, Secrecy, TypeCode, Urgency};
+use exchange::{DataClass, Disclosure, Kind, ProtectionRole, Secrecy, TypeCode, Urgency};
 use serde::Serialize;
 use time::Date;
 
@@ -279,13 +279,4 @@ pub struct CatalogueFault {
     pub what: String,
     /// What would mend it.
     pub cure: String,
-}
-
-/// What a type's routing says about a pair of parties.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ends {
-    /// Sending party and the kind of its unit.
-    pub sender: (Party, Kind),
-    /// Receiving party and the kind of its unit.
-    pub recipient: (Party, Kind),
 }

@@ -3,9 +3,10 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`]
 
 // rules
 pub mod catalogue;
 pub mod clock;
 pub mod directory;
+pub mod policy;
