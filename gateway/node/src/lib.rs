@@ -3,10 +3,17 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`] [`receipt`]
+//! * [`store`]
+//! * edges: [`config`]
 
 // rules
 pub mod catalogue;
 pub mod clock;
 pub mod directory;
 pub mod policy;
+pub mod receipt;
+// store
+pub mod store;
+// edges
+pub mod config;

@@ -1,0 +1,169 @@
+//! Configuration: one TOML file, final types, unknown keys refused, secrets named but never written.
+//! There is no switch that weakens security.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// Everything that `gateway.toml` says. Relative paths are relative to the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Id of this gateway: `urn:passerelle:gateway:<id>` is the audience of tokens and the issuer of receipts.
+    pub gateway: String,
+    /// DNS name of this gateway; the log's origin is `<dns>/log`.
+    pub dns: String,
+    /// INSEE code of the Département it serves.
+    pub departement: String,
+    /// Where members connect (mutual TLS). There is no plain-HTTP switch.
+    pub listen: SocketAddr,
+    /// Where health and metrics answer; must be a loopback address.
+    pub local: SocketAddr,
+    /// Folder of the databases.
+    pub data: PathBuf,
+    /// The gateway's master keys (mode 0600).
+    pub keys: PathBuf,
+    /// `policies/`: law, local permits, catalogue, agreements.
+    pub policies: PathBuf,
+    /// Institutions, units, professionals, issuers.
+    pub directory: PathBuf,
+    /// The door.
+    pub tls: Tls,
+    /// Limits, with defaults that suit a département.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Clocks of the workers.
+    #[serde(default)]
+    pub workers: Workers,
+}
+
+/// The gateway's certificate and whom it trusts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM chain.
+    pub certificate: PathBuf,
+    /// PEM private key (mode 0600).
+    pub key: PathBuf,
+    /// Folder of authorities and revocation lists: `<name>.pem`, `<name>.crl`.
+    pub trust: PathBuf,
+    /// Client certificate for pushes (PEM chain); absent: the gateway's own.
+    pub push_certificate: Option<PathBuf>,
+    /// Key of `push_certificate`.
+    pub push_key: Option<PathBuf>,
+}
+
+/// What one caller may use.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections of one certificate.
+    pub connections_per_certificate: usize,
+    /// Requests per second of one certificate, sustained.
+    pub requests_per_second: u32,
+    /// Requests in a burst.
+    pub burst: u32,
+    /// Deposits of danger types per second of one certificate: a budget of their own.
+    pub danger_per_second: u32,
+    /// Bytes of a JSON body.
+    pub body_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_certificate: 128,
+            requests_per_second: 50,
+            burst: 200,
+            danger_per_second: 50,
+            body_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// How often workers look.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workers {
+    /// Milliseconds between two looks at clocks that fire.
+    pub clocks_ms: u64,
+    /// Milliseconds between two looks at notices to push.
+    pub push_ms: u64,
+    /// Tries of a push before it becomes a dead letter.
+    pub push_attempts: u32,
+    /// Milliseconds between two looks at changed certificates, lists, policies and directory.
+    pub reload_ms: u64,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { clocks_ms: 1000, push_ms: 1000, push_attempts: 12, reload_ms: 1000 }
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFault {
+    /// Cannot be read.
+    #[error("cannot read `{}`", .0.display())]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// Is not what is expected.
+    #[error("`{}`: {1}", .0.display())]
+    Wrong(PathBuf, String),
+}
+
+impl Config {
+    /// Reads and checks a file; reports all mistakes at once.
+    ///
+    /// # Errors
+    /// [`ConfigFault`] with the file and every mistake.
+    pub fn load(file: &Path) -> Result<Self, ConfigFault> {
+        let text = std::fs::read_to_string(file).map_err(|e| ConfigFault::Unreadable(file.to_owned(), e))?;
+        let mut config: Self = toml::from_str(&text).map_err(|e| ConfigFault::Wrong(file.to_owned(), e.to_string()))?;
+        let mut mistakes = Vec::new();
+        if config.gateway.is_empty() || !config.gateway.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            mistakes.push("`gateway` must be lower-case letters, digits and hyphens".to_owned());
+        }
+        if !config.local.ip().is_loopback() {
+            mistakes.push("`local` must be a loopback address: health and metrics are for this machine alone".to_owned());
+        }
+        if config.tls.push_certificate.is_some() != config.tls.push_key.is_some() {
+            mistakes.push("`tls.push_certificate` and `tls.push_key` go together".to_owned());
+        }
+        if !mistakes.is_empty() {
+            return Err(ConfigFault::Wrong(file.to_owned(), mistakes.join("; ")));
+        }
+        let base = file.parent().unwrap_or(Path::new("."));
+        for path in [
+            &mut config.data,
+            &mut config.keys,
+            &mut config.policies,
+            &mut config.directory,
+            &mut config.tls.certificate,
+            &mut config.tls.key,
+            &mut config.tls.trust,
+        ] {
+            *path = base.join(&path);
+        }
+        for path in [&mut config.tls.push_certificate, &mut config.tls.push_key].into_iter().flatten() {
+            *path = base.join(&path);
+        }
+        Ok(config)
+    }
+
+    /// URL of one of the three databases.
+    pub fn database(&self, name: &str) -> String {
+        format!("sqlite://{}", self.data.join(format!("{name}.db")).display())
+    }
+
+    /// Origin of the log.
+    pub fn origin(&self) -> String {
+        format!("{}/log", self.dns)
+    }
+}

@@ -1,0 +1,216 @@
+//! The flows: one story each, from a request or a tick to what is kept and answered.
+//!
+//! Only flows know the order in which the rooms are asked. Flows never call each other; what they share is
+//! here: the rooms themselves, the caller, and the writing of log entries.
+
+pub mod accept;
+pub mod acknowledge;
+pub mod collect;
+pub mod decide;
+pub mod erase;
+pub mod follow;
+pub mod forward;
+pub mod notary;
+pub mod remind;
+pub mod verify;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId};
+use ring::rand::SystemRandom;
+use serde::Serialize;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    agreements::Agreements,
+    catalogue::Catalogue,
+    clock::Clock,
+    directory::{Directory, Professional, Role},
+    log::{Entry, Event, TileId},
+    policy::Policies,
+    receipt::Signer,
+    refusal::{CertificateFault, Refusal},
+    seal::KeyStore,
+    store::{Store, StoreError, audit::NewEntry, keys::Keys, vault::Vault},
+};
+
+/// One coherent version of everything that is data: swapped as a whole, so that a request sees one.
+pub struct Law {
+    /// Exchange types.
+    pub catalogue: Catalogue,
+    /// Who is who.
+    pub directory: Directory,
+    /// Agreements in force.
+    pub agreements: Agreements,
+    /// What may be.
+    pub policies: Policies,
+}
+
+/// Everything a flow may ask.
+pub struct Rooms {
+    /// Id of this gateway.
+    pub gateway: String,
+    /// INSEE code of its Département.
+    pub departement: String,
+    /// Origin of its log.
+    pub origin: String,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The law of this instant.
+    pub law: ArcSwap<Law>,
+    /// Exchanges, deliveries, clocks, log rows.
+    pub store: Store,
+    /// Keys of contents.
+    pub keys: Keys,
+    /// Identities.
+    pub vault: Vault,
+    /// Master keys.
+    pub keystore: Arc<KeyStore>,
+    /// Signs receipts.
+    pub signer: Signer,
+    /// Size of the signed tree: moves when the notary has signed.
+    pub signed: watch::Receiver<u64>,
+    /// Randomness.
+    pub random: SystemRandom,
+}
+
+/// Who is asking: an institution by its certificate, and whoever acts for it.
+#[derive(Debug)]
+pub struct Caller {
+    /// The institution that the certificate names, known to the directory and vouched for by its authority.
+    pub institution: InstitutionId,
+    /// The unit to which a machine's certificate is narrowed.
+    pub unit: Option<UnitId>,
+    /// The revocation list is stale (72 h at most): only deposits of danger types stay open.
+    pub stale: bool,
+    /// Who acts.
+    pub author: Author,
+}
+
+/// Who acts for the institution.
+#[derive(Debug)]
+pub enum Author {
+    /// A professional, by a token that was verified.
+    Professional(ProfessionalId),
+    /// Nobody is named: a machine, or a professional without a token.
+    Unnamed,
+    /// A token came and is not good: why.
+    Faulty(Refusal),
+}
+
+impl Caller {
+    /// The named professional who acts, as the directory knows this person today.
+    ///
+    /// # Errors
+    /// The certificate's revocation state is stale; no token, a bad one, or an unknown professional.
+    pub fn professional<'l>(self: &Self, law: &'l Law) -> Result<&'l Professional, Refusal> {
+        if self.stale {
+            return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
+        }
+        let id = match &self.author {
+            Author::Professional(id) => id,
+            Author::Unnamed => return Err(Refusal::TokenMissing),
+            Author::Faulty(refusal) => return Err(refusal.again()),
+        };
+        law.directory.professional(id).filter(|p| p.institution == self.institution).ok_or(Refusal::UnknownProfessional)
+    }
+
+    /// A named professional who has one of `roles`.
+    ///
+    /// # Errors
+    /// As [`Caller::professional`], and [`Refusal::RoleMissing`].
+    pub fn with_role<'l>(&self, law: &'l Law, roles: &[Role], name: &'static str) -> Result<&'l Professional, Refusal> {
+        let professional = self.professional(law)?;
+        if professional.roles.iter().any(|role| roles.contains(role)) { Ok(professional) } else { Err(Refusal::RoleMissing(name)) }
+    }
+}
+
+/// What one log entry commits to, by name.
+pub struct Statement {
+    entry: Entry,
+    event: Event,
+    exchange: Option<ExchangeId>,
+}
+
+impl Rooms {
+    /// Begins a log entry at `at`.
+    pub fn state(&self, law: &Law, event: Event, exchange: Option<ExchangeId>, at: Instant) -> Statement {
+        let entry = Entry::new(event, at, law.policies.hash());
+        let entry = match exchange {
+            Some(id) => entry.commit("exchange", &id),
+            None => entry,
+        };
+        Statement { entry, event, exchange }
+    }
+
+    /// Finishes a log entry: fixes its leaf and seals its openings.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] when the system has no randomness: then nothing may happen at all.
+    pub fn entry(&self, statement: Statement) -> Result<NewEntry, Refusal> {
+        let sealed = statement.entry.finish(&self.random).map_err(|_| Refusal::Internal("entry"))?;
+        let plain = serde_json::to_vec(&sealed.openings).map_err(|_| Refusal::Internal("opening"))?;
+        let opening = self.keystore.seal_opening(&sealed.hash, &plain).map_err(|_| Refusal::Internal("opening"))?;
+        Ok(NewEntry {
+            id: Uuid::now_v7(),
+            leaf: sealed.leaf,
+            leaf_hash: sealed.hash,
+            event: statement.event.as_str(),
+            exchange: statement.exchange,
+            opening,
+            expires_at: None,
+        })
+    }
+
+    /// Waits until the leaf stands in a signed checkpoint: before that, nothing is released (invariant 5).
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] when the notary has stopped, [`Refusal::Unavailable`] when the store has.
+    pub async fn signed(&self, leaf_hash: &[u8; 32]) -> Result<(), Refusal> {
+        let mut signed = self.signed.clone();
+        loop {
+            signed.borrow_and_update();
+            let entry = self.store.entry(leaf_hash).await?.ok_or(Refusal::Internal("entry"))?;
+            if entry.index.is_some() {
+                return Ok(());
+            }
+            signed.changed().await.map_err(|_| Refusal::Internal("notary"))?;
+        }
+    }
+
+    /// A tile as the wire asks for it: the hashes of a full tile, or the first `width` of a growing one.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn tile(&self, id: &TileId) -> Result<Option<Vec<u8>>, StoreError> {
+        let wanted = usize::from(id.width) * 32;
+        let tile = self.store.tile(id.level, id.index).await?;
+        Ok(tile.filter(|hashes| hashes.len() >= wanted).map(|mut hashes| {
+            hashes.truncate(wanted);
+            hashes
+        }))
+    }
+}
+
+impl Statement {
+    /// Adds a salted commitment to one named value.
+    pub fn commit(mut self, name: &'static str, value: &impl Serialize) -> Self {
+        self.entry = self.entry.commit(name, value);
+        self
+    }
+}
+
+/// The unit a professional acts in for a request: the one asked for, or the only one there is.
+///
+/// # Errors
+/// [`Refusal::RoleMissing`] when the professional does not work in the unit asked for.
+pub(crate) fn acting_unit(professional: &Professional, asked: Option<&UnitId>) -> Result<Party, Refusal> {
+    let unit = match asked {
+        Some(unit) if professional.units.contains(unit) => Some(unit.clone()),
+        Some(_) => return Err(Refusal::RoleMissing("membre du service demandé")),
+        None => professional.units.first().cloned(),
+    };
+    Ok(Party { institution: professional.institution.clone(), unit })
+}

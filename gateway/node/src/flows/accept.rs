@@ -1,0 +1,281 @@
+//! Acceptance: from the bytes of a partner to a receipt. `201` is said only after exchange, deliveries, clocks and
+//! log entry are durable (invariant 1); a repeat gets the same receipt, byte for byte (invariant 2); a danger type
+//! is never stopped by a form (invariant 3).
+
+mod keep;
+mod route;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use adapters::json;
+use exchange::{
+    DataClass, ExchangeId, FollowUpId, Instant, Kind, Party,
+    envelope::{Draft, FieldFault},
+};
+use serde_json::Value;
+
+use super::{Author, Caller, Law, Rooms};
+use crate::{
+    catalogue::{ExchangeType, ReadContext, ReadFailure},
+    directory::Professional,
+    log::Event,
+    policy::{Actor, Denial, End, Submission},
+    refusal::{CertificateFault, Refusal},
+    store::{StoreError, exchange::NewFollowUp},
+};
+
+/// What came to the door.
+pub struct Deposit<'a> {
+    /// Who deposits.
+    pub caller: &'a Caller,
+    /// `Idempotency-Key`, as it came.
+    pub key: Option<&'a str>,
+    /// The body.
+    pub bytes: &'a [u8],
+}
+
+/// What goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The exchange.
+    pub id: ExchangeId,
+    /// Its receipt, verbatim.
+    pub receipt: String,
+}
+
+/// Accepts one exchange, or says precisely why not and changes nothing.
+///
+/// # Errors
+/// Every [`Refusal`] that the wire contract names for `POST /v1/exchanges`.
+pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Refusal> {
+    // 1. Read: the partner's bytes become our words.
+    let native = json::read(deposit.bytes)?;
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    let exchange_type = declared_type(&law, &native.envelope, now)?;
+
+    // 2. Identify: who deposits, and with what right to be believed.
+    let author = identify(rooms, &law, deposit.caller, exchange_type).await?;
+
+    // 3. Repeat: the same key gets the same answer.
+    let key = usable_key(deposit.key, exchange_type, &author)?;
+    if let Some(key) = key {
+        if let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &native.canonical).await? {
+            return Ok(earlier);
+        }
+    }
+
+    // 4. Conform: fields, codes, classes. A danger type keeps sealed whatever does not.
+    let context = context(rooms, &law, deposit.caller, exchange_type, now)?;
+    let canonical = native.canonical;
+    let mut draft = law.catalogue.read(exchange_type, native.envelope, canonical, &context).map_err(unread)?;
+    let ends = route::resolve(rooms, &law, exchange_type, &mut draft, now).await?;
+    let id = ExchangeId::new();
+
+    // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
+    let classes = classes(&draft);
+    let admitted = {
+        let agreement = route::agreement(&law, exchange_type, &draft, now)?;
+        let ask = Submission {
+            exchange: id,
+            exchange_type,
+            sender: ends.sender(),
+            recipient: ends.recipient(),
+            actor: author.actor(&law),
+            classes: &classes,
+            agreement,
+            now,
+        };
+        law.policies.admit(draft, &ask)
+    };
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(denial) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
+    };
+
+    // 6. Seal, and keep: nothing we keep names a child; exchange, deliveries, clocks and entry commit together.
+    let kept = keep::keep(rooms, &law, keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now }).await;
+    match kept {
+        // Another request with the same key won the race: its answer is this one's answer.
+        Err(Refusal::Unavailable(StoreError::AlreadyThere)) => {
+            let key = key.ok_or(Refusal::Internal("repeat"))?;
+            let again = json::read(deposit.bytes)?;
+            repeated(rooms, deposit.caller, &author, key, &again.canonical).await?.ok_or(Refusal::Internal("repeat"))
+        }
+        other => other,
+    }
+}
+
+/// Whose deposit it is.
+pub(crate) enum Depositor {
+    /// A named professional.
+    Professional(exchange::ProfessionalId),
+    /// A machine, for a type that needs no person.
+    System,
+    /// A danger type whose author could not be identified: the deposit is the institution's alone.
+    Alone {
+        /// Stable code of what was wrong with the identification.
+        fault: String,
+    },
+}
+
+impl Depositor {
+    /// The text under which idempotency keys are kept apart.
+    fn author(&self) -> &str {
+        match self {
+            Self::Professional(id) => &id.subject,
+            Self::System | Self::Alone { .. } => "",
+        }
+    }
+
+    fn actor<'l>(&self, law: &'l Law) -> Actor<'l> {
+        match self {
+            Self::Professional(id) => law.directory.professional(id).map_or(Actor::InstitutionAlone, Actor::Professional),
+            Self::System => Actor::System,
+            Self::Alone { .. } => Actor::InstitutionAlone,
+        }
+    }
+}
+
+fn declared_type<'l>(law: &'l Law, envelope: &Value, now: Instant) -> Result<&'l ExchangeType, Refusal> {
+    let code = envelope.get("type").and_then(Value::as_str).ok_or_else(|| {
+        Refusal::NotConforming(vec![FieldFault {
+            pointer: "/type".into(),
+            code: "missing",
+            detail: "Indiquez le type d’échange, par exemple information-preoccupante.".into(),
+        }])
+    })?;
+    let code = code.parse().map_err(|_| Refusal::UnknownType)?;
+    law.catalogue.exchange_type(&code, now).ok_or(Refusal::UnknownType)
+}
+
+async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &ExchangeType) -> Result<Depositor, Refusal> {
+    // With a stale revocation list, danger types alone stay open (invariant 3).
+    if caller.stale && !exchange_type.danger {
+        return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
+    }
+    let fault = match &caller.author {
+        Author::Professional(id) => match law.directory.professional(id) {
+            Some(Professional { institution, .. }) if *institution == caller.institution => {
+                return Ok(Depositor::Professional(id.clone()));
+            }
+            _ => Refusal::UnknownProfessional,
+        },
+        Author::Unnamed if !exchange_type.human.send => return Ok(Depositor::System),
+        Author::Unnamed => Refusal::TokenMissing,
+        Author::Faulty(refusal) => refusal.again(),
+    };
+    if exchange_type.danger {
+        let fault = fault.face().code;
+        metrics::counter!("passerelle_deposits_alone_total").increment(1);
+        tracing::warn!(gateway = %rooms.gateway, fault, "a danger deposit is its institution's alone: its author could not be identified");
+        Ok(Depositor::Alone { fault })
+    } else {
+        Err(fault)
+    }
+}
+
+/// The key, if it can serve. For a danger type a missing or malformed key does not stop the deposit.
+fn usable_key<'a>(key: Option<&'a str>, exchange_type: &ExchangeType, _: &Depositor) -> Result<Option<&'a str>, Refusal> {
+    let well_formed = |key: &&str| (16..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    match key {
+        Some(key) if well_formed(&key) => Ok(Some(key)),
+        Some(_) if exchange_type.danger => Ok(None),
+        Some(_) => Err(Refusal::KeyMalformed),
+        None if exchange_type.danger => Ok(None),
+        None => Err(Refusal::KeyMissing),
+    }
+}
+
+async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str, canonical: &[u8]) -> Result<Option<Accepted>, Refusal> {
+    let Some(earlier) = rooms.store.repeated(&caller.institution, author.author(), key).await? else {
+        return Ok(None);
+    };
+    if let Some(at) = earlier.erased_at {
+        return Err(Refusal::Erased { id: earlier.exchange, at });
+    }
+    // Compared under the exchange's own key: a bare digest would let whoever reads the table test guesses.
+    let exchange_key = rooms.keys.exchange_key(earlier.exchange).await?.ok_or(Refusal::Internal("key"))?;
+    if exchange_key.same_body(canonical, &earlier.mac) {
+        Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }))
+    } else {
+        Err(Refusal::KeyReused)
+    }
+}
+
+fn context(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &ExchangeType, now: Instant) -> Result<ReadContext, Refusal> {
+    let sender = Party { institution: caller.institution.clone(), unit: caller.unit.clone() };
+    let known = law.directory.party(&sender).ok_or(Refusal::Certificate(CertificateFault::UnknownInstitution))?;
+    Ok(ReadContext {
+        now,
+        sender_kind: known.kind.clone(),
+        default_recipient: route::default_recipient(rooms, law, exchange_type),
+        sender,
+    })
+}
+
+fn unread(failure: ReadFailure) -> Refusal {
+    match failure {
+        ReadFailure::UnknownType => Refusal::UnknownType,
+        ReadFailure::NotAnEnvelope => Refusal::Malformed("enveloppe"),
+        ReadFailure::SenderMismatch => Refusal::SenderMismatch,
+        ReadFailure::Faults(faults) => Refusal::NotConforming(faults),
+    }
+}
+
+fn classes(draft: &Draft) -> BTreeSet<DataClass> {
+    let mut classes: BTreeSet<DataClass> = draft.body.iter().filter(|(_, leaves)| !leaves.is_empty()).map(|(class, _)| *class).collect();
+    if !draft.subjects.is_empty() {
+        classes.insert(DataClass::Identite);
+    }
+    classes
+}
+
+/// A refusal by the law is a fact of its own: it is logged before it is answered.
+async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &ExchangeType, denial: Denial, now: Instant) -> Refusal {
+    let (refusal, record, alarm) = match denial {
+        Denial::Forbidden { explanations, record, alarm, .. } => (Refusal::Denied(explanations), record, alarm),
+        Denial::Undecidable { record } => (Refusal::Undecidable, record, true),
+    };
+    if alarm {
+        metrics::counter!("passerelle_confidentiality_stops_total").increment(1);
+        tracing::error!(exchange.kind = %exchange_type.code, "a confidentiality rule stopped a danger type towards its recipient");
+    }
+    let statement = rooms
+        .state(law, Event::ExchangeRefused, None, now)
+        .commit("sender", &caller.institution)
+        .commit("type", &exchange_type.code)
+        .commit("decision", &record);
+    let kept = match rooms.entry(statement) {
+        Ok(entry) => rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await.map_err(Refusal::from),
+        Err(internal) => Err(internal),
+    };
+    match kept {
+        Ok(()) => refusal,
+        Err(unkept) => unkept,
+    }
+}
+
+/// Both ends of an exchange, as the directory knows them.
+pub(crate) struct Ends {
+    pub(crate) sender: Party,
+    pub(crate) sender_kind: Kind,
+    pub(crate) recipient: Party,
+    pub(crate) recipient_kind: Kind,
+}
+
+impl Ends {
+    fn sender(&self) -> End<'_> {
+        End { party: &self.sender, kind: &self.sender_kind }
+    }
+
+    fn recipient(&self) -> End<'_> {
+        End { party: &self.recipient, kind: &self.recipient_kind }
+    }
+}
+
+/// A follow-up for one party.
+fn follow_up(code: &str, owner: &Party, details: Vec<String>) -> NewFollowUp {
+    NewFollowUp { id: FollowUpId::new(), code: code.to_owned(), owner: owner.clone(), details }
+}
+

@@ -1,0 +1,267 @@
+//! Sealing and keeping: identities to the vault, contents under keys of their own, everything else in one commit.
+//!
+//! Order: keys, then vault, then the exchange. A crash between them leaves a key or a mention that no exchange
+//! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
+
+use exchange::{
+    ClockId, DataClass, DeliveryId, ExchangeId, Instant, Kind, Party,
+    document::{Leaves, Pointer},
+    envelope::{Draft, Excluded},
+};
+use serde_json::json;
+
+use super::{Accepted, Depositor, Ends, follow_up};
+use crate::{
+    catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
+    flows::{Caller, Law, Rooms},
+    log::Event,
+    policy::{Admitted, DecisionRecord},
+    receipt,
+    refusal::Refusal,
+    seal::{self, ExchangeKey},
+    store::{
+        clocks::NewClock,
+        delivery::NewDelivery,
+        exchange::{AcceptExchange, IdempotencyKey, NewExchange, NewFollowUp},
+    },
+};
+
+/// An exchange that was admitted and is not kept yet.
+pub(super) struct Accepting<'a> {
+    pub(super) id: ExchangeId,
+    pub(super) exchange_type: &'a ExchangeType,
+    pub(super) admitted: Admitted,
+    pub(super) ends: Ends,
+    pub(super) author: &'a Depositor,
+    pub(super) caller: &'a Caller,
+    pub(super) key: Option<&'a str>,
+    pub(super) now: Instant,
+}
+
+/// Seals and keeps one admitted exchange; the receipt exists only when everything is durable.
+pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> Result<Accepted, Refusal> {
+    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now } = accepting;
+    let (draft, permit, decision, obligations) = admitted.into_parts();
+
+    // 1. A key of its own, kept in the key database.
+    let minted = rooms.keys.mint(id, &exchange_type.retention, now).await?;
+    let exchange_key = minted.key().clone();
+
+    // 2. What must be known before nothing is readable any more.
+    let follow_ups = follow_ups(law, exchange_type, &draft, &ends, author, key, &obligations);
+    let clocks = clocks(law, exchange_type, &draft, &ends, now);
+    let incomplete = !draft.missing.is_empty() || !draft.non_conforme.is_empty();
+    let commitment = receipt::Commitment::to(&draft.canonical).map_err(|_| Refusal::Internal("commitment"))?;
+
+    // 3. Identities to the vault, each under a key that dies with the exchange.
+    let subjects = rooms.vault.record(&permit, &exchange_key, &draft.subjects, now, minted.wrapped()).await?;
+    rooms.keys.insert(minted).await?;
+
+    // 4. The acceptance leaf, and the receipt that names it.
+    let statement = rooms
+        .state(law, Event::ExchangeAccepted, Some(id), now)
+        .commit("type", &exchange_type.code)
+        .commit("sender", &ends.sender)
+        .commit("recipient", &ends.recipient)
+        .commit("professional", &professional(author))
+        .commit("decision", &decision)
+        .commit("payload", &commitment.tag())
+        .commit("subjects", &subjects);
+    let entry = rooms.entry(statement)?;
+    let own: Vec<String> = follow_ups.iter().filter(|f| f.owner == ends.sender).map(|f| f.code.clone()).collect();
+    let receipt = rooms
+        .signer
+        .sign(&receipt::Statement {
+            exchange: id,
+            sender: &ends.sender.institution,
+            kind: &exchange_type.code,
+            at: now,
+            commitment: &commitment,
+            follow_ups: own,
+            leaf_hash: entry.leaf_hash,
+        })
+        .map_err(|_| Refusal::Internal("receipt"))?;
+
+    // 5. Everything in one commit.
+    let delivery = delivery(law, &draft, &ends.recipient);
+    let write = AcceptExchange {
+        idempotency: key.map(|key| IdempotencyKey {
+            institution: caller.institution.clone(),
+            author: author.author().to_owned(),
+            key: key.to_owned(),
+            mac: exchange_key.body_mac(&draft.canonical),
+        }),
+        exclusions: exclusions(&draft),
+        deliveries: vec![delivery],
+        clocks,
+        follow_ups,
+        entries: vec![entry.clone()],
+        answers: draft.route.in_reply_to.map(|answered| (answered, exchange_type.code.clone())),
+        exchange: NewExchange {
+            id,
+            kind: exchange_type.code.clone(),
+            type_version: exchange_type.version,
+            sender: ends.sender.clone(),
+            professional: professional(author),
+            recipient: ends.recipient.clone(),
+            urgency: draft.route.urgency,
+            in_reply_to: draft.route.in_reply_to,
+            accepted_at: now,
+            incomplete,
+            retention: exchange_type.retention.clone(),
+            leaf_hash: entry.leaf_hash,
+            receipt: receipt.clone(),
+            route: sealed_route(&exchange_key, id, &draft)?,
+            decision: sealed_decision(&exchange_key, id, &decision)?,
+            content: sealed_content(&exchange_key, id, exchange_type, draft)?,
+        },
+    };
+    rooms.store.write(write).await?;
+    metrics::counter!("passerelle_exchanges_accepted_total", "type" => exchange_type.code.to_string()).increment(1);
+    tracing::info!(exchange.id = %id, exchange.kind = %exchange_type.code, incomplete, "exchange accepted");
+    Ok(Accepted { id, receipt })
+}
+
+fn professional(author: &Depositor) -> Option<String> {
+    match author {
+        Depositor::Professional(id) => Some(id.subject.clone()),
+        Depositor::System | Depositor::Alone { .. } => None,
+    }
+}
+
+fn delivery(law: &Law, draft: &Draft, recipient: &Party) -> NewDelivery {
+    let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
+    NewDelivery {
+        id: DeliveryId::new(),
+        recipient: recipient.clone(),
+        urgency: draft.route.urgency,
+        // What answers one exchange, or belongs to one case, leaves in order.
+        ordering: draft
+            .route
+            .case
+            .clone()
+            .or_else(|| draft.route.in_reply_to.map(|id| id.to_string()))
+            .map(|case| format!("{recipient} {case}"))
+            .unwrap_or_default(),
+        push,
+    }
+}
+
+fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
+    let mut list: Vec<_> = draft
+        .route
+        .exclus
+        .iter()
+        .map(|excluded| match excluded {
+            Excluded::Professional(id) => (String::new(), id.issuer.clone(), id.subject.clone()),
+            Excluded::Institution { institution } => (institution.to_string(), String::new(), String::new()),
+        })
+        .collect();
+    list.sort();
+    list.dedup();
+    list
+}
+
+fn follow_ups(
+    law: &Law,
+    exchange_type: &ExchangeType,
+    draft: &Draft,
+    ends: &Ends,
+    author: &Depositor,
+    key: Option<&str>,
+    obligations: &[String],
+) -> Vec<NewFollowUp> {
+    let mut list = Vec::new();
+    if !draft.missing.is_empty() {
+        list.push(follow_up("completer", &ends.sender, draft.missing.clone()));
+    }
+    if !draft.non_conforme.is_empty() {
+        let details = draft.non_conforme.iter().map(|kept| format!("{} {}", kept.code, kept.pointer.path())).collect();
+        list.push(follow_up("verifier-non-conforme", &ends.recipient, details));
+    }
+    if let Depositor::Alone { fault } = author {
+        list.push(follow_up("identifier-auteur", &ends.sender, vec![fault.clone()]));
+    }
+    if key.is_none() && exchange_type.danger {
+        list.push(follow_up("cle-idempotence", &ends.sender, Vec::new()));
+    }
+    // An obligation of the decision is somebody's task; the law says whose.
+    for code in obligations {
+        if let Some(rule) = law.catalogue.obligation(code) {
+            let owner = match rule.owner {
+                ClockOwner::Sender => &ends.sender,
+                ClockOwner::Recipient => &ends.recipient,
+            };
+            list.push(follow_up(code, owner, rule.rules.clone()));
+        }
+    }
+    list
+}
+
+fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) -> Vec<NewClock> {
+    let under_two = draft.subjects.iter().any(|subject| {
+        subject.unborn() || subject.birth_date().is_some_and(|born| born.replace_year(born.year() + 2).unwrap_or(born) > now.date())
+    });
+    let start = draft.occurred.filter(|at| *at <= now).unwrap_or(now);
+    exchange_type
+        .clocks
+        .iter()
+        .filter_map(|name| law.catalogue.clock(name))
+        .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
+        .map(|rule| {
+            // Delivery to a mailbox is immediate: what is accepted is available.
+            let started_at = match rule.starts {
+                ClockStart::Accepted => start,
+                ClockStart::Delivered => now,
+            };
+            let due = law.catalogue.due(rule, draft.route.urgency, started_at, under_two);
+            let mut fires = due.warnings;
+            fires.push(due.limit);
+            fires.sort();
+            fires.dedup();
+            let owner = match rule.owner {
+                ClockOwner::Sender => &ends.sender,
+                ClockOwner::Recipient => &ends.recipient,
+            };
+            let stops = rule
+                .stops
+                .iter()
+                .map(|stop| match stop {
+                    ClockStop::Opened => "opened".to_owned(),
+                    ClockStop::Acknowledged => "acknowledged".to_owned(),
+                    ClockStop::AnsweredBy(kind) => format!("answered:{kind}"),
+                    ClockStop::Recorded(code) => format!("recorded:{code}"),
+                })
+                .collect();
+            NewClock { id: ClockId::new(), name: rule.name.clone(), owner: owner.clone(), started_at, limit: due.limit, fires, stops }
+        })
+        .collect()
+}
+
+fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<u8>, Refusal> {
+    let plain = serde_json::to_vec(&draft.route).map_err(|_| Refusal::Internal("route"))?;
+    seal::seal_column(key, "exchange", id, "route", &plain).map_err(|_| Refusal::Internal("seal"))
+}
+
+fn sealed_decision(key: &ExchangeKey, id: ExchangeId, decision: &DecisionRecord) -> Result<Vec<u8>, Refusal> {
+    let plain = serde_json::to_vec(decision).map_err(|_| Refusal::Internal("decision"))?;
+    seal::seal_column(key, "exchange", id, "decision", &plain).map_err(|_| Refusal::Internal("seal"))
+}
+
+/// One compartment for each class; what did not conform goes to the most protected class of the type.
+fn sealed_content(key: &ExchangeKey, id: ExchangeId, exchange_type: &ExchangeType, draft: Draft) -> Result<Vec<u8>, Refusal> {
+    let mut body = draft.body;
+    if !draft.non_conforme.is_empty() {
+        let top = Pointer::default().child("non_conforme");
+        let kept = body.entry(exchange_type.most_protected_class()).or_default();
+        for (n, one) in draft.non_conforme.into_iter().enumerate() {
+            let at = top.child(n.to_string());
+            kept.insert(at.child("pointer"), json!(one.pointer.to_string()));
+            kept.insert(at.child("code"), json!(one.code));
+            // The value as it came, whole: a reader decides what it means.
+            kept.insert(at.child("value"), one.value);
+        }
+    }
+    let compartments: Vec<(DataClass, Leaves)> = body.into_iter().filter(|(_, leaves)| !leaves.is_empty()).collect();
+    seal::seal_compartments(key, id, &compartments).map_err(|_| Refusal::Internal("seal"))
+}

@@ -1,0 +1,195 @@
+//! Acknowledging: a named professional of the recipient answers for the unit. Opened is not acknowledged.
+//! Also what is told on the telephone when an exchange cannot wait for its reader.
+
+use exchange::{DeliveryId, ExchangeId, FollowUpId, Party};
+use ring::rand::SecureRandom;
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, Rooms};
+use crate::{
+    directory::Professional,
+    log::Event,
+    refusal::Refusal,
+    seal,
+    store::{
+        StoreError,
+        delivery::{AcknowledgeDelivery, Outcome, RecordCall},
+        exchange::{FinishFollowUp, NewFollowUp},
+    },
+};
+
+/// How a unit answers a delivery.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// Taken in charge, refused, not for us.
+    pub outcome: Outcome,
+    /// Why; needed unless taken in charge.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// The code read back on the telephone, when there was a call.
+    #[serde(default)]
+    pub read_back: Option<String>,
+}
+
+/// A telephone call about an exchange.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// Whether somebody answered.
+    pub reached: bool,
+}
+
+/// What the caller says on the telephone, and the other side reads back.
+#[derive(Debug, Serialize)]
+pub struct Called {
+    /// Eight characters without ambiguity, in two groups.
+    pub read_back: String,
+}
+
+/// Records how a unit answers one delivery.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when the delivery is not for a unit of this professional, [`Refusal::AlreadyAcknowledged`],
+/// [`Refusal::Malformed`] when a reason is needed and missing.
+pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer: Acknowledgement) -> Result<(), Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    // 1. Who answers, for which unit?
+    let professional = caller.professional(&law)?;
+    let delivery = rooms.store.delivery(id).await?.ok_or(Refusal::NotFound)?;
+    if !answers_for(professional, &delivery.recipient, now) {
+        return Err(Refusal::NotFound);
+    }
+    let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
+    let query = crate::store::delivery::MailboxQuery {
+        unit: &delivery.recipient,
+        reader: Some(&professional.id),
+        after: delivery.arrival - 1,
+        limit: 1,
+    };
+    if delivery.acknowledged_at.is_none() && !rooms.store.mailbox(&query).await?.iter().any(|seen| seen.id == id) {
+        // Sealed from this person: it does not exist.
+        return Err(Refusal::NotFound);
+    }
+    // 2. A refusal needs its reason.
+    let reason = answer.reason.filter(|reason| !reason.trim().is_empty() && reason.len() <= 4000);
+    if answer.outcome != Outcome::TakenInCharge && reason.is_none() {
+        return Err(Refusal::Malformed("reason"));
+    }
+    let sealed = match &reason {
+        Some(reason) => {
+            let key = rooms.keys.exchange_key(delivery.exchange).await?.ok_or(Refusal::Internal("key"))?;
+            Some(
+                seal::seal_column(&key, "delivery", delivery.exchange, "reason", reason.as_bytes())
+                    .map_err(|_| Refusal::Internal("seal"))?,
+            )
+        }
+        None => None,
+    };
+    // 3. Keep the answer, the log entry, and what it leaves the sender to do, in one commit.
+    let entry = rooms.entry(
+        rooms
+            .state(&law, Event::ExchangeAcknowledged, Some(delivery.exchange), now)
+            .commit("delivery", &delivery.id)
+            .commit("professional", &professional.id)
+            .commit("outcome", &answer.outcome)
+            .commit("reason", &reason),
+    )?;
+    let follow_up = (answer.outcome != Outcome::TakenInCharge).then(|| NewFollowUp {
+        id: FollowUpId::new(),
+        code: "remise-refusee".to_owned(),
+        owner: row.sender.clone(),
+        details: vec![answer.outcome.as_str().to_owned()],
+    });
+    let write = AcknowledgeDelivery {
+        id,
+        exchange: delivery.exchange,
+        at: now,
+        by: professional.id.subject.clone(),
+        outcome: answer.outcome,
+        reason: sealed,
+        read_back: answer.read_back,
+        follow_up,
+        entry,
+    };
+    match rooms.store.write(write).await {
+        Err(StoreError::NotThere(_)) => Err(Refusal::AlreadyAcknowledged),
+        other => Ok(other?),
+    }
+}
+
+/// Records a call about an exchange that its sender made, and gives the code to be read back.
+///
+/// # Errors
+/// [`Refusal::NotFound`] unless the caller's unit sent the exchange.
+pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Call) -> Result<Called, Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    let professional = caller.professional(&law)?;
+    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
+    let sent = row.sender.institution == professional.institution
+        && row.sender.unit.as_ref().is_none_or(|unit| professional.units.contains(unit));
+    if !sent {
+        return Err(Refusal::NotFound);
+    }
+    let read_back = read_back(rooms)?;
+    let entry = rooms.entry(
+        rooms
+            .state(&law, Event::TelephoneRecorded, Some(id), now)
+            .commit("professional", &professional.id)
+            .commit("reached", &call.reached)
+            .commit("read_back", &read_back),
+    )?;
+    let write = RecordCall {
+        exchange: id,
+        at: now,
+        by: professional.id.subject.clone(),
+        reached: call.reached,
+        read_back: read_back.clone(),
+        entry,
+    };
+    rooms.store.write(write).await?;
+    Ok(Called { read_back })
+}
+
+/// A named professional did what a follow-up asked.
+///
+/// # Errors
+/// [`Refusal::NotFound`] unless it is an open follow-up of a unit in which this professional acts.
+pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId) -> Result<(), Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    let professional = caller.professional(&law)?;
+    for unit in professional.units.iter().map(Some).chain([None]) {
+        let owner = Party { institution: professional.institution.clone(), unit: unit.cloned() };
+        let Some(open) = rooms.store.open_follow_ups(&owner).await?.into_iter().find(|f| f.id == id) else { continue };
+        let entry = rooms.entry(
+            rooms
+                .state(&law, Event::FollowUpDone, Some(open.exchange), now)
+                .commit("follow_up", &open.id)
+                .commit("code", &open.code)
+                .commit("professional", &professional.id),
+        )?;
+        rooms.store.write(FinishFollowUp { id, owner, at: now, by: professional.id.subject.clone(), entry }).await?;
+        return Ok(());
+    }
+    Err(Refusal::NotFound)
+}
+
+fn answers_for(professional: &Professional, recipient: &Party, now: exchange::Instant) -> bool {
+    professional.institution == recipient.institution
+        && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, now.date()))
+}
+
+fn read_back(rooms: &Rooms) -> Result<String, Refusal> {
+    let mut random = [0; 8];
+    rooms.random.fill(&mut random).map_err(|_| Refusal::Internal("random"))?;
+    let letter = |byte: &u8| ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().map_or('0', char::from);
+    let code: String = random.iter().map(letter).collect();
+    let (left, right) = code.split_at(4);
+    Ok(format!("{left}-{right}"))
+}
+
+/// 32 characters that sound different in French and cannot be misread.
+const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";

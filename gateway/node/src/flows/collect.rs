@@ -1,0 +1,303 @@
+//! Collecting: a unit sees what waits; a named professional reads what the law lets this person read.
+//!
+//! Nothing leaves before the entry that says so stands in a signed checkpoint (invariant 5). What a person may not
+//! see answers exactly as what does not exist (invariant 15).
+
+use std::time::Duration;
+
+use exchange::{DeliveryId, Identity, Instant, Party, UnitId, document::Pointer, envelope::Route};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Author, Caller, Law, Rooms, acting_unit};
+use crate::{
+    directory::Professional,
+    log::Event,
+    policy::{Denial, End, Reading, Release, Withheld},
+    refusal::{CertificateFault, Refusal},
+    seal,
+    store::{
+        delivery::{DeliveryRow, MailboxQuery, OpenDelivery},
+        exchange::ExchangeRow,
+    },
+};
+
+/// What is asked of a mailbox.
+#[derive(Debug, Default)]
+pub struct Ask {
+    /// The unit; absent: the professional's own.
+    pub unit: Option<UnitId>,
+    /// Only what arrived after this cursor.
+    pub after: i64,
+    /// Seconds to wait for something new, 60 at most.
+    pub wait: u64,
+    /// Page size, 200 at most.
+    pub limit: Option<u32>,
+}
+
+/// One page of a mailbox, without content.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    /// What waits, urgent first.
+    pub deliveries: Vec<Notice>,
+    /// Cursor for the next page.
+    pub after: i64,
+}
+
+/// One thing that waits.
+#[derive(Debug, Serialize)]
+pub struct Notice {
+    /// Delivery id.
+    pub delivery: DeliveryId,
+    /// Exchange id; withheld from machines, which see ids of deliveries and counts only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<exchange::ExchangeId>,
+    /// Exchange type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<exchange::TypeCode>,
+    /// Who sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Party>,
+    /// Urgency.
+    pub urgency: &'static str,
+    /// When it arrived.
+    pub delivered_at: Instant,
+    /// When somebody of the unit first opened it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Instant>,
+    /// Something is missing or did not conform.
+    pub incomplete: bool,
+}
+
+/// What waits for a unit: for a habilitated professional, or for a machine of the unit (ids and counts only).
+///
+/// # Errors
+/// [`Refusal`] when the caller is neither.
+pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, Refusal> {
+    // 1. Who looks, into which mailbox?
+    let law = rooms.law.load_full();
+    let (unit, reader) = match &caller.author {
+        Author::Unnamed => (machine_unit(caller, ask)?, None),
+        Author::Professional(_) | Author::Faulty(_) => {
+            let professional = caller.professional(&law)?;
+            let unit = acting_unit(professional, ask.unit.as_ref())?;
+            may_look(professional, &unit, rooms.clock.now())?;
+            (unit, Some(professional.id.clone()))
+        }
+    };
+    // 2. Look, and wait once for something new if nothing is there.
+    let query = MailboxQuery { unit: &unit, reader: reader.as_ref(), after: ask.after, limit: ask.limit.unwrap_or(50).clamp(1, 200) };
+    let mut commits = rooms.store.commits();
+    let until = tokio::time::Instant::now() + Duration::from_secs(ask.wait.min(60));
+    loop {
+        commits.borrow_and_update();
+        let rows = rooms.store.mailbox(&query).await?;
+        if !rows.is_empty() || ask.wait == 0 {
+            return Ok(page(rows, ask.after, reader.is_some()));
+        }
+        match tokio::time::timeout_at(until, commits.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Ok(page(Vec::new(), ask.after, reader.is_some())),
+        }
+    }
+}
+
+/// The document of one delivery as the law lets this professional read it, with what was withheld and why.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when it does not exist or may not be known of; [`Refusal::Denied`] when the reader may know
+/// of it and not read it; [`Refusal::Erased`] when its key is gone.
+pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Value, Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    // 1. Find: the delivery, and the reader's place in the unit it is for.
+    let professional = caller.professional(&law)?;
+    let delivery = rooms.store.delivery(id).await?.ok_or(Refusal::NotFound)?;
+    let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
+    if delivery.recipient.institution != professional.institution {
+        return Err(Refusal::NotFound);
+    }
+    if let Some(at) = row.erased_at {
+        return if member(professional, &delivery.recipient) { Err(Refusal::Erased { id: row.id, at }) } else { Err(Refusal::NotFound) };
+    }
+    let key = rooms.keys.exchange_key(row.id).await?.ok_or(Refusal::Internal("key"))?;
+    let route: Route = serde_json::from_slice(
+        &seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?,
+    )
+    .map_err(|_| Refusal::Internal("route"))?;
+    let sealed = rooms.store.content(row.id).await?.ok_or(Refusal::Internal("content"))?;
+    let mut compartments = seal::Compartments::read(sealed).map_err(|_| Refusal::Internal("content"))?;
+
+    // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
+    let release = release(&law, professional, &delivery, &row, &route, &compartments.classes(), now);
+    let release = match release {
+        Ok(release) => release,
+        Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
+    };
+
+    // 3. Write it down, and wait until it cannot be unwritten.
+    let statement = rooms
+        .state(&law, Event::ExchangeOpened, Some(row.id), now)
+        .commit("delivery", &delivery.id)
+        .commit("recipient", &delivery.recipient)
+        .commit("professional", &professional.id)
+        .commit("decision", release.record())
+        .commit("withheld", &release.withheld_classes());
+    let entry = rooms.entry(statement)?;
+    let leaf = entry.leaf_hash;
+    rooms
+        .store
+        .write(OpenDelivery { id, exchange: row.id, at: now, by: professional.id.subject.clone(), entry })
+        .await?;
+    rooms.signed(&leaf).await?;
+
+    // 4. Release: only what was granted is ever decrypted into the document.
+    let mut leaves = exchange::document::Leaves::new();
+    for class in compartments.classes() {
+        if release.grants_any(class) {
+            let mut granted = compartments.open(&key, row.id, class).map_err(|_| Refusal::Internal("content"))?;
+            release.filter(class, &mut granted);
+            leaves.extend(granted);
+        }
+    }
+    for (n, identity) in rooms.vault.reveal(release.permit(), &key).await?.into_iter().enumerate() {
+        leaves.extend(visible_identity(&release, n, &identity));
+    }
+    Ok(document(&delivery, &row, &route, leaves.reveal(), release.withheld()))
+}
+
+fn visible_identity(release: &Release, n: usize, identity: &Identity) -> exchange::document::Leaves {
+    let mut visible = exchange::document::Leaves::new();
+    let top = Pointer::default().child("subjects").child(n.to_string());
+    for (at, value) in identity.reveal().iter() {
+        let full = at.segments().iter().fold(top.clone(), |at, segment| at.child(segment));
+        if release.grants(identity_class(at), &full) {
+            visible.insert(full, value.clone());
+        }
+    }
+    if !visible.is_empty() {
+        visible.insert(top.child("ref"), json!(identity.reference()));
+    }
+    visible
+}
+
+fn identity_class(at: &Pointer) -> exchange::DataClass {
+    match at.segments().first().map(String::as_str) {
+        Some("address" | "phone" | "email") => exchange::DataClass::Contact,
+        _ => exchange::DataClass::Identite,
+    }
+}
+
+fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: Value, withheld: Vec<Withheld>) -> Value {
+    let mut document = json!({
+        "delivery": delivery.id,
+        "exchange": row.id,
+        "type": row.kind,
+        "sender": row.sender,
+        "recipient": delivery.recipient,
+        "purpose": route.purpose,
+        "legal_basis": route.legal_basis,
+        "urgency": row.urgency,
+        "accepted_at": row.accepted_at,
+        "incomplete": row.incomplete,
+        "withheld": withheld,
+    });
+    if let (Value::Object(document), Value::Object(content)) = (&mut document, content) {
+        if let Some(answered) = row.in_reply_to {
+            document.insert("in_reply_to".into(), json!(answered));
+        }
+        document.extend(content);
+    }
+    document
+}
+
+fn release(
+    law: &Law,
+    professional: &Professional,
+    delivery: &DeliveryRow,
+    row: &ExchangeRow,
+    route: &Route,
+    classes: &[exchange::DataClass],
+    now: Instant,
+) -> Result<Release, Denial> {
+    let undecidable = || Denial::Undecidable { record: None };
+    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or_else(undecidable)?;
+    let sender = law.directory.party(&row.sender).ok_or_else(undecidable)?;
+    let recipient = law.directory.party(&delivery.recipient).ok_or_else(undecidable)?;
+    let unit = delivery.recipient.unit.as_ref();
+    law.policies.release(&Reading {
+        exchange: row.id,
+        exchange_type,
+        route,
+        sender: End { party: &row.sender, kind: sender.kind },
+        recipient: End { party: &delivery.recipient, kind: recipient.kind },
+        reader: professional,
+        member: member(professional, &delivery.recipient),
+        habilitated: unit.is_some_and(|unit| professional.habilitated(unit, now.date())),
+        classes: classes.iter().copied().collect(),
+        now,
+    })
+}
+
+/// A refusal that the reader may know of is logged; one that would tell of an existence answers as nothing there.
+async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery: &DeliveryRow, denial: Denial, now: Instant) -> Refusal {
+    let (refusal, record) = match denial {
+        Denial::Forbidden { explanations, hidden, record, .. } => {
+            (if hidden { Refusal::NotFound } else { Refusal::Denied(explanations) }, Some(record))
+        }
+        Denial::Undecidable { record } => (Refusal::Undecidable, record),
+    };
+    let statement = rooms
+        .state(law, Event::ExchangeRefused, Some(delivery.exchange), now)
+        .commit("delivery", &delivery.id)
+        .commit("professional", &professional.id)
+        .commit("decision", &record);
+    match rooms.entry(statement) {
+        Ok(entry) => match rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await {
+            Ok(()) => refusal,
+            Err(error) => error.into(),
+        },
+        Err(internal) => internal,
+    }
+}
+
+fn member(professional: &Professional, recipient: &Party) -> bool {
+    professional.institution == recipient.institution && recipient.unit.as_ref().is_none_or(|unit| professional.units.contains(unit))
+}
+
+fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
+    if caller.stale {
+        return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
+    }
+    // A machine sees the mailbox of the one unit its certificate names.
+    let unit = caller.unit.clone().ok_or(Refusal::TokenMissing)?;
+    if ask.unit.as_ref().is_some_and(|asked| *asked != unit) {
+        return Err(Refusal::RoleMissing("certificat du service demandé"));
+    }
+    Ok(Party { institution: caller.institution.clone(), unit: Some(unit) })
+}
+
+fn may_look(professional: &Professional, unit: &Party, now: Instant) -> Result<(), Refusal> {
+    match &unit.unit {
+        Some(unit) if professional.habilitated(unit, now.date()) => Ok(()),
+        _ => Err(Refusal::RoleMissing("habilitation en cours de validité pour ce service")),
+    }
+}
+
+fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
+    let after = rows.iter().map(|row| row.arrival).max().unwrap_or(after);
+    let deliveries = rows
+        .into_iter()
+        .map(|row| Notice {
+            delivery: row.id,
+            exchange: named.then_some(row.exchange),
+            kind: named.then_some(row.kind),
+            sender: named.then_some(row.sender),
+            urgency: row.urgency.as_str(),
+            delivered_at: row.delivered_at,
+            opened_at: row.opened_at,
+            incomplete: row.incomplete,
+        })
+        .collect();
+    Page { deliveries, after }
+}

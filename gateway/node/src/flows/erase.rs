@@ -1,0 +1,34 @@
+//! Erasing: the key of a content is destroyed wherever it is kept, and its identities with it. Receipts, leaves and
+//! proofs stay: evidence outlives content (invariant 9).
+
+use exchange::ExchangeId;
+
+use super::Rooms;
+use crate::{directory::Role, flows::Caller, log::Event, refusal::Refusal, store::exchange::MarkErased};
+
+/// Erases one content, by the act of a data-protection officer or an administrator of a party.
+///
+/// # Errors
+/// [`Refusal::RoleMissing`], [`Refusal::NotFound`] when it does not exist or belongs to others, [`Refusal::Erased`]
+/// when it was erased before.
+pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str) -> Result<(), Refusal> {
+    let law = rooms.law.load_full();
+    let professional = caller.with_role(&law, &[Role::Dpo], "délégué à la protection des données")?;
+    let row = rooms.store.exchange(id).await?.filter(|row| row.recipient.institution == professional.institution);
+    let row = row.ok_or(Refusal::NotFound)?;
+    if let Some(at) = row.erased_at {
+        return Err(Refusal::Erased { id, at });
+    }
+    destroy(rooms, id, &professional.id.subject, motive).await
+}
+
+/// Destroys key and identities, then says so. A crash between the two: erasing again finishes it.
+async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Result<(), Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    rooms.keys.destroy(id, now, motive).await?;
+    rooms.vault.forget(id).await?;
+    let entry = rooms.entry(rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("professional", &by).commit("motive", &motive))?;
+    rooms.store.write(MarkErased { id, at: now, entry }).await?;
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Following: what became of an exchange, as the law lets *this* person see it; what is due; the evidence of what was done.
+//!
+//! A reporter sees accepted, delivered, its own follow-ups and the answers sent to it: nothing that tells of a judicial
+//! referral (R33). What a person may not see answers exactly as what does not exist (invariant 15).
+
+use exchange::{ExchangeId, Instant, Party, ProtectionRole};
+use serde_json::{Value, json};
+
+use super::{Caller, Law, Rooms};
+use crate::{
+    directory::{Professional, Role},
+    log::{self, Openings},
+    refusal::Refusal,
+    store::{
+        audit::EntryRow,
+        clocks::{ClockRow, ReminderRow},
+        exchange::{ExchangeRow, FollowUpRow},
+    },
+};
+
+/// What one person may see of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// The unit that sent it.
+    Sender {
+        /// A professional or elected reporter: nothing of what the recipient does shows.
+        reporter: bool,
+    },
+    /// The unit that received it.
+    Recipient,
+    /// An auditor or data-protection officer of a party.
+    Auditor,
+}
+
+/// The timeline of one exchange for this person.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when it does not exist or is not this person's to see.
+pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
+    let law = rooms.law.load_full();
+    let professional = caller.professional(&law)?;
+    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
+    let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    let deliveries = rooms.store.deliveries_of(id).await?;
+    let inside = !matches!(view, View::Sender { reporter: true });
+    let seen: Vec<Value> = deliveries
+        .iter()
+        .map(|delivery| {
+            let mut seen = json!({"recipient": delivery.recipient, "delivered_at": delivery.delivered_at});
+            if let (true, Value::Object(seen)) = (inside, &mut seen) {
+                seen.insert("delivery".into(), json!(delivery.id));
+                seen.insert("opened_at".into(), json!(delivery.opened_at));
+                seen.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
+                seen.insert("outcome".into(), json!(delivery.outcome));
+            }
+            seen
+        })
+        .collect();
+    let mine = |owner: &Party| owner.institution == professional.institution && owner.unit.as_ref().is_none_or(|u| professional.units.contains(u));
+    let follow_ups: Vec<Value> =
+        rooms.store.follow_ups(id).await?.iter().filter(|f| mine(&f.owner)).map(|f| follow_up(&law, f)).collect();
+    let clocks: Vec<Value> = rooms.store.clocks_of(id).await?.iter().filter(|c| mine(&c.owner)).map(|c| clock(&law, c)).collect();
+    let answers: Vec<Value> = rooms
+        .store
+        .answers_to(id)
+        .await?
+        .iter()
+        .filter(|answer| mine(&answer.recipient) || mine(&answer.sender))
+        .map(|answer| json!({"exchange": answer.id, "type": answer.kind, "accepted_at": answer.accepted_at}))
+        .collect();
+    Ok(json!({
+        "exchange": row.id,
+        "type": row.kind,
+        "sender": row.sender,
+        "accepted_at": row.accepted_at,
+        "incomplete": row.incomplete,
+        "erased_at": row.erased_at,
+        "deliveries": seen,
+        "follow_ups": follow_ups,
+        "clocks": clocks,
+        "answers": answers,
+    }))
+}
+
+/// Receipt, acceptance leaf, the openings this person may have, inclusion proof and checkpoint: verifiable offline.
+///
+/// # Errors
+/// As [`timeline`].
+pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
+    let law = rooms.law.load_full();
+    let professional = caller.professional(&law)?;
+    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
+    let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    let mut hash = [0; 32];
+    hash.copy_from_slice(row.leaf_hash.get(..32).ok_or(Refusal::Internal("leaf"))?);
+    rooms.signed(&hash).await?;
+    let entry = rooms.store.entry(&hash).await?.ok_or(Refusal::Internal("entry"))?;
+    let (proof, checkpoint) = prove(rooms, &entry).await?;
+    let names: &[&str] = match view {
+        View::Sender { .. } => &["exchange", "type", "sender", "recipient", "professional", "payload"],
+        View::Recipient => &["exchange", "type", "sender", "recipient", "payload"],
+        View::Auditor => &["exchange", "type", "sender", "recipient", "professional", "payload", "decision"],
+    };
+    let openings = openings(rooms, &entry)?.map(|all| all.subset(names));
+    let receipt = match view {
+        View::Sender { .. } => Some(row.receipt),
+        // The receipt carries the sender's salt: nobody else gets it.
+        View::Recipient | View::Auditor => None,
+    };
+    Ok(json!({
+        "receipt": receipt,
+        "leaf": String::from_utf8(entry.leaf).map_err(|_| Refusal::Internal("leaf"))?,
+        "index": entry.index,
+        "openings": openings,
+        "proof": proof,
+        "checkpoint": checkpoint,
+    }))
+}
+
+/// What is due to a professional's units, and what they were told.
+///
+/// # Errors
+/// The caller is not a known professional.
+pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
+    let law = rooms.law.load_full();
+    let professional = caller.professional(&law)?;
+    let (mut clocks, mut reminders, mut follow_ups) = (Vec::new(), Vec::new(), Vec::new());
+    for unit in professional.units.iter().filter(|unit| professional.habilitated(unit, rooms.clock.now().date())) {
+        let owner = Party { institution: professional.institution.clone(), unit: Some(unit.clone()) };
+        clocks.extend(rooms.store.clocks_owned(&owner).await?.iter().map(|c| clock(&law, c)));
+        reminders.extend(rooms.store.reminders_of(&owner).await?.iter().map(|r| reminder(&law, r)));
+        follow_ups.extend(rooms.store.open_follow_ups(&owner).await?.iter().map(|f| follow_up(&law, f)));
+    }
+    Ok(json!({"clocks": clocks, "reminders": reminders, "follow_ups": follow_ups}))
+}
+
+/// The C2SP proof that a leaf stands in the newest checkpoint, and that checkpoint.
+async fn prove(rooms: &Rooms, entry: &EntryRow) -> Result<(String, String), Refusal> {
+    let index = entry.index.ok_or(Refusal::Internal("index"))?;
+    let (size, checkpoint) = rooms.store.latest_checkpoint().await?.ok_or(Refusal::Internal("checkpoint"))?;
+    let mut tiles = Vec::new();
+    for id in log::inclusion_tiles(index, size) {
+        let hashes = rooms.tile(&id).await?.ok_or(Refusal::Internal("tile"))?;
+        tiles.push((id, hashes));
+    }
+    let path = log::inclusion_proof(index, size, &tiles).map_err(|_| Refusal::Internal("proof"))?;
+    Ok((log::Proof { index, hashes: path, checkpoint: checkpoint.clone() }.to_text(), checkpoint))
+}
+
+/// The proof of any leaf by its index, for `GET /log/proof/{leaf}`.
+///
+/// # Errors
+/// [`Refusal::NotFound`] beyond the tree.
+pub async fn proof(rooms: &Rooms, index: u64) -> Result<String, Refusal> {
+    let entry = rooms.store.entries_from(index, 1).await?.into_iter().next().filter(|entry| entry.index == Some(index));
+    let entry = entry.ok_or(Refusal::NotFound)?;
+    Ok(prove(rooms, &entry).await?.0)
+}
+
+fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal> {
+    let Some(sealed) = &entry.opening else { return Ok(None) };
+    let plain = rooms.keystore.open_opening(&entry.leaf_hash, sealed).map_err(|_| Refusal::Internal("opening"))?;
+    serde_json::from_slice(&plain).map(Some).map_err(|_| Refusal::Internal("opening"))
+}
+
+fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
+    let of = |party: &Party| {
+        party.institution == professional.institution
+            && party.unit.as_ref().is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, now.date()))
+    };
+    let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
+    if of(&row.recipient) {
+        return Some(View::Recipient);
+    }
+    let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
+    if of(&row.sender) || wrote {
+        let role = law.directory.party(&row.sender).and_then(|known| law.catalogue.kind(known.kind)).map(|kind| kind.role);
+        let reporter = !matches!(role, Some(ProtectionRole::Implements | ProtectionRole::Authority));
+        return Some(View::Sender { reporter });
+    }
+    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
+    (party && auditor).then_some(View::Auditor)
+}
+
+fn follow_up(law: &Law, row: &FollowUpRow) -> Value {
+    let title = law.catalogue.obligation(&row.code).map(|rule| rule.title.clone());
+    json!({
+        "follow_up": row.id,
+        "exchange": row.exchange,
+        "code": row.code,
+        "title": title.unwrap_or_else(|| own_title(&row.code).to_owned()),
+        "details": row.details,
+        "opened_at": row.opened_at,
+        "done_at": row.done_at,
+    })
+}
+
+fn own_title(code: &str) -> &'static str {
+    match code {
+        "completer" => "Compléter les champs attendus",
+        "verifier-non-conforme" => "Lire ce qui n’était pas conforme et a été gardé sous scellé",
+        "identifier-auteur" => "Confirmer quel professionnel a fait ce dépôt",
+        "cle-idempotence" => "Vérifier que ce dépôt n’a pas été fait deux fois : il est arrivé sans clé utilisable",
+        "remise-refusee" => "Le destinataire n’a pas pris en charge : lire sa réponse et réorienter",
+        _ => "À faire",
+    }
+}
+
+fn clock(law: &Law, row: &ClockRow) -> Value {
+    let rule = law.catalogue.clock(&row.name);
+    json!({
+        "clock": row.name,
+        "title": rule.map(|rule| rule.title.as_str()),
+        "source": rule.map(|rule| rule.source.as_str()),
+        "exchange": row.exchange,
+        "started_at": row.started_at,
+        "limit": row.limit,
+        "stopped_at": row.stopped_at,
+    })
+}
+
+fn reminder(law: &Law, row: &ReminderRow) -> Value {
+    json!({
+        "clock": row.name,
+        "title": law.catalogue.clock(&row.name).map(|rule| rule.title.as_str()),
+        "exchange": row.exchange,
+        "stage": row.stage,
+        "due_at": row.due_at,
+        "fired_at": row.fired_at,
+        "professional": row.professional,
+    })
+}

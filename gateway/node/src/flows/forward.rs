@@ -1,0 +1,117 @@
+//! Forwarding: a notice without content is pushed to units that asked for one. At least once, under a lease, urgent
+//! first, in order for each case; after the last try it is a dead letter, visible and alarmed.
+//!
+//! A push has no reader, so it carries no content: it says that something waits.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use ring::rand::SecureRandom;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::Rooms;
+use crate::{
+    log::Event,
+    refusal::Refusal,
+    store::{
+        StoreError,
+        delivery::{FinishPush, Lease, LeasePush, PushResult},
+    },
+};
+
+/// What a push says: that something waits, and how urgently.
+#[derive(Debug, Clone, Serialize)]
+pub struct Notice {
+    /// Same for every try: the endpoint drops what it has seen.
+    pub delivery: exchange::DeliveryId,
+    /// For which unit.
+    pub recipient: exchange::Party,
+    /// How fast it must be read.
+    pub urgency: &'static str,
+    /// When it became available.
+    pub delivered_at: exchange::Instant,
+}
+
+/// How a notice leaves: the edge that knows the network.
+pub trait Post: Send + Sync {
+    /// Posts one notice; `Err` holds a stable code of what failed.
+    fn post<'a>(&'a self, url: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), &'static str>>;
+}
+
+/// Pushes one notice, if one waits; says whether one did.
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bool, Refusal> {
+    // 1. Take one, for a while.
+    let mut token = [0; 16];
+    rooms.random.fill(&mut token).map_err(|_| Refusal::Internal("random"))?;
+    let now = rooms.clock.now();
+    let Some(lease) = rooms.store.write(LeasePush { now, hold: HOLD, token }).await? else { return Ok(false) };
+    // 2. Send. A crash here: the lease ends and the notice goes again, with the same id.
+    let law = rooms.law.load_full();
+    let endpoint = law.directory.party(&lease.delivery.recipient).and_then(|known| known.unit).and_then(|unit| unit.push.clone());
+    let sent = match endpoint {
+        None => Err("no-endpoint"),
+        Some(endpoint) => {
+            let notice = Notice {
+                delivery: lease.delivery.id,
+                recipient: lease.delivery.recipient.clone(),
+                urgency: lease.delivery.urgency.as_str(),
+                delivered_at: lease.delivery.delivered_at,
+            };
+            post.post(&endpoint.url, &notice).await
+        }
+    };
+    // 3. Write down what came of it.
+    let (result, event) = match sent {
+        Ok(()) => (PushResult::Done, Some(Event::PushSent)),
+        Err(fault) if lease.attempts >= attempts => {
+            metrics::counter!("passerelle_dead_letters_total").increment(1);
+            tracing::error!(delivery.id = %lease.delivery.id, fault, attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
+            (PushResult::Dead { fault }, Some(Event::DeliveryDead))
+        }
+        Err(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
+    };
+    let entry = match event {
+        Some(event) => Some(rooms.entry(
+            rooms
+                .state(&law, event, Some(lease.delivery.exchange), rooms.clock.now())
+                .commit("delivery", &lease.delivery.id)
+                .commit("recipient", &lease.delivery.recipient),
+        )?),
+        None => None,
+    };
+    match rooms.store.write(FinishPush { id: lease.delivery.id, token, result, entry }).await {
+        // Our lease ended and somebody else took it: theirs counts.
+        Ok(()) | Err(StoreError::NotThere(_)) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Pushes until told to stop.
+pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: Duration, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match forward(&rooms, post.as_ref(), attempts).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::error!(error = %error, "notices could not be pushed; they will be at the next look"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+/// Full jitter: anything up to a bound that doubles with each try, ten minutes at most.
+fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
+    let mut random = [0; 4];
+    rooms.random.fill(&mut random).map_err(|_| Refusal::Internal("random"))?;
+    let bound = (1000_u64 << lease.attempts.min(10)).min(600_000);
+    Ok(Duration::from_millis(u64::from(u32::from_le_bytes(random)) * bound / u64::from(u32::MAX)))
+}
+
+/// How long a push may take before another worker may try.
+const HOLD: Duration = Duration::from_secs(60);

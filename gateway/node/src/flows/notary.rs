@@ -1,0 +1,137 @@
+//! The notary: gives pending entries their place, extends the tree, signs the checkpoint, in one transaction.
+//!
+//! One owner of the tree. It starts by distrusting itself: the rows must give the root that the last checkpoint
+//! signed, or nothing more is signed. A crash between numbering and publishing loses nothing: both are one commit.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    log::{Checkpoint, Frontier, LogKey},
+    store::{Store, StoreError, audit::ExtendLog},
+};
+
+/// Why the notary does not sign.
+#[derive(Debug, thiserror::Error)]
+pub enum NotaryFault {
+    /// The store cannot be read or written now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The rows do not give the root that was signed: somebody changed them.
+    #[error("the stored tree of {0} leaves does not have the signed root")]
+    Altered(u64),
+    /// A tile is missing.
+    #[error("tile `{0}` is missing")]
+    TileMissing(String),
+    /// The last checkpoint cannot be read with our key.
+    #[error("the last checkpoint does not verify")]
+    Checkpoint,
+    /// The key does not sign.
+    #[error("the log key does not sign")]
+    Key,
+}
+
+/// Owns the tree.
+pub struct Notary {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    key: LogKey,
+    tree: Frontier,
+    signed: watch::Sender<u64>,
+}
+
+impl Notary {
+    /// Takes over the tree, after checking that the rows give the root last signed.
+    ///
+    /// # Errors
+    /// [`NotaryFault`]: then the gateway does not start.
+    pub async fn open(store: Store, clock: Arc<dyn Clock>, key: LogKey) -> Result<(Self, watch::Receiver<u64>), NotaryFault> {
+        let tree = match store.latest_checkpoint().await? {
+            None => Frontier::empty(),
+            Some((size, note)) => {
+                let checkpoint = Checkpoint::verify(&note, &key.verifier()).map_err(|_| NotaryFault::Checkpoint)?;
+                let mut partial = Vec::new();
+                for id in Frontier::tiles(size) {
+                    let hashes =
+                        store.tile(id.level, id.index).await?.ok_or_else(|| NotaryFault::TileMissing(id.path()))?;
+                    partial.push((id, hashes));
+                }
+                let tree = Frontier::rebuild(size, &partial).map_err(|_| NotaryFault::Altered(size))?;
+                if checkpoint.size != size || checkpoint.root != tree.root() {
+                    return Err(NotaryFault::Altered(size));
+                }
+                tree
+            }
+        };
+        let (signed, watcher) = watch::channel(tree.size());
+        Ok((Self { store, clock, key, tree, signed }, watcher))
+    }
+
+    /// Signs what is pending; says how many leaves it placed.
+    ///
+    /// # Errors
+    /// [`NotaryFault`]; the tree in memory is then as it was.
+    pub async fn sign(&mut self) -> Result<usize, NotaryFault> {
+        let pending = self.store.pending_entries().await?;
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let mut tree = self.tree.clone();
+        let first = tree.size();
+        let hashes: Vec<_> = pending.iter().map(|entry| entry.leaf_hash).collect();
+        let tiles = tree.append(&hashes);
+        let note = Checkpoint { origin: self.key.origin().to_owned(), size: tree.size(), root: tree.root() }
+            .sign(&self.key)
+            .map_err(|_| NotaryFault::Key)?;
+        let placed = pending.len();
+        let write = ExtendLog {
+            places: pending.into_iter().map(|entry| entry.id).zip(first..).collect(),
+            tiles: tiles.into_iter().map(|tile| (tile.level, tile.index, tile.hashes)).collect(),
+            size: tree.size(),
+            note,
+            at: self.clock.now(),
+        };
+        self.store.write(write).await?;
+        self.tree = tree;
+        let _ = self.signed.send(self.tree.size());
+        Ok(placed)
+    }
+
+    /// Signs whenever something was committed, at least every 100 ms while entries wait, until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut commits = self.store.commits();
+        loop {
+            commits.borrow_and_update();
+            match self.sign().await {
+                Ok(0) => {}
+                Ok(placed) => {
+                    metrics::counter!("passerelle_log_leaves_total").increment(u64::try_from(placed).unwrap_or(0));
+                    // Our own commit woke us too: let entries gather before the next one.
+                    tokio::time::sleep(GATHER).await;
+                    continue;
+                }
+                Err(error) => {
+                    metrics::counter!("passerelle_log_faults_total").increment(1);
+                    tracing::error!(error = %error, "the log could not be extended; nothing will be released until it is");
+                    tokio::time::sleep(RETRY).await;
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = commits.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+/// How long entries gather into one checkpoint under load.
+const GATHER: Duration = Duration::from_millis(20);
+/// How long to wait after a failure.
+const RETRY: Duration = Duration::from_millis(500);

@@ -1,0 +1,91 @@
+//! Reminding: clocks that fire tell a named person, once; an overdue one is told to the deputy too.
+//!
+//! Every reminder is committed with the clock's move and its log entry: a restart, a second replica or a storm after
+//! an outage cannot tell twice. Automation reminds; it never decides (invariant 10).
+
+use std::time::Duration;
+
+use exchange::{Instant, Party};
+use tokio_util::sync::CancellationToken;
+
+use super::{Law, Rooms};
+use crate::{
+    log::Event,
+    refusal::Refusal,
+    store::{
+        StoreError,
+        clocks::{ClockRow, FireClock},
+    },
+};
+
+/// Fires what is due at this instant; says how many clocks fired.
+///
+/// # Errors
+/// The store is unavailable: the same clocks fire at the next look.
+pub async fn remind(rooms: &Rooms) -> Result<usize, Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    let due = rooms.store.due_clocks(now).await?;
+    let mut fired = 0;
+    for clock in due {
+        fired += usize::from(fire(rooms, &law, &clock, now).await?);
+    }
+    Ok(fired)
+}
+
+/// Looks again and again until told to stop.
+pub async fn run(rooms: std::sync::Arc<Rooms>, every: Duration, stop: CancellationToken) {
+    loop {
+        match remind(&rooms).await {
+            // More than one page may be due after an outage.
+            Ok(fired) if fired > 0 => continue,
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "clocks could not be fired; they will be at the next look"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+async fn fire(rooms: &Rooms, law: &Law, clock: &ClockRow, now: Instant) -> Result<bool, Refusal> {
+    // After an outage several instants may have passed: the person is told once, of the latest.
+    let passed = clock.fires.iter().take_while(|at| **at <= now).count();
+    let (Some(due_at), Some(latest)) = (clock.fires.first().copied(), passed.checked_sub(1).and_then(|last| clock.fires.get(last))) else {
+        return Ok(false);
+    };
+    let rest = clock.fires.get(passed..).unwrap_or_default().to_vec();
+    let overdue = *latest >= clock.limit;
+    let told = told(law, &clock.owner, overdue);
+    let event = if overdue { Event::ClockEscalated } else { Event::ClockFired };
+    let entry = rooms.entry(
+        rooms
+            .state(law, event, Some(clock.exchange), now)
+            .commit("clock", &clock.name)
+            .commit("due", &latest)
+            .commit("told", &told.iter().map(|(stage, who, _)| (*stage, who.as_str())).collect::<Vec<_>>()),
+    )?;
+    metrics::counter!("passerelle_clocks_fired_total", "clock" => clock.name.clone(), "overdue" => if overdue { "yes" } else { "no" }).increment(1);
+    if overdue {
+        tracing::warn!(exchange.id = %clock.exchange, clock = %clock.name, unit = %clock.owner, "a legal clock is overdue");
+    }
+    match rooms.store.write(FireClock { id: clock.id, due_at, now, rest, told, entry }).await {
+        Ok(()) => Ok(true),
+        // It was stopped, or another replica told it, in between.
+        Err(StoreError::NotThere(_) | StoreError::AlreadyThere) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who is told: the unit's lead; when overdue its deputy too. A unit that names nobody is told as a whole.
+fn told(law: &Law, owner: &Party, overdue: bool) -> Vec<(&'static str, String, Party)> {
+    let unit = law.directory.party(owner).and_then(|known| known.unit);
+    let lead = unit.and_then(|unit| unit.lead.clone()).unwrap_or_default();
+    let mut told = vec![(if overdue { "overdue" } else { "warning" }, lead.clone(), owner.clone())];
+    if overdue {
+        let deputy = unit.and_then(|unit| unit.deputy.clone()).unwrap_or(lead);
+        told.push(("escalated", deputy, owner.clone()));
+    }
+    told
+}

@@ -1,0 +1,70 @@
+//! The face of a refusal on the wire: RFC 9457 `application/problem+json`, in French, with what would cure it.
+//!
+//! Logged once, here, with the code and the request's id; never with a body, a name or a text of ours.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde_json::{Map, Value, json};
+
+use crate::refusal::{Fault, Refusal};
+
+/// Name of the header that carries the request id, and of `instance`.
+pub const REQUEST_ID: &str = "x-request-id";
+
+tokio::task_local! {
+    /// Id of the request being answered.
+    pub static REQUEST: String;
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response<Body> {
+        let face = self.face();
+        let request = REQUEST.try_with(Clone::clone).unwrap_or_default();
+        match face.fault {
+            Fault::Caller => tracing::info!(request.id = %request, code = %face.code, status = face.status, "refused"),
+            Fault::Ours => {
+                tracing::error!(request.id = %request, code = %face.code, status = face.status, error = %self, "failed");
+            }
+        }
+        metrics::counter!("passerelle_refusals_total", "code" => face.code.clone()).increment(1);
+        let mut problem = Map::new();
+        problem.insert("type".into(), json!(format!("urn:passerelle:problem:{}", face.code)));
+        problem.insert("title".into(), json!(face.title));
+        problem.insert("status".into(), json!(face.status));
+        problem.insert("code".into(), json!(face.code));
+        problem.insert("detail".into(), json!(face.detail));
+        for (name, value) in [("rule", face.rule), ("article", face.article), ("cure", face.cure)] {
+            if let Some(value) = value {
+                problem.insert(name.into(), json!(value));
+            }
+        }
+        if !face.errors.is_empty() {
+            problem.insert("errors".into(), json!(face.errors));
+        }
+        if !face.explanations.is_empty() {
+            problem.insert("explanations".into(), json!(face.explanations));
+        }
+        problem.insert("instance".into(), json!(format!("urn:passerelle:request:{request}")));
+        let status = StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(Value::Object(problem))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("fr"));
+        match &self {
+            Refusal::TooMany { retry_after } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+            }
+            Refusal::Unavailable(_) | Refusal::Undecidable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(2));
+            }
+            Refusal::TokenMissing | Refusal::Token(_) | Refusal::TokenRevoked => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"passerelle\""));
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,289 @@
+//! The table of contents of the wire: each route, and the flow that tells its story. A handler is two lines.
+
+mod caller;
+mod open_api;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use exchange::{DeliveryId, ExchangeId, FollowUpId};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+pub use caller::Edge;
+
+use crate::{
+    flows::{Caller, accept, acknowledge, collect, decide, erase, follow},
+    log::TileId,
+    refusal::Refusal,
+};
+
+/// Everything that members may ask.
+pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
+    Router::new()
+        .route("/v1/exchanges", post(submit)) // a member hands us an exchange
+        .route("/v1/exchanges/{id}", get(timeline).delete(erase_content)) // and asks what became of it
+        .route("/v1/exchanges/{id}/evidence", get(evidence)) // with the proof
+        .route("/v1/exchanges/{id}/telephone", post(telephone)) // and says that it called
+        .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
+        .route("/v1/mailbox/{delivery}", get(open)) // a professional reads
+        .route("/v1/mailbox/{delivery}/acknowledgement", post(acknowledgement)) // and answers
+        .route("/v1/follow-ups/{id}/done", post(follow_up_done))
+        .route("/v1/decisions", post(decision)) // "may I?"
+        .route("/v1/tokens/revocations", post(revoke_token))
+        .route("/v1/catalogue", get(catalogue))
+        .route("/v1/agreements", get(agreements))
+        .route("/v1/directory", get(directory))
+        .route("/v1/clocks", get(clocks))
+        .route("/v1/keys", get(keys))
+        .route("/v1/openapi.json", get(open_api::document))
+        .route("/log/checkpoint", get(checkpoint)) // anyone with a certificate may check the log
+        .route("/log/tile/{*path}", get(tile))
+        .route("/log/proof/{leaf}", get(proof))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(middleware::from_fn(caller::identify_request))
+        .with_state(edge)
+}
+
+/// Deposits one exchange.
+#[utoipa::path(post, path = "/v1/exchanges", tag = "échanges",
+    params(("Idempotency-Key" = String, Header, description = "16 à 64 caractères parmi A-Za-z0-9_-, tirés au hasard, gardés pour les répétitions")),
+    request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue)"),
+    responses((status = 201, description = "Accepté et gardé", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
+async fn submit(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Refusal> {
+    let bytes = json_body(&headers, body)?;
+    let deposit = accept::Deposit { caller: &caller, key: text(&headers, "idempotency-key"), bytes: &bytes };
+    let accepted = accept::accept(&edge.rooms, deposit).await?;
+    let place = [(header::LOCATION, format!("/v1/exchanges/{}", accepted.id))];
+    Ok((StatusCode::CREATED, place, Json(json!({"id": accepted.id, "receipt": accepted.receipt}))).into_response())
+}
+
+/// What became of an exchange, as the law lets this person see it.
+#[utoipa::path(get, path = "/v1/exchanges/{id}", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
+    responses((status = 200, description = "Chronologie", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn timeline(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    follow::timeline(&edge.rooms, &caller, exchange_id(&id)?).await.map(Json)
+}
+
+/// Erases a content whose time is over: by the data-protection officer of its recipient.
+#[utoipa::path(delete, path = "/v1/exchanges/{id}", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
+    request_body(content = Value, content_type = "application/json", description = "{\"motive\": \"…\"}"),
+    responses((status = 204, description = "Effacé"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn erase_content(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Refusal> {
+    let motive: Motive = parsed(&headers, body)?;
+    erase::erase(&edge.rooms, &caller, exchange_id(&id)?, &motive.motive).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Receipt, leaf, openings, proof and checkpoint: verifiable offline.
+#[utoipa::path(get, path = "/v1/exchanges/{id}/evidence", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
+    responses((status = 200, description = "Preuve", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn evidence(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    follow::evidence(&edge.rooms, &caller, exchange_id(&id)?).await.map(Json)
+}
+
+/// Records a call made because an exchange could not wait for its reader; gives the code to be read back.
+#[utoipa::path(post, path = "/v1/exchanges/{id}/telephone", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
+    request_body(content = Value, content_type = "application/json", description = "{\"reached\": true}"),
+    responses((status = 201, description = "Appel consigné", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn telephone(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let call = parsed(&headers, body)?;
+    let called = acknowledge::telephone(&edge.rooms, &caller, exchange_id(&id)?, call).await?;
+    Ok((StatusCode::CREATED, Json(called)).into_response())
+}
+
+/// What waits for a unit, without content, urgent first.
+#[utoipa::path(get, path = "/v1/mailbox", tag = "boîte", params(("unit" = Option<String>, Query, description = "Service"), ("after" = Option<i64>, Query, description = "Curseur"),
+    ("wait" = Option<u64>, Query, description = "Secondes d’attente, 60 au plus"), ("limit" = Option<u32>, Query, description = "Taille de page, 200 au plus")),
+    responses((status = 200, description = "Ce qui attend", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn mailbox(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    query: Result<axum::extract::Query<MailboxQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<collect::Page>, Refusal> {
+    let query = query.map_err(|_| Refusal::Malformed("query"))?.0;
+    let unit = query.unit.map(|unit| unit.parse()).transpose().map_err(|_| Refusal::Malformed("unit"))?;
+    let ask = collect::Ask { unit, after: query.after, wait: query.wait, limit: query.limit };
+    collect::mailbox(&edge.rooms, &caller, &ask).await.map(Json)
+}
+
+/// The content of a delivery as the law lets this professional read it.
+#[utoipa::path(get, path = "/v1/mailbox/{delivery}", tag = "boîte", params(("delivery" = String, Path, description = "Identifiant de la remise")),
+    responses((status = 200, description = "Document, avec ce qui a été retenu et pourquoi", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let document = collect::open(&edge.rooms, &caller, delivery_id(&id)?).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response())
+}
+
+/// Taken in charge, refused, not for us.
+#[utoipa::path(post, path = "/v1/mailbox/{delivery}/acknowledgement", tag = "boîte", params(("delivery" = String, Path, description = "Identifiant de la remise")),
+    request_body(content = Value, content_type = "application/json", description = "{\"outcome\": \"taken-in-charge|refused|not-for-us\", \"reason\": \"…\", \"read_back\": \"…\"}"),
+    responses((status = 204, description = "Consigné"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn acknowledgement(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Refusal> {
+    let answer = parsed(&headers, body)?;
+    acknowledge::acknowledge(&edge.rooms, &caller, delivery_id(&id)?, answer).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// A named professional did what a follow-up asked.
+#[utoipa::path(post, path = "/v1/follow-ups/{id}/done", tag = "échanges", params(("id" = String, Path, description = "Identifiant du suivi")),
+    responses((status = 204, description = "Fait"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    let id: FollowUpId = id.parse().map_err(|_| Refusal::NotFound)?;
+    acknowledge::finish(&edge.rooms, &caller, id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// "May I?": the decision and its explanation; nothing is sent.
+#[utoipa::path(post, path = "/v1/decisions", tag = "décisions", request_body(content = Value, content_type = "application/json", description = "Question : action, type, party, classes…"),
+    responses((status = 200, description = "Décision expliquée", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn decision(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Json<Value>, Refusal> {
+    let question = parsed(&headers, body)?;
+    decide::ask(&edge.rooms, &caller, question).await.map(Json)
+}
+
+/// Ends a token before its time: by the institution that issued it.
+#[utoipa::path(post, path = "/v1/tokens/revocations", tag = "annuaire", request_body(content = Value, content_type = "application/json", description = "{\"jti\": \"…\"}"),
+    responses((status = 204, description = "Révoqué"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn revoke_token(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<StatusCode, Refusal> {
+    let revocation: Revocation = parsed(&headers, body)?;
+    edge.revoke_token(&caller, &revocation.jti).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// The exchange types in force, with their JSON Schema.
+#[utoipa::path(get, path = "/v1/catalogue", tag = "annuaire", responses((status = 200, description = "Types d’échange", body = Value)))]
+async fn catalogue(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+    Json(caller::catalogue(&edge.rooms))
+}
+
+/// The agreements of the register and whether they are in force today.
+#[utoipa::path(get, path = "/v1/agreements", tag = "annuaire", responses((status = 200, description = "Protocoles et conventions", body = Value)))]
+async fn agreements(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+    Json(caller::agreements(&edge.rooms))
+}
+
+/// Institutions and units; never foster carers nor places of care.
+#[utoipa::path(get, path = "/v1/directory", tag = "annuaire", responses((status = 200, description = "Institutions et services", body = Value)))]
+async fn directory(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+    Json(caller::directory(&edge.rooms))
+}
+
+/// What is due to me.
+#[utoipa::path(get, path = "/v1/clocks", tag = "échanges", responses((status = 200, description = "Échéances, rappels, suivis", body = Value)))]
+async fn clocks(State(edge): State<Arc<Edge>>, caller: Caller) -> Result<Json<Value>, Refusal> {
+    follow::due(&edge.rooms, &caller).await.map(Json)
+}
+
+/// Keys that verify receipts (JWKS) and the log.
+#[utoipa::path(get, path = "/v1/keys", tag = "annuaire", responses((status = 200, description = "JWKS et clé du journal", body = Value)))]
+async fn keys(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+    Json(json!({"keys": [edge.rooms.signer.jwk()], "log": {"origin": edge.rooms.origin, "vkey": edge.log_vkey}}))
+}
+
+/// The newest signed tree head (C2SP checkpoint).
+#[utoipa::path(get, path = "/log/checkpoint", tag = "journal", responses((status = 200, description = "Point de contrôle signé", content_type = "text/plain", body = String)))]
+async fn checkpoint(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Response, Refusal> {
+    let (_, note) = edge.rooms.store.latest_checkpoint().await?.ok_or(Refusal::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], note).into_response())
+}
+
+/// Hash tiles (C2SP tlog-tiles). Entry bundles hold what only parties and auditors may have: not served here.
+#[utoipa::path(get, path = "/log/tile/{path}", tag = "journal", params(("path" = String, Path, description = "niveau/index[.p/largeur]")),
+    responses((status = 200, description = "Tuile de condensés", content_type = "application/octet-stream", body = Vec<u8>), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn tile(State(edge): State<Arc<Edge>>, _: Caller, Path(path): Path<String>) -> Result<Response, Refusal> {
+    let id = TileId::parse(&format!("tile/{path}")).map_err(|_| Refusal::NotFound)?;
+    let hashes = edge.rooms.tile(&id).await?.ok_or(Refusal::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], hashes).into_response())
+}
+
+/// The proof that a leaf stands in the newest checkpoint (C2SP tlog-proof).
+#[utoipa::path(get, path = "/log/proof/{leaf}", tag = "journal", params(("leaf" = u64, Path, description = "Index de la feuille")),
+    responses((status = 200, description = "Preuve d’inclusion", content_type = "text/plain", body = String), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn proof(State(edge): State<Arc<Edge>>, _: Caller, Path(leaf): Path<String>) -> Result<String, Refusal> {
+    follow::proof(&edge.rooms, leaf.parse().map_err(|_| Refusal::NotFound)?).await
+}
+
+async fn nothing_here() -> Refusal {
+    Refusal::NotFound
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailboxQuery {
+    unit: Option<String>,
+    #[serde(default)]
+    after: i64,
+    #[serde(default)]
+    wait: u64,
+    limit: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Motive {
+    motive: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    jti: String,
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// The body, as JSON bytes whose announced digest (RFC 9530) is theirs.
+fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
+        _ => Refusal::Malformed("body"),
+    })?;
+    let media = text(headers, "content-type").unwrap_or("application/json");
+    if !media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(Refusal::MediaType);
+    }
+    if let Some(announced) = text(headers, "content-digest") {
+        caller::check_digest(announced, &body)?;
+    }
+    Ok(body)
+}
+
+fn parsed<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
+    let value = exchange::canonical::parse(&json_body(headers, body)?)?;
+    serde_json::from_value(value).map_err(|_| Refusal::Malformed("body"))
+}
+
+fn exchange_id(text: &str) -> Result<ExchangeId, Refusal> {
+    text.parse().map_err(|_| Refusal::NotFound)
+}
+
+fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
+    text.parse().map_err(|_| Refusal::NotFound)
+}

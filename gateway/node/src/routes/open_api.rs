@@ -1,0 +1,39 @@
+//! OpenAPI 3.1 of the wire, made from the handlers themselves, with the JSON Schema of each exchange type in force.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+use utoipa::OpenApi;
+
+use super::Edge;
+use crate::flows::Caller;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Passerelle", description = "Échanges d’informations sur les enfants en danger entre institutions. TLS mutuel ; jeton de professionnel en Authorization: Bearer."),
+    paths(
+        super::submit, super::timeline, super::erase_content, super::evidence, super::telephone, super::mailbox, super::open,
+        super::acknowledgement, super::follow_up_done, super::decision, super::revoke_token, super::catalogue, super::agreements,
+        super::directory, super::clocks, super::keys, super::checkpoint, super::tile, super::proof, document,
+    )
+)]
+struct Api;
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "annuaire", responses((status = 200, description = "OpenAPI 3.1", body = Value)))]
+pub(super) async fn document(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+    Json(describe(&edge))
+}
+
+fn describe(edge: &Edge) -> Value {
+    let mut api = serde_json::to_value(Api::openapi()).unwrap_or_default();
+    let law = edge.rooms.law.load();
+    let schemas: Vec<Value> =
+        law.catalogue.types_on(edge.rooms.clock.now()).map(|exchange_type| law.catalogue.json_schema(exchange_type)).collect();
+    // An envelope is one of the types in force: the same schemas that GET /v1/catalogue serves.
+    if let Some(schema) = api.pointer_mut("/paths/~1v1~1exchanges/post/requestBody/content/application~1json/schema") {
+        *schema = json!({"anyOf": schemas});
+    }
+    api
+}

@@ -1,0 +1,58 @@
+//! Sending: notices posted over mutual TLS to units that asked for them. Carries no content (see `flows/forward`).
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::flows::forward::{Notice, Post};
+
+/// Posts notices over HTTPS with the gateway's client certificate.
+pub struct Poster {
+    client: reqwest::Client,
+}
+
+/// The client could not be built from the configured certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("the push client could not be built")]
+pub struct NoPoster(#[source] reqwest::Error);
+
+impl Poster {
+    /// A poster that presents the certificate of `tls` and trusts only its roots.
+    ///
+    /// # Errors
+    /// [`NoPoster`].
+    pub fn new(tls: rustls::ClientConfig) -> Result<Self, NoPoster> {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(20))
+            .build()
+            .map_err(NoPoster)?;
+        Ok(Self { client })
+    }
+}
+
+impl Post for Poster {
+    fn post<'a>(&'a self, url: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), &'static str>> {
+        Box::pin(async move {
+            let answer = self
+                .client
+                .post(url)
+                .header("idempotency-key", notice.delivery.to_string())
+                .json(notice)
+                .send()
+                .await
+                .map_err(|error| if error.is_timeout() { "timeout" } else if error.is_connect() { "unreachable" } else { "transport" })?;
+            let status = answer.status();
+            if status.is_success() {
+                Ok(())
+            } else if status.is_client_error() {
+                Err("refused-by-endpoint")
+            } else {
+                Err("endpoint-error")
+            }
+        })
+    }
+}

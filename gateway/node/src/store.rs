@@ -1,0 +1,143 @@
+//! The store: what the gateway keeps. Knows SQL, and never a clear identity or an open content.
+//!
+//! Three databases: this one (exchanges, deliveries, clocks, log), [`vault`] (identities) and [`keys`].
+//! Every change goes through the group-committing [`writer`]: many callers, one transaction, one sync.
+//! A `201` is sent only after the commit that holds everything it promises.
+
+pub mod audit;
+pub mod clocks;
+pub mod delivery;
+pub mod dialect;
+pub mod exchange;
+//KEYS pub mod keys;
+//KEYS pub mod vault;
+pub mod tokens;
+pub mod writer;
+
+use std::time::Duration;
+
+use sqlx::{Any, AnyPool, any::AnyPoolOptions, pool::PoolConnection};
+
+pub use writer::{Tx, Write};
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The row is already there (a repeated key), and nothing was changed.
+    #[error("already there")]
+    AlreadyThere,
+    /// The row is not there, or no longer in the state that the write needs.
+    #[error("not there: {0}")]
+    NotThere(&'static str),
+    /// The database could not be reached, is full, or failed to commit: nothing was promised.
+    #[error("store unavailable during `{0}`")]
+    Unavailable(&'static str, #[source] sqlx::Error),
+    /// A write touched another number of rows than it must: a bug or a damaged database.
+    #[error("`{0}` touched {1} rows")]
+    Broken(&'static str, u64),
+    /// What was read does not have the shape that was written.
+    #[error("damaged row in `{0}`")]
+    Damaged(&'static str),
+    /// The store is stopping.
+    #[error("stopping")]
+    Stopping,
+    /// The schema could not be brought up to date.
+    #[error("migration failed")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+}
+
+impl StoreError {
+    /// Wraps an error of the driver with the statement it happened in.
+    pub(crate) fn in_statement(statement: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |error| match &error {
+            sqlx::Error::Database(of_database) if of_database.is_unique_violation() => Self::AlreadyThere,
+            _ => Self::Unavailable(statement, error),
+        }
+    }
+}
+
+/// The gateway's own database.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    writer: writer::Writer,
+}
+
+impl Store {
+    /// Opens (and creates or migrates) the database at `url`, `sqlite:///var/lib/passerelle/gateway.db`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let pool = dialect::pool(url, 8).await?;
+        dialect::migrate(&pool, &[(1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql"))]).await?;
+        let writer = writer::Writer::start(pool.clone());
+        Ok(Self { pool, writer })
+    }
+
+    /// Does one write durably: when this returns `Ok`, it survives a power cut.
+    ///
+    /// # Errors
+    /// What the write itself returned (nothing changed), or [`StoreError::Unavailable`] when the commit failed.
+    pub async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
+        self.writer.write(write).await
+    }
+
+    /// Grows with each commit: the notary waits on it.
+    pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.writer.commits()
+    }
+
+    /// How many writes wait for their turn now.
+    pub fn queued(&self) -> usize {
+        self.writer.queued()
+    }
+
+    /// Waits for the writes in flight and closes the database.
+    pub async fn close(&self) {
+        self.writer.stop().await;
+        self.pool.close().await;
+    }
+
+    async fn reader(&self, statement: &'static str) -> Result<PoolConnection<Any>, StoreError> {
+        self.pool.acquire().await.map_err(StoreError::in_statement(statement))
+    }
+}
+
+/// The readiness probe: a commit that changes one row nobody needs.
+pub struct Probe(pub exchange::Instant);
+
+impl Write for Probe {
+    const NAME: &'static str = "probe";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> futures::future::BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let done = sqlx::query(PROBE)
+                .bind(self.0.unix_ms())
+                .bind(Self::NAME)
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("probe"))?;
+            exactly_one("probe", done.rows_affected())
+        })
+    }
+}
+
+/// A write that must touch exactly one row.
+pub(crate) fn exactly_one(statement: &'static str, rows: u64) -> Result<(), StoreError> {
+    match rows {
+        1 => Ok(()),
+        0 => Err(StoreError::NotThere(statement)),
+        more => Err(StoreError::Broken(statement, more)),
+    }
+}
+
+pub(crate) async fn options(connections: u32) -> AnyPoolOptions {
+    sqlx::any::install_default_drivers();
+    AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10))
+}
+
+const PROBE: &str = "-- probe
+INSERT INTO probe (id, at, written_by) VALUES (1, $1, $2)
+ON CONFLICT (id) DO UPDATE SET at = excluded.at, written_by = excluded.written_by";

@@ -1,0 +1,275 @@
+//! The log's rows: pending entries, written with the fact they state; tiles and checkpoints, written by the notary alone.
+
+use exchange::{ExchangeId, Instant};
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError, Tx, Write, exactly_one,
+    exchange::{bytes, number, text},
+};
+
+/// A leaf to be written in the transaction of the fact it states.
+#[derive(Clone)]
+pub struct NewEntry {
+    /// In the order of writing.
+    pub id: Uuid,
+    /// Canonical JSON.
+    pub leaf: Vec<u8>,
+    /// RFC 6962 hash of `leaf`.
+    pub leaf_hash: [u8; 32],
+    /// Event word.
+    pub event: &'static str,
+    /// Whose openings these are.
+    pub exchange: Option<ExchangeId>,
+    /// Sealed salts and values.
+    pub opening: Vec<u8>,
+    /// When the opening expires.
+    pub expires_at: Option<Instant>,
+}
+
+/// A leaf without a place in the tree yet.
+pub struct PendingEntry {
+    /// Its row.
+    pub id: String,
+    /// RFC 6962 hash.
+    pub leaf_hash: [u8; 32],
+}
+
+/// A leaf of the log as stored.
+pub struct EntryRow {
+    /// Canonical JSON.
+    pub leaf: Vec<u8>,
+    /// RFC 6962 hash.
+    pub leaf_hash: [u8; 32],
+    /// Event word.
+    pub event: String,
+    /// Whose openings these are.
+    pub exchange: Option<ExchangeId>,
+    /// Sealed salts and values; `None` once expired.
+    pub opening: Option<Vec<u8>>,
+    /// Place in the tree; `None` while pending.
+    pub index: Option<u64>,
+}
+
+/// What the notary writes in one transaction: places, the tiles that changed, the new head.
+pub struct ExtendLog {
+    /// Rows in order, with the place each takes.
+    pub places: Vec<(String, u64)>,
+    /// (level, index, hashes): the tiles that changed.
+    pub tiles: Vec<(u8, u64, Vec<u8>)>,
+    /// Tree size after.
+    pub size: u64,
+    /// Signed note.
+    pub note: String,
+    /// When it was signed.
+    pub at: Instant,
+}
+
+impl NewEntry {
+    /// Writes the entry as part of a larger write.
+    pub(crate) async fn insert(&self, tx: &mut Tx, name: &'static str) -> Result<(), StoreError> {
+        let done = sqlx::query(INSERT_ENTRY)
+            .bind(self.id.as_hyphenated().to_string())
+            .bind(&self.leaf[..])
+            .bind(self.leaf_hash.to_vec())
+            .bind(self.event)
+            .bind(self.exchange.map(|id| id.to_string()))
+            .bind(&self.opening[..])
+            .bind(self.expires_at.map(Instant::unix_ms))
+            .bind(name)
+            .execute(tx.connection())
+            .await
+            .map_err(StoreError::in_statement("insert_entry"))?;
+        exactly_one("insert_entry", done.rows_affected())
+    }
+}
+
+/// Entries alone: a refusal, a reload, a start.
+pub struct AppendEntries(pub Vec<NewEntry>);
+
+impl Write for AppendEntries {
+    const NAME: &'static str = "append_entries";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            for entry in &self.0 {
+                entry.insert(tx, Self::NAME).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Write for ExtendLog {
+    const NAME: &'static str = "extend_log";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            for (id, index) in &self.places {
+                let done = sqlx::query(PLACE_ENTRY)
+                    .bind(signed(*index)?)
+                    .bind(Self::NAME)
+                    .bind(id)
+                    .execute(tx.connection())
+                    .await
+                    .map_err(StoreError::in_statement("place_entry"))?;
+                exactly_one("place_entry", done.rows_affected())?;
+            }
+            for (level, index, hashes) in &self.tiles {
+                let done = sqlx::query(PUT_TILE)
+                    .bind(i64::from(*level))
+                    .bind(signed(*index)?)
+                    .bind(i64::try_from(hashes.len() / 32).unwrap_or(0))
+                    .bind(&hashes[..])
+                    .bind(Self::NAME)
+                    .execute(tx.connection())
+                    .await
+                    .map_err(StoreError::in_statement("put_tile"))?;
+                exactly_one("put_tile", done.rows_affected())?;
+            }
+            let done = sqlx::query(PUT_CHECKPOINT)
+                .bind(signed(self.size)?)
+                .bind(&self.note)
+                .bind(self.at.unix_ms())
+                .bind(Self::NAME)
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("put_checkpoint"))?;
+            exactly_one("put_checkpoint", done.rows_affected())
+        })
+    }
+}
+
+impl Store {
+    /// Leaves without a place, in the order of writing, 4,096 at most.
+    pub async fn pending_entries(&self) -> Result<Vec<PendingEntry>, StoreError> {
+        let mut reader = self.reader("pending_entries").await?;
+        let rows = sqlx::query(PENDING_ENTRIES).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("pending_entries"))?;
+        rows.iter().map(|row| Ok(PendingEntry { id: text(row, "id")?, leaf_hash: hash(bytes(row, "leaf_hash")?)? })).collect()
+    }
+
+    /// The newest signed tree head.
+    pub async fn latest_checkpoint(&self) -> Result<Option<(u64, String)>, StoreError> {
+        let mut reader = self.reader("latest_checkpoint").await?;
+        let row =
+            sqlx::query(LATEST_CHECKPOINT).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("latest_checkpoint"))?;
+        row.map(|row| Ok((unsigned(number(&row, "size")?)?, text(&row, "note")?))).transpose()
+    }
+
+    /// Every signed tree head, smallest first.
+    pub async fn checkpoints(&self) -> Result<Vec<String>, StoreError> {
+        let mut reader = self.reader("checkpoints").await?;
+        let rows = sqlx::query(CHECKPOINTS).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("checkpoints"))?;
+        rows.iter().map(|row| text(row, "note")).collect()
+    }
+
+    /// One tile: `width` hashes of 32 bytes, one after the other, as many as there are.
+    pub async fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut reader = self.reader("tile").await?;
+        let row = sqlx::query(TILE)
+            .bind(i64::from(level))
+            .bind(signed(index)?)
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("tile"))?;
+        row.map(|row| bytes(&row, "hashes")).transpose()
+    }
+
+    /// One leaf by its hash.
+    pub async fn entry(&self, leaf_hash: &[u8; 32]) -> Result<Option<EntryRow>, StoreError> {
+        let mut reader = self.reader("entry").await?;
+        let row =
+            sqlx::query(ENTRY).bind(leaf_hash.to_vec()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("entry"))?;
+        row.as_ref().map(read_entry).transpose()
+    }
+
+    /// The leaves of one exchange, in the order of writing.
+    pub async fn entries_of(&self, exchange: ExchangeId) -> Result<Vec<EntryRow>, StoreError> {
+        let mut reader = self.reader("entries_of").await?;
+        let rows = sqlx::query(ENTRIES_OF)
+            .bind(exchange.to_string())
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("entries_of"))?;
+        rows.iter().map(read_entry).collect()
+    }
+
+    /// The leaves from `first` on, `count` at most, in tree order.
+    pub async fn entries_from(&self, first: u64, count: u32) -> Result<Vec<EntryRow>, StoreError> {
+        let mut reader = self.reader("entries_from").await?;
+        let rows = sqlx::query(ENTRIES_FROM)
+            .bind(signed(first)?)
+            .bind(i64::from(count))
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("entries_from"))?;
+        rows.iter().map(read_entry).collect()
+    }
+}
+
+fn read_entry(row: &sqlx::any::AnyRow) -> Result<EntryRow, StoreError> {
+    use sqlx::Row;
+    Ok(EntryRow {
+        leaf: bytes(row, "leaf")?,
+        leaf_hash: hash(bytes(row, "leaf_hash")?)?,
+        event: text(row, "event")?,
+        exchange: row
+            .try_get::<Option<String>, _>("exchange_id")
+            .map_err(|_| StoreError::Damaged("entry"))?
+            .map(|id| id.parse())
+            .transpose()
+            .map_err(|_| StoreError::Damaged("entry"))?,
+        opening: row.try_get("opening").map_err(|_| StoreError::Damaged("entry"))?,
+        index: row.try_get::<Option<i64>, _>("leaf_index").map_err(|_| StoreError::Damaged("entry"))?.map(unsigned).transpose()?,
+    })
+}
+
+fn hash(bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Damaged("leaf_hash"))
+}
+
+fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Damaged("index"))
+}
+
+fn unsigned(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Damaged("index"))
+}
+
+const INSERT_ENTRY: &str = "-- insert_entry
+INSERT INTO entry (id, leaf, leaf_hash, event, exchange_id, opening, expires_at, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+const PLACE_ENTRY: &str = "-- place_entry
+UPDATE entry SET leaf_index = $1, written_by = $2 WHERE id = $3 AND leaf_index IS NULL";
+
+const PUT_TILE: &str = "-- put_tile
+INSERT INTO tile (level, idx, width, hashes, written_by) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (level, idx) DO UPDATE SET width = excluded.width, hashes = excluded.hashes, written_by = excluded.written_by
+WHERE excluded.width > tile.width";
+
+const PUT_CHECKPOINT: &str = "-- put_checkpoint
+INSERT INTO checkpoint (size, note, signed_at, written_by) VALUES ($1, $2, $3, $4)";
+
+const PENDING_ENTRIES: &str = "-- pending_entries
+SELECT id, leaf_hash FROM entry WHERE leaf_index IS NULL ORDER BY id LIMIT 4096";
+
+const LATEST_CHECKPOINT: &str = "-- latest_checkpoint
+SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1";
+
+const CHECKPOINTS: &str = "-- checkpoints
+SELECT note FROM checkpoint ORDER BY size";
+
+const TILE: &str = "-- tile
+SELECT hashes FROM tile WHERE level = $1 AND idx = $2";
+
+const ENTRY: &str = "-- entry
+SELECT leaf, leaf_hash, event, exchange_id, opening, leaf_index FROM entry WHERE leaf_hash = $1";
+
+const ENTRIES_OF: &str = "-- entries_of
+SELECT leaf, leaf_hash, event, exchange_id, opening, leaf_index FROM entry WHERE exchange_id = $1 ORDER BY id";
+
+const ENTRIES_FROM: &str = "-- entries_from
+SELECT leaf, leaf_hash, event, exchange_id, opening, leaf_index FROM entry WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2";

@@ -1,0 +1,491 @@
+//! Deliveries: the mailbox, who opened and acknowledged what, and the leases under which notices are pushed.
+
+use std::time::Duration;
+
+use exchange::{DeliveryId, ExchangeId, Instant, Party, ProfessionalId, TypeCode, Urgency};
+use futures::future::BoxFuture;
+use sqlx::{Row, any::AnyRow};
+
+use super::{
+    Store, StoreError, Tx, Write,
+    audit::NewEntry,
+    exactly_one,
+    exchange::{bytes, delivery_id, instant, number, party, rank, text, unit_text, urgency},
+};
+
+/// A promise to hand one exchange to one unit.
+pub struct NewDelivery {
+    /// Id.
+    pub id: DeliveryId,
+    /// To whom.
+    pub recipient: Party,
+    /// How fast.
+    pub urgency: Urgency,
+    /// Pushes with the same value leave one after the other; empty for no order.
+    pub ordering: String,
+    /// Whether the unit has an endpoint to which a notice is pushed.
+    pub push: bool,
+}
+
+/// How a named professional answered a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The unit takes it in charge.
+    TakenInCharge,
+    /// The unit refuses it, with a reason.
+    Refused,
+    /// It is not for this unit, with a reason.
+    NotForUs,
+}
+
+impl Outcome {
+    /// The word on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TakenInCharge => "taken-in-charge",
+            Self::Refused => "refused",
+            Self::NotForUs => "not-for-us",
+        }
+    }
+}
+
+/// What the mailbox tells without opening anything.
+#[derive(Debug, Clone)]
+pub struct DeliveryRow {
+    /// Id.
+    pub id: DeliveryId,
+    /// What is handed over.
+    pub exchange: ExchangeId,
+    /// Its type.
+    pub kind: TypeCode,
+    /// Who sent it.
+    pub sender: Party,
+    /// To whom.
+    pub recipient: Party,
+    /// How fast.
+    pub urgency: Urgency,
+    /// Mailbox cursor.
+    pub arrival: i64,
+    /// When it became available.
+    pub delivered_at: Instant,
+    /// First opening.
+    pub opened_at: Option<Instant>,
+    /// When it was acknowledged.
+    pub acknowledged_at: Option<Instant>,
+    /// How.
+    pub outcome: Option<String>,
+    /// Something is missing or did not conform.
+    pub incomplete: bool,
+    /// The content's key is gone.
+    pub erased: bool,
+}
+
+/// The right to push one notice, until an instant.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// What is pushed.
+    pub delivery: DeliveryRow,
+    /// Who holds the lease: a result without it is refused.
+    pub token: [u8; 16],
+    /// Tries so far, this one included.
+    pub attempts: u32,
+}
+
+impl NewDelivery {
+    pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, at: Instant, name: &'static str) -> Result<(), StoreError> {
+        let done = sqlx::query(INSERT_DELIVERY)
+            .bind(self.id.to_string())
+            .bind(exchange.to_string())
+            .bind(self.recipient.institution.as_str())
+            .bind(unit_text(&self.recipient))
+            .bind(rank(self.urgency))
+            .bind(&self.ordering)
+            .bind(at.unix_ms())
+            .bind(if self.push { "waiting" } else { "none" })
+            .bind(name)
+            .execute(tx.connection())
+            .await
+            .map_err(StoreError::in_statement("insert_delivery"))?;
+        exactly_one("insert_delivery", done.rows_affected())
+    }
+}
+
+/// A named professional is about to read: the entry that says so is written before anything is released.
+pub struct OpenDelivery {
+    /// Which.
+    pub id: DeliveryId,
+    /// Exchange it hands over.
+    pub exchange: ExchangeId,
+    /// When.
+    pub at: Instant,
+    /// Opaque subject.
+    pub by: String,
+    /// What the log states.
+    pub entry: NewEntry,
+}
+
+impl Write for OpenDelivery {
+    const NAME: &'static str = "open_delivery";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let first = sqlx::query(OPEN_DELIVERY)
+                .bind(self.at.unix_ms())
+                .bind(&self.by)
+                .bind(Self::NAME)
+                .bind(self.id.to_string())
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("open_delivery"))?
+                .rows_affected();
+            if first == 1 {
+                super::clocks::stop(tx, self.exchange, "opened", self.at, Self::NAME).await?;
+            }
+            self.entry.insert(tx, Self::NAME).await
+        })
+    }
+}
+
+/// A named professional answers for the unit.
+pub struct AcknowledgeDelivery {
+    /// Which.
+    pub id: DeliveryId,
+    /// Exchange it hands over.
+    pub exchange: ExchangeId,
+    /// When.
+    pub at: Instant,
+    /// Opaque subject.
+    pub by: String,
+    /// How.
+    pub outcome: Outcome,
+    /// Sealed reason, when one was given.
+    pub reason: Option<Vec<u8>>,
+    /// The code read back on the telephone, when there was a call.
+    pub read_back: Option<String>,
+    /// Something for the sender to do: the exchange was refused or is not for this unit.
+    pub follow_up: Option<super::exchange::NewFollowUp>,
+    /// What the log states.
+    pub entry: NewEntry,
+}
+
+impl Write for AcknowledgeDelivery {
+    const NAME: &'static str = "acknowledge_delivery";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let done = sqlx::query(ACKNOWLEDGE_DELIVERY)
+                .bind(self.at.unix_ms())
+                .bind(&self.by)
+                .bind(self.outcome.as_str())
+                .bind(self.reason.as_deref())
+                .bind(Self::NAME)
+                .bind(self.id.to_string())
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("acknowledge_delivery"))?;
+            exactly_one("acknowledge_delivery", done.rows_affected())?;
+            if let Some(code) = &self.read_back {
+                sqlx::query(BIND_CALL)
+                    .bind(self.at.unix_ms())
+                    .bind(Self::NAME)
+                    .bind(self.exchange.to_string())
+                    .bind(code)
+                    .execute(tx.connection())
+                    .await
+                    .map_err(StoreError::in_statement("bind_call"))?;
+            }
+            super::clocks::stop(tx, self.exchange, "acknowledged", self.at, Self::NAME).await?;
+            if let Some(follow_up) = &self.follow_up {
+                follow_up.insert(tx, self.exchange, self.at, Self::NAME).await?;
+            }
+            self.entry.insert(tx, Self::NAME).await
+        })
+    }
+}
+
+/// A call was made because the exchange could not wait for its reader.
+pub struct RecordCall {
+    /// Exchange it is about.
+    pub exchange: ExchangeId,
+    /// When.
+    pub at: Instant,
+    /// Who called: opaque subject.
+    pub by: String,
+    /// Whether somebody answered.
+    pub reached: bool,
+    /// Code to be said and read back.
+    pub read_back: String,
+    /// What the log states.
+    pub entry: NewEntry,
+}
+
+impl Write for RecordCall {
+    const NAME: &'static str = "record_call";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let done = sqlx::query(INSERT_CALL)
+                .bind(self.exchange.to_string())
+                .bind(self.at.unix_ms())
+                .bind(&self.by)
+                .bind(i64::from(self.reached))
+                .bind(&self.read_back)
+                .bind(Self::NAME)
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("insert_call"))?;
+            exactly_one("insert_call", done.rows_affected())?;
+            self.entry.insert(tx, Self::NAME).await
+        })
+    }
+}
+
+/// Takes the most urgent notice that waits, for a time.
+pub struct LeasePush {
+    /// The present instant.
+    pub now: Instant,
+    /// How long the lease holds.
+    pub hold: Duration,
+    /// Random: who holds it.
+    pub token: [u8; 16],
+}
+
+impl Write for LeasePush {
+    const NAME: &'static str = "lease_push";
+    type Output = Option<Lease>;
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<Option<Lease>, StoreError>> {
+        Box::pin(async move {
+            let row = sqlx::query(LEASE_PUSH)
+                .bind(self.now.plus(self.hold).unix_ms())
+                .bind(self.token.to_vec())
+                .bind(Self::NAME)
+                .bind(self.now.unix_ms())
+                .fetch_optional(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("lease_push"))?;
+            let Some(row) = row else { return Ok(None) };
+            let id = text(&row, "id")?;
+            let attempts = u32::try_from(number(&row, "attempts")?).map_err(|_| StoreError::Damaged("lease_push"))?;
+            let delivery = sqlx::query(DELIVERY).bind(id).fetch_one(tx.connection()).await.map_err(StoreError::in_statement("delivery"))?;
+            Ok(Some(Lease { delivery: read_delivery(&delivery)?, token: self.token, attempts }))
+        })
+    }
+}
+
+/// What came of a push. Refused without the lease token: another worker may have taken over.
+pub struct FinishPush {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Proof of the lease.
+    pub token: [u8; 16],
+    /// What happened.
+    pub result: PushResult,
+    /// What the log states.
+    pub entry: Option<NewEntry>,
+}
+
+/// What happened to one try.
+pub enum PushResult {
+    /// The endpoint took the notice.
+    Done,
+    /// Try again later.
+    Again {
+        /// Not before.
+        at: Instant,
+        /// Stable code of the failure.
+        fault: &'static str,
+    },
+    /// Given up: visible and alarmed.
+    Dead {
+        /// Stable code of the failure.
+        fault: &'static str,
+    },
+}
+
+impl Write for FinishPush {
+    const NAME: &'static str = "finish_push";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let (state, next, fault) = match self.result {
+                PushResult::Done => ("done", 0, None),
+                PushResult::Again { at, fault } => ("waiting", at.unix_ms(), Some(fault)),
+                PushResult::Dead { fault } => ("dead", 0, Some(fault)),
+            };
+            let done = sqlx::query(FINISH_PUSH)
+                .bind(state)
+                .bind(next)
+                .bind(fault)
+                .bind(Self::NAME)
+                .bind(self.id.to_string())
+                .bind(self.token.to_vec())
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("finish_push"))?;
+            exactly_one("finish_push", done.rows_affected())?;
+            match &self.entry {
+                Some(entry) => entry.insert(tx, Self::NAME).await,
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// Who asks for a mailbox: sealed exchanges do not exist for them.
+pub struct MailboxQuery<'a> {
+    /// The unit.
+    pub unit: &'a Party,
+    /// The professional who asks, if it is one.
+    pub reader: Option<&'a ProfessionalId>,
+    /// Only what arrived after this cursor.
+    pub after: i64,
+    /// Page size.
+    pub limit: u32,
+}
+
+impl Store {
+    /// What came to a unit after a cursor and is not acknowledged, urgent first within the page.
+    pub async fn mailbox(&self, query: &MailboxQuery<'_>) -> Result<Vec<DeliveryRow>, StoreError> {
+        let mut reader = self.reader("mailbox").await?;
+        let (issuer, subject) = query.reader.map_or(("", ""), |id| (id.issuer.as_str(), id.subject.as_str()));
+        let rows = sqlx::query(MAILBOX)
+            .bind(query.unit.institution.as_str())
+            .bind(unit_text(query.unit))
+            .bind(query.after)
+            .bind(issuer)
+            .bind(subject)
+            .bind(i64::from(query.limit))
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("mailbox"))?;
+        let mut page: Vec<DeliveryRow> = rows.iter().map(read_delivery).collect::<Result<_, _>>()?;
+        page.sort_by_key(|row| (row.urgency, row.arrival));
+        Ok(page)
+    }
+
+    /// One delivery.
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
+        let mut reader = self.reader("delivery").await?;
+        let row =
+            sqlx::query(DELIVERY).bind(id.to_string()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("delivery"))?;
+        row.as_ref().map(read_delivery).transpose()
+    }
+
+    /// The deliveries of one exchange.
+    pub async fn deliveries_of(&self, exchange: ExchangeId) -> Result<Vec<DeliveryRow>, StoreError> {
+        let mut reader = self.reader("deliveries_of").await?;
+        let rows = sqlx::query(DELIVERIES_OF)
+            .bind(exchange.to_string())
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("deliveries_of"))?;
+        rows.iter().map(read_delivery).collect()
+    }
+
+    /// Notices that were given up.
+    pub async fn dead_letters(&self) -> Result<Vec<DeliveryRow>, StoreError> {
+        let mut reader = self.reader("dead_letters").await?;
+        let rows = sqlx::query(DEAD_LETTERS).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("dead_letters"))?;
+        rows.iter().map(read_delivery).collect()
+    }
+}
+
+pub(crate) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
+    let damaged = || StoreError::Damaged("delivery");
+    Ok(DeliveryRow {
+        id: delivery_id(row, "id")?,
+        exchange: text(row, "exchange_id")?.parse().map_err(|_| damaged())?,
+        kind: text(row, "type")?.parse().map_err(|_| damaged())?,
+        sender: party(&text(row, "sender_institution")?, &text(row, "sender_unit")?)?,
+        recipient: party(&text(row, "institution")?, &text(row, "unit")?)?,
+        urgency: urgency(number(row, "urgency")?)?,
+        arrival: number(row, "arrival")?,
+        delivered_at: Instant::from_unix_ms(number(row, "delivered_at")?),
+        opened_at: instant(row, "opened_at")?,
+        acknowledged_at: instant(row, "acknowledged_at")?,
+        outcome: row.try_get("outcome").map_err(|_| damaged())?,
+        incomplete: number(row, "incomplete")? == 1,
+        erased: instant(row, "erased_at")?.is_some(),
+    })
+}
+
+/// The sealed reason of an acknowledgement is read only by who may see the exchange.
+impl Store {
+    /// Sealed reason of a delivery's acknowledgement.
+    pub async fn acknowledgement_reason(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut reader = self.reader("acknowledgement_reason").await?;
+        let row = sqlx::query(REASON)
+            .bind(id.to_string())
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("acknowledgement_reason"))?;
+        row.map(|row| bytes(&row, "reason")).transpose()
+    }
+}
+
+const INSERT_DELIVERY: &str = "-- insert_delivery
+INSERT INTO delivery (id, exchange_id, institution, unit, urgency, ordering, arrival, delivered_at, push, written_by)
+SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(arrival), 0) + 1 FROM delivery), $7, $8, $9";
+
+const OPEN_DELIVERY: &str = "-- open_delivery
+UPDATE delivery SET opened_at = $1, opened_by = $2, written_by = $3 WHERE id = $4 AND opened_at IS NULL";
+
+const ACKNOWLEDGE_DELIVERY: &str = "-- acknowledge_delivery
+UPDATE delivery SET acknowledged_at = $1, acknowledged_by = $2, outcome = $3, reason = $4, written_by = $5
+WHERE id = $6 AND acknowledged_at IS NULL";
+
+const BIND_CALL: &str = "-- bind_call
+UPDATE telephone_call SET bound_at = $1, written_by = $2 WHERE exchange_id = $3 AND read_back = $4 AND bound_at IS NULL";
+
+const INSERT_CALL: &str = "-- insert_call
+INSERT INTO telephone_call (exchange_id, at, professional, reached, read_back, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
+
+// Per-case order: nothing is pushed while an earlier one of the same case still waits.
+const LEASE_PUSH: &str = "-- lease_push
+UPDATE delivery SET leased_until = $1, lease_token = $2, attempts = attempts + 1, written_by = $3
+WHERE id = (SELECT d.id FROM delivery d WHERE d.push = 'waiting' AND d.next_attempt_at <= $4 AND d.leased_until <= $4
+            AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.push = 'waiting' AND e.ordering = d.ordering AND e.ordering <> ''
+                            AND e.arrival < d.arrival)
+            ORDER BY d.urgency, d.next_attempt_at, d.arrival LIMIT 1)
+RETURNING id, attempts";
+
+const FINISH_PUSH: &str = "-- finish_push
+UPDATE delivery SET push = $1, next_attempt_at = $2, last_fault = $3, leased_until = 0, lease_token = NULL, written_by = $4
+WHERE id = $5 AND lease_token = $6";
+
+const MAILBOX: &str = "-- mailbox
+SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
+    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+FROM delivery d JOIN exchange e ON e.id = d.exchange_id
+WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
+                    AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
+ORDER BY d.arrival LIMIT $6";
+
+const DELIVERY: &str = "-- delivery
+SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
+    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.id = $1";
+
+const DELIVERIES_OF: &str = "-- deliveries_of
+SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
+    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.exchange_id = $1 ORDER BY d.arrival";
+
+const DEAD_LETTERS: &str = "-- dead_letters
+SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
+    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.push = 'dead' ORDER BY d.arrival LIMIT 500";
+
+const REASON: &str = "-- acknowledgement_reason
+SELECT reason FROM delivery WHERE id = $1 AND reason IS NOT NULL";

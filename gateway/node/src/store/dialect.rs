@@ -1,0 +1,50 @@
+//! What differs between databases: how one is opened and tuned, and how a write transaction begins.
+//! Everything else is one SQL text for all.
+
+use sqlx::{
+    AnyPool, Executor,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+use super::StoreError;
+
+/// How a transaction that will write begins: SQLite must take its lock at once, or two could deadlock on upgrade.
+pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// Opens a pool on `url`, creating the file. WAL and a full sync at each commit: a commit survives a power cut.
+pub(crate) async fn pool(url: &str, connections: u32) -> Result<AnyPool, StoreError> {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{separator}mode=rwc");
+    super::options(connections)
+        .await
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(TUNE).await?;
+                Ok(())
+            })
+        })
+        .connect(&url)
+        .await
+        .map_err(|e| StoreError::Unavailable("open", e))
+}
+
+/// Brings the schema up to date; a migration that was changed after it ran is an error.
+pub(crate) async fn migrate(pool: &AnyPool, files: &[(i64, &'static str, &'static str)]) -> Result<(), StoreError> {
+    let migrations = files
+        .iter()
+        .map(|(version, name, sql)| {
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(*sql), false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations).run(pool).await.map_err(StoreError::Migration)
+}
+
+/// Moves what the write-ahead log holds into the database file, without making a writer wait.
+pub(crate) async fn checkpoint(pool: &AnyPool) -> Result<(), StoreError> {
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool).await.map_err(|e| StoreError::Unavailable("checkpoint", e))?;
+    Ok(())
+}
+
+// `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.
+const TUNE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY";

@@ -1,0 +1,201 @@
+//! The group-committing writer: takes what callers want written, in order, as many as wait, and commits them
+//! in one transaction with one sync. Each write has its savepoint: one that fails takes nothing with it and
+//! leaves nothing behind. Callers are answered only after the commit.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use sqlx::{Any, AnyConnection, AnyPool, Executor, pool::PoolConnection};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{StoreError, dialect};
+
+/// Something to write, as one caller wants it: all of it or nothing.
+pub trait Write: Send + 'static {
+    /// Name of the transaction: in metrics, in `written_by`, in errors.
+    const NAME: &'static str;
+    /// What the caller learns.
+    type Output: Send + 'static;
+
+    /// Writes through `tx`. May run only once; an error undoes what this write did.
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<Self::Output, StoreError>>;
+}
+
+/// An open write transaction.
+pub struct Tx {
+    connection: PoolConnection<Any>,
+}
+
+impl Tx {
+    /// The connection on which the transaction is open.
+    pub fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
+}
+
+/// The handle that callers hold.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    commits: watch::Receiver<u64>,
+    batch_sizes: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts the one writing task of this process.
+    pub(crate) fn start(pool: AnyPool) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (committed, commits) = watch::channel(0);
+        let batch_sizes = Arc::new(AtomicU64::new(0));
+        tokio::spawn(run(pool, queue, committed));
+        Self { jobs, commits, batch_sizes }
+    }
+
+    pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Pending::<W> { write: Some(write), result: None, reply });
+        self.jobs.send(job).await.map_err(|_| StoreError::Stopping)?;
+        self.batch_sizes.fetch_add(1, Ordering::Relaxed);
+        answer.await.map_err(|_| StoreError::Stopping)?
+    }
+
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
+    /// Waits until everything that was handed in before is committed or refused.
+    pub(crate) async fn stop(&self) {
+        let _ = self.write(Flush).await;
+    }
+}
+
+async fn run(pool: AnyPool, mut queue: mpsc::Receiver<Box<dyn Job>>, committed: watch::Sender<u64>) {
+    let checkpoints = tokio::spawn(keep_log_short(pool.clone(), committed.subscribe()));
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut batch, BATCH).await > 0 {
+        let started = std::time::Instant::now();
+        let jobs = std::mem::take(&mut batch);
+        metrics::histogram!("passerelle_store_batch_writes").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
+        commit_all(&pool, jobs).await;
+        metrics::histogram!("passerelle_store_commit_seconds").record(started.elapsed().as_secs_f64());
+        committed.send_modify(|count| *count += 1);
+    }
+    checkpoints.abort();
+}
+
+async fn commit_all(pool: &AnyPool, mut jobs: Vec<Box<dyn Job>>) {
+    let outcome = in_one_transaction(pool, &mut jobs).await;
+    if let Err(error) = &outcome {
+        tracing::error!(error = %error, cause = ?std::error::Error::source(error).map(ToString::to_string), writes = jobs.len(), "nothing of this batch was committed");
+    }
+    for job in jobs {
+        // Each caller gets an error value of its own.
+        job.finish(match &outcome {
+            Ok(()) => Ok(()),
+            Err(_) => Err(StoreError::Unavailable("commit", sqlx::Error::WorkerCrashed)),
+        });
+    }
+}
+
+async fn in_one_transaction(pool: &AnyPool, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    let mut tx = Tx { connection: pool.acquire().await.map_err(|e| StoreError::Unavailable("acquire", e))? };
+    tx.connection.execute(dialect::BEGIN_WRITE).await.map_err(|e| StoreError::Unavailable("begin", e))?;
+    match apply_and_commit(&mut tx, jobs).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // A crash here leaves an open transaction, which the database rolls back by itself.
+            if tx.connection.execute("ROLLBACK").await.is_err() {
+                // The connection is in an unknown state: it must not be used again.
+                let _ = tx.connection.close().await;
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn apply_and_commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    for job in jobs {
+        tx.connection.execute("SAVEPOINT caller").await.map_err(|e| StoreError::Unavailable("savepoint", e))?;
+        if job.apply(tx).await {
+            tx.connection.execute("RELEASE SAVEPOINT caller").await.map_err(|e| StoreError::Unavailable("release", e))?;
+        } else {
+            tx.connection
+                .execute("ROLLBACK TO SAVEPOINT caller; RELEASE SAVEPOINT caller")
+                .await
+                .map_err(|e| StoreError::Unavailable("rollback", e))?;
+        }
+    }
+    tx.connection.execute("COMMIT").await.map_err(|e| StoreError::Unavailable("commit", e))?;
+    Ok(())
+}
+
+/// Keeps the write-ahead log short, outside the writer.
+async fn keep_log_short(pool: AnyPool, mut commits: watch::Receiver<u64>) {
+    while commits.changed().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if let Err(error) = dialect::checkpoint(&pool).await {
+            tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
+        }
+    }
+}
+
+trait Job: Send {
+    /// Says whether the write succeeded; its result waits for the commit.
+    fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Pending<W: Write> {
+    write: Option<W>,
+    result: Option<Result<W::Output, StoreError>>,
+    reply: oneshot::Sender<Result<W::Output, StoreError>>,
+}
+
+impl<W: Write> Job for Pending<W> {
+    fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
+        Box::pin(async move {
+            let Some(write) = self.write.take() else { return false };
+            let result = write.apply(tx).await;
+            let succeeded = result.is_ok();
+            self.result = Some(result);
+            succeeded
+        })
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (self.result, committed) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(failed)) => Err(failed),
+            (Some(Ok(output)), Ok(())) => Ok(output),
+            (None, Ok(())) => Err(StoreError::Stopping),
+        };
+        // A caller that went away has its exchange all the same; it will ask again with its key.
+        let _ = self.reply.send(answer);
+    }
+}
+
+struct Flush;
+
+impl Write for Flush {
+    const NAME: &'static str = "flush";
+    type Output = ();
+
+    fn apply<'t>(self, _: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Writes in one commit at most.
+const BATCH: usize = 256;
+/// Writes that may wait; beyond it a caller waits to be queued.
+const QUEUE: usize = 1024;
