@@ -114,8 +114,13 @@ pub enum ConfigFault {
     #[error("cannot read `{}`", .0.display())]
     Unreadable(PathBuf, #[source] std::io::Error),
     /// Is not what is expected.
-    #[error("`{}`: {1}", .0.display())]
-    Wrong(PathBuf, String),
+    #[error("`{}`: {what}", file.display())]
+    Wrong {
+        /// Which file.
+        file: PathBuf,
+        /// Every mistake.
+        what: String,
+    },
 }
 
 impl Config {
@@ -125,7 +130,7 @@ impl Config {
     /// [`ConfigFault`] with the file and every mistake.
     pub fn load(file: &Path) -> Result<Self, ConfigFault> {
         let text = std::fs::read_to_string(file).map_err(|e| ConfigFault::Unreadable(file.to_owned(), e))?;
-        let mut config: Self = toml::from_str(&text).map_err(|e| ConfigFault::Wrong(file.to_owned(), e.to_string()))?;
+        let mut config: Self = toml::from_str(&text).map_err(|e| ConfigFault::Wrong { file: file.to_owned(), what: e.to_string() })?;
         let mut mistakes = Vec::new();
         if config.gateway.is_empty() || !config.gateway.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
             mistakes.push("`gateway` must be lower-case letters, digits and hyphens".to_owned());
@@ -137,7 +142,7 @@ impl Config {
             mistakes.push("`tls.push_certificate` and `tls.push_key` go together".to_owned());
         }
         if !mistakes.is_empty() {
-            return Err(ConfigFault::Wrong(file.to_owned(), mistakes.join("; ")));
+            return Err(ConfigFault::Wrong { file: file.to_owned(), what: mistakes.join("; ") });
         }
         let base = file.parent().unwrap_or(Path::new("."));
         for path in [

@@ -3,7 +3,7 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`] [`receipt`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`] [`receipt`] [`log`]
 //! * [`store`]
 //! * edges: [`config`]
 
@@ -11,6 +11,7 @@
 pub mod catalogue;
 pub mod clock;
 pub mod directory;
+pub mod log;
 pub mod policy;
 pub mod receipt;
 // store

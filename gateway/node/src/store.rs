@@ -105,7 +105,7 @@ impl Store {
 }
 
 /// The readiness probe: a commit that changes one row nobody needs.
-pub struct Probe(pub exchange::Instant);
+pub struct Probe(pub ::exchange::Instant);
 
 impl Write for Probe {
     const NAME: &'static str = "probe";
