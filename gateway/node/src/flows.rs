@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod acknowledge;
+pub mod bundle;
 pub mod collect;
 pub mod decide;
 pub mod erase;
@@ -152,11 +153,11 @@ impl Rooms {
     pub fn entry(&self, statement: Statement) -> Result<NewEntry, Refusal> {
         let sealed = statement.entry.finish(&self.random).map_err(|_| Refusal::Internal("entry"))?;
         let plain = serde_json::to_vec(&sealed.openings).map_err(|_| Refusal::Internal("opening"))?;
-        let opening = self.keystore.seal_opening(&sealed.hash, &plain).map_err(|_| Refusal::Internal("opening"))?;
+        let opening = self.keystore.seal_opening(&sealed.hash.0, &plain).map_err(|_| Refusal::Internal("opening"))?;
         Ok(NewEntry {
             id: Uuid::now_v7(),
             leaf: sealed.leaf,
-            leaf_hash: sealed.hash,
+            leaf_hash: sealed.hash.0,
             event: statement.event.as_str(),
             exchange: statement.exchange,
             opening,
@@ -185,8 +186,8 @@ impl Rooms {
     /// # Errors
     /// The store is unavailable.
     pub async fn tile(&self, id: &TileId) -> Result<Option<Vec<u8>>, StoreError> {
-        let wanted = usize::from(id.width) * 32;
-        let tile = self.store.tile(id.level, id.index).await?;
+        let wanted = id.width() as usize * 32;
+        let tile = self.store.tile(id.level(), id.index()).await?;
         Ok(tile.filter(|hashes| hashes.len() >= wanted).map(|mut hashes| {
             hashes.truncate(wanted);
             hashes

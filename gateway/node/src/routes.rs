@@ -22,7 +22,7 @@ pub use caller::Edge;
 
 use crate::{
     flows::{Caller, accept, acknowledge, collect, decide, erase, follow},
-    log::TileId,
+    log::{TileId, TileKind},
     refusal::Refusal,
 };
 
@@ -216,7 +216,7 @@ async fn checkpoint(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Response
 #[utoipa::path(get, path = "/log/tile/{path}", tag = "journal", params(("path" = String, Path, description = "niveau/index[.p/largeur]")),
     responses((status = 200, description = "Tuile de condensés", content_type = "application/octet-stream", body = Vec<u8>), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
 async fn tile(State(edge): State<Arc<Edge>>, _: Caller, Path(path): Path<String>) -> Result<Response, Refusal> {
-    let id = TileId::parse(&format!("tile/{path}")).map_err(|_| Refusal::NotFound)?;
+    let id = format!("tile/{path}").parse::<TileId>().ok().filter(|id| matches!(id.kind(), TileKind::Hashes(_))).ok_or(Refusal::NotFound)?;
     let hashes = edge.rooms.tile(&id).await?.ok_or(Refusal::NotFound)?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], hashes).into_response())
 }

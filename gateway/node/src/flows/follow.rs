@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Caller, Law, Rooms};
 use crate::{
     directory::{Professional, Role},
-    log::{self, Openings},
+    log::{LogProof, Openings, TileSet, tile},
     refusal::Refusal,
     store::{
         audit::EntryRow,
@@ -138,13 +138,14 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
 async fn prove(rooms: &Rooms, entry: &EntryRow) -> Result<(String, String), Refusal> {
     let index = entry.index.ok_or(Refusal::Internal("index"))?;
     let (size, checkpoint) = rooms.store.latest_checkpoint().await?.ok_or(Refusal::Internal("checkpoint"))?;
-    let mut tiles = Vec::new();
-    for id in log::inclusion_tiles(index, size) {
+    let mut tiles = TileSet::default();
+    for id in tile::inclusion_tiles(index, size).map_err(|_| Refusal::Internal("proof"))? {
         let hashes = rooms.tile(&id).await?.ok_or(Refusal::Internal("tile"))?;
-        tiles.push((id, hashes));
+        tiles.insert(id, tile::read_hashes(&hashes).map_err(|_| Refusal::Internal("tile"))?);
     }
-    let path = log::inclusion_proof(index, size, &tiles).map_err(|_| Refusal::Internal("proof"))?;
-    Ok((log::Proof { index, hashes: path, checkpoint: checkpoint.clone() }.to_text(), checkpoint))
+    let hashes = tile::inclusion_proof(index, size, &tiles).map_err(|_| Refusal::Internal("proof"))?;
+    let signed = checkpoint.parse().map_err(|_| Refusal::Internal("checkpoint"))?;
+    Ok((LogProof { extra: None, index, hashes, checkpoint: signed }.to_string(), checkpoint))
 }
 
 /// The proof of any leaf by its index, for `GET /log/proof/{leaf}`.

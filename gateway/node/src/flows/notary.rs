@@ -3,14 +3,14 @@
 //! One owner of the tree. It starts by distrusting itself: the rows must give the root that the last checkpoint
 //! signed, or nothing more is signed. A crash between numbering and publishing loses nothing: both are one commit.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    log::{Checkpoint, Frontier, LogKey},
+    log::{Checkpoint, Frontier, Hash, SignedCheckpoint, Signer, TileKind, TileSet, TileUpdate, tile},
     store::{Store, StoreError, audit::ExtendLog},
 };
 
@@ -29,16 +29,14 @@ pub enum NotaryFault {
     /// The last checkpoint cannot be read with our key.
     #[error("the last checkpoint does not verify")]
     Checkpoint,
-    /// The key does not sign.
-    #[error("the log key does not sign")]
-    Key,
 }
 
 /// Owns the tree.
 pub struct Notary {
     store: Store,
     clock: Arc<dyn Clock>,
-    key: LogKey,
+    key: Signer,
+    origin: String,
     tree: Frontier,
     signed: watch::Sender<u64>,
 }
@@ -48,26 +46,27 @@ impl Notary {
     ///
     /// # Errors
     /// [`NotaryFault`]: then the gateway does not start.
-    pub async fn open(store: Store, clock: Arc<dyn Clock>, key: LogKey) -> Result<(Self, watch::Receiver<u64>), NotaryFault> {
+    pub async fn open(store: Store, clock: Arc<dyn Clock>, key: Signer) -> Result<(Self, watch::Receiver<u64>), NotaryFault> {
         let tree = match store.latest_checkpoint().await? {
-            None => Frontier::empty(),
+            None => Frontier::new(),
             Some((size, note)) => {
-                let checkpoint = Checkpoint::verify(&note, &key.verifier()).map_err(|_| NotaryFault::Checkpoint)?;
-                let mut partial = Vec::new();
+                let note: SignedCheckpoint = note.parse().map_err(|_| NotaryFault::Checkpoint)?;
+                note.verify(key.verifier()).map_err(|_| NotaryFault::Checkpoint)?;
+                let mut tiles = TileSet::default();
                 for id in Frontier::tiles(size) {
-                    let hashes =
-                        store.tile(id.level, id.index).await?.ok_or_else(|| NotaryFault::TileMissing(id.path()))?;
-                    partial.push((id, hashes));
+                    let hashes = store.tile(id.level(), id.index()).await?.ok_or_else(|| NotaryFault::TileMissing(id.to_string()))?;
+                    tiles.insert(id, tile::read_hashes(&hashes).map_err(|_| NotaryFault::Altered(size))?);
                 }
-                let tree = Frontier::rebuild(size, &partial).map_err(|_| NotaryFault::Altered(size))?;
-                if checkpoint.size != size || checkpoint.root != tree.root() {
+                let tree = Frontier::from_tiles(size, &tiles).map_err(|_| NotaryFault::Altered(size))?;
+                if note.checkpoint.size != size || note.checkpoint.root != tree.root() {
                     return Err(NotaryFault::Altered(size));
                 }
                 tree
             }
         };
         let (signed, watcher) = watch::channel(tree.size());
-        Ok((Self { store, clock, key, tree, signed }, watcher))
+        let origin = key.verifier().name().to_owned();
+        Ok((Self { store, clock, key, origin, tree, signed }, watcher))
     }
 
     /// Signs what is pending; says how many leaves it placed.
@@ -81,18 +80,18 @@ impl Notary {
         }
         let mut tree = self.tree.clone();
         let first = tree.size();
-        let hashes: Vec<_> = pending.iter().map(|entry| entry.leaf_hash).collect();
+        let hashes: Vec<_> = pending.iter().map(|entry| Hash(entry.leaf_hash)).collect();
         let tiles = tree.append(&hashes);
-        let note = Checkpoint { origin: self.key.origin().to_owned(), size: tree.size(), root: tree.root() }
-            .sign(&self.key)
-            .map_err(|_| NotaryFault::Key)?;
+        let now = self.clock.now();
+        let head = Checkpoint { origin: self.origin.clone(), size: tree.size(), root: tree.root(), extensions: Vec::new() };
+        let note = self.key.sign(head, now).to_string();
         let placed = pending.len();
         let write = ExtendLog {
             places: pending.into_iter().map(|entry| entry.id).zip(first..).collect(),
-            tiles: tiles.into_iter().map(|tile| (tile.level, tile.index, tile.hashes)).collect(),
+            tiles: last_of_each(tiles),
             size: tree.size(),
             note,
-            at: self.clock.now(),
+            at: now,
         };
         self.store.write(write).await?;
         self.tree = tree;
@@ -129,6 +128,17 @@ impl Notary {
             }
         }
     }
+}
+
+/// A tile that several leaves of one batch touched is written once, as it is at the end.
+fn last_of_each(updates: Vec<TileUpdate>) -> Vec<(u8, u64, Vec<u8>)> {
+    let mut last = BTreeMap::new();
+    for update in updates {
+        if matches!(update.id.kind(), TileKind::Hashes(_)) {
+            last.insert((update.id.level(), update.id.index()), tile::write_hashes(&update.hashes));
+        }
+    }
+    last.into_iter().map(|((level, index), hashes)| (level, index, hashes)).collect()
 }
 
 /// How long entries gather into one checkpoint under load.

@@ -405,6 +405,17 @@ impl Store {
         rows.iter().map(read_follow_up).collect()
     }
 
+    /// Receipts in order of exchange id after `after`, 1,000 at most: (exchange id, compact JWS).
+    pub async fn receipts_after(&self, after: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut reader = self.reader("receipts_after").await?;
+        let rows = sqlx::query(RECEIPTS_AFTER)
+            .bind(after)
+            .fetch_all(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("receipts_after"))?;
+        rows.iter().map(|row| Ok((text(row, "id")?, text(row, "receipt")?))).collect()
+    }
+
     /// Whether any exchange with this id was accepted: what orphan collection asks.
     pub async fn exchange_exists(&self, id: ExchangeId) -> Result<bool, StoreError> {
         Ok(self.exchange(id).await?.is_some())
@@ -548,3 +559,6 @@ SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FRO
 const OPEN_FOLLOW_UPS: &str = "-- open_follow_ups
 SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up
 WHERE institution = $1 AND unit = $2 AND done_at IS NULL ORDER BY opened_at LIMIT 200";
+
+const RECEIPTS_AFTER: &str = "-- receipts_after
+SELECT id, receipt FROM exchange WHERE id > $1 ORDER BY id LIMIT 1000";

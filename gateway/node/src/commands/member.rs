@@ -1,0 +1,233 @@
+//! What a member types: `submit`, `mailbox`, `token`. The reference for integrators.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use exchange::ProfessionalId;
+use serde_json::{Value, json};
+
+use super::{CommandFault, print};
+use crate::{
+    client::{self, Client, Credentials},
+    clock::{Clock, SystemClock},
+    token,
+};
+
+/// How a member reaches a gateway.
+#[derive(Debug, Args)]
+pub struct Link {
+    /// Address of the gateway, for example https://passerelle.example:8443
+    #[arg(long, env = "PASSERELLE_GATEWAY", default_value = "https://localhost:8443")]
+    pub gateway: String,
+    /// Certificate chain of your institution (PEM)
+    #[arg(long, env = "PASSERELLE_CERTIFICATE")]
+    pub certificate: PathBuf,
+    /// Private key of your institution (PEM)
+    #[arg(long, env = "PASSERELLE_KEY")]
+    pub key: PathBuf,
+    /// Authorities under which the gateway's certificate stands (PEM)
+    #[arg(long, env = "PASSERELLE_AUTHORITIES")]
+    pub authorities: PathBuf,
+    /// Professional token, as `gateway token issue` prints it
+    #[arg(long, env = "PASSERELLE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Link {
+    fn client(&self) -> Result<Client, CommandFault> {
+        let credentials = Credentials { certificate: &self.certificate, key: &self.key, authorities: &self.authorities };
+        let client = Client::new(&self.gateway, &credentials)?;
+        Ok(match &self.token {
+            Some(token) => client.with_token(token.trim()),
+            None => client,
+        })
+    }
+}
+
+/// `gateway submit`
+#[derive(Debug, Args)]
+pub struct Submit {
+    /// The envelope (JSON); `-` for standard input
+    pub file: PathBuf,
+    /// Key that makes a repetition harmless: 16 to 64 of A-Za-z0-9_-; drawn at random when absent
+    #[arg(long)]
+    pub idempotency_key: Option<String>,
+    /// Where to keep the receipt
+    #[arg(long)]
+    pub receipt: Option<PathBuf>,
+    /// How to reach the gateway
+    #[command(flatten)]
+    pub link: Link,
+}
+
+/// `gateway mailbox`
+#[derive(Debug, Subcommand)]
+pub enum Mailbox {
+    /// What waits for your unit, urgent first
+    List {
+        /// Unit, when you work in several
+        #[arg(long)]
+        unit: Option<String>,
+        /// Seconds to wait for something new
+        #[arg(long, default_value_t = 0)]
+        wait: u64,
+        /// Only what arrived after this cursor
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Read one delivery: your opening is written in the log before anything is shown
+    Open {
+        /// Delivery id
+        delivery: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Answer one delivery for your unit
+    Acknowledge {
+        /// Delivery id
+        delivery: String,
+        /// taken-in-charge, refused or not-for-us
+        #[arg(long, default_value = "taken-in-charge")]
+        outcome: String,
+        /// Why, unless taken in charge
+        #[arg(long)]
+        reason: Option<String>,
+        /// Code read back on the telephone
+        #[arg(long)]
+        read_back: Option<String>,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+}
+
+/// `gateway token`
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Sign a professional token with your institution's token key; it works only with your certificate
+    Issue {
+        /// Institution id of the directory
+        #[arg(long)]
+        institution: String,
+        /// Opaque id of the professional in the directory
+        #[arg(long)]
+        professional: String,
+        /// Private key of the institution's token issuer (PKCS#8 PEM, ES256 or EdDSA)
+        #[arg(long)]
+        key: PathBuf,
+        /// Certificate to which the token is bound (PEM)
+        #[arg(long)]
+        certificate: PathBuf,
+        /// Id of the gateway
+        #[arg(long)]
+        gateway_id: String,
+        /// Minutes until it ends, 10 at most
+        #[arg(long, default_value_t = 10)]
+        minutes: u8,
+    },
+    /// Print the public key (JWK) of a token key, for the directory
+    Jwk {
+        /// Private key (PKCS#8 PEM)
+        key: PathBuf,
+    },
+}
+
+/// Deposits one envelope.
+///
+/// # Errors
+/// [`CommandFault`].
+pub async fn submit(options: Submit) -> Result<(), CommandFault> {
+    let bytes = if options.file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).map_err(|e| CommandFault::file(&options.file, &e))?.into_bytes()
+    } else {
+        std::fs::read(&options.file).map_err(|e| CommandFault::file(&options.file, &e))?
+    };
+    let envelope = exchange::canonical::parse(&bytes).map_err(|e| CommandFault::file(&options.file, &e))?;
+    let key = match options.idempotency_key {
+        Some(key) => key,
+        None => client::new_key()?,
+    };
+    let answer = options.link.client()?.submit(&envelope, &key).await?;
+    let of = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(file) = &options.receipt {
+        std::fs::write(file, of("receipt")).map_err(|e| CommandFault::file(file, &e))?;
+    }
+    if options.link.json {
+        print(&json!({"id": of("id"), "receipt": of("receipt"), "idempotency_key": key}).to_string());
+    } else {
+        print(&format!("Accepté : {}\nClé d’idempotence : {key}\nReçu : {}", of("id"), of("receipt")));
+    }
+    Ok(())
+}
+
+/// Lists, opens, acknowledges.
+///
+/// # Errors
+/// [`CommandFault`].
+pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
+    match command {
+        Mailbox::List { unit, wait, after, link } => {
+            let unit = unit.map(|unit| format!("&unit={unit}")).unwrap_or_default();
+            let page = link.client()?.get(&format!("/v1/mailbox?wait={wait}&after={after}{unit}")).await?;
+            if link.json {
+                print(&page.to_string());
+                return Ok(());
+            }
+            let waiting = page.get("deliveries").and_then(Value::as_array).cloned().unwrap_or_default();
+            if waiting.is_empty() {
+                print("Rien n’attend.");
+            }
+            for one in waiting {
+                let of = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+                print(&format!("{}  {:<9}  {}  {}", of("delivery"), of("urgency"), of("delivered_at"), of("type")));
+            }
+        }
+        Mailbox::Open { delivery, link } => {
+            let document = link.client()?.get(&format!("/v1/mailbox/{delivery}")).await?;
+            print(&if link.json { document.to_string() } else { serde_json::to_string_pretty(&document).unwrap_or_default() });
+        }
+        Mailbox::Acknowledge { delivery, outcome, reason, read_back, link } => {
+            let mut body = json!({"outcome": outcome});
+            if let Value::Object(body) = &mut body {
+                body.extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
+                body.extend(read_back.map(|code| ("read_back".to_owned(), json!(code))));
+            }
+            link.client()?.post(&format!("/v1/mailbox/{delivery}/acknowledgement"), &body).await?;
+            print(if link.json { "{}" } else { "Réponse consignée." });
+        }
+    }
+    Ok(())
+}
+
+/// Signs tokens, prints public keys.
+///
+/// # Errors
+/// [`CommandFault`].
+pub fn token(command: Token) -> Result<(), CommandFault> {
+    match command {
+        Token::Issue { institution, professional, key, certificate, gateway_id, minutes } => {
+            let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
+            let issue = token::Issue {
+                professional: &ProfessionalId { issuer: format!("urn:passerelle:institution:{institution}"), subject: professional },
+                audience: &format!("urn:passerelle:gateway:{gateway_id}"),
+                certificate_thumbprint: client::thumbprint(&certificate)?,
+                now: SystemClock.now(),
+                minutes: minutes.clamp(1, 10),
+            };
+            print(&token::issue(&pem, &issue).map_err(|e| CommandFault::file(&key, &e))?);
+        }
+        Token::Jwk { key } => {
+            let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
+            let (kid, jwk) = token::jwk_of_private_key(&pem).map_err(|e| CommandFault::file(&key, &e))?;
+            print(&json!({"kid": kid, "jwk": jwk}).to_string());
+        }
+    }
+    Ok(())
+}

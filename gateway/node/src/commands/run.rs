@@ -1,0 +1,130 @@
+//! What the people who install a gateway type: `init`, `check`, `serve`, `policy`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{Args, Subcommand};
+
+use super::{CommandFault, print};
+use crate::{
+    clock::SystemClock,
+    config::Config,
+    node::{self, Node},
+    policy,
+    seal::KeyStore,
+};
+
+/// `gateway init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Folder of the gateway's configuration; keys are created there
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+}
+
+/// `gateway serve`, `gateway check`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Configuration file; every setting is explained in deploy/gateway.toml
+    #[arg(long, env = "PASSERELLE_CONFIG", default_value = "gateway.toml")]
+    pub config: PathBuf,
+}
+
+/// `gateway policy`
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Play the cases of a policies folder and say which do not give the expected answer
+    Test {
+        /// The `policies` folder
+        #[arg(default_value = "policies")]
+        folder: PathBuf,
+    },
+}
+
+/// Creates the master keys, and a configuration to be completed.
+///
+/// # Errors
+/// A file cannot be written, or keys are already there.
+pub fn init(options: &Init) -> Result<(), CommandFault> {
+    std::fs::create_dir_all(&options.folder).map_err(|e| CommandFault::file(&options.folder, &e))?;
+    let keys = options.folder.join("keys.json");
+    if keys.exists() {
+        return Err(CommandFault::file(&keys, &"keys are already there; losing them loses everything, so they are never replaced"));
+    }
+    KeyStore::create(&keys).map_err(|e| CommandFault::file(&keys, &e))?;
+    let config = options.folder.join("gateway.toml");
+    if !config.exists() {
+        std::fs::write(&config, include_str!("../../../../deploy/gateway.toml")).map_err(|e| CommandFault::file(&config, &e))?;
+    }
+    print(&format!(
+        "Clés maîtresses : {} (mode 0600). Gardez-en une copie hors ligne, dans un coffre : les perdre, c’est tout perdre.\nConfiguration : {}. Complétez-la, puis : gateway check --config {}",
+        keys.display(),
+        config.display(),
+        config.display()
+    ));
+    Ok(())
+}
+
+/// Says everything that would stop the gateway from starting.
+///
+/// # Errors
+/// The first room whose data is wrong, with all its mistakes.
+pub fn check(options: &Serve) -> Result<(), CommandFault> {
+    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    let law = node::load_law(&config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?;
+    let types = law.catalogue.types_on(crate::clock::Clock::now(&SystemClock)).count();
+    print(&format!(
+        "Prêt : {types} types d’échange, {} institutions, {} protocoles, jeu de règles {}.",
+        law.directory.institutions().count(),
+        law.agreements.all().count(),
+        law.policies.hash().get(..12).unwrap_or_default()
+    ));
+    Ok(())
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// The gateway could not start.
+pub async fn serve(options: &Serve) -> Result<(), CommandFault> {
+    node::log_to_stderr();
+    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    let node = Node::start(config, Arc::new(SystemClock)).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    print(&format!("Passerelle écoute sur https://{} ; santé sur http://{}", node.address(), node.local_address()));
+    stop_signal().await;
+    node.stop().await;
+    Ok(())
+}
+
+/// Plays the jurists' cases.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn policy(command: &Policy) -> Result<ExitCode, CommandFault> {
+    let Policy::Test { folder } = command;
+    let report = run_cases(folder)?;
+    print(&report.to_string());
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn run_cases(folder: &Path) -> Result<policy::Report, CommandFault> {
+    policy::run_cases(folder).map_err(|e| CommandFault::file(folder, &e))
+}
+
+async fn stop_signal() {
+    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,196 @@
+//! The node: builds every room once, starts the workers, stops them in order.
+//!
+//! Start distrusts itself: law, directory and policies are checked whole, the log's rows must give the root that was
+//! last signed. Stop is a drain: no new connection, requests in flight end, workers end, the notary signs what is left.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use ring::rand::SystemRandom;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    agreements::Agreements,
+    catalogue::Catalogue,
+    clock::Clock,
+    config::Config,
+    directory::Directory,
+    flows::{Law, Rooms, forward, notary::Notary, remind},
+    listen,
+    log,
+    policy::Policies,
+    receipt,
+    routes::{self, Edge},
+    seal::KeyStore,
+    send::Poster,
+    store::{Store, keys::Keys, vault::Vault},
+    token::TokenVerifier,
+    watch::{self, Watch},
+};
+
+mod reload;
+
+pub use reload::load_law;
+
+/// A running gateway.
+pub struct Node {
+    rooms: Arc<Rooms>,
+    address: SocketAddr,
+    local_address: SocketAddr,
+    stop_edges: CancellationToken,
+    stop_workers: CancellationToken,
+    stop_notary: CancellationToken,
+    edges: TaskTracker,
+    workers: TaskTracker,
+    notary: TaskTracker,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{room}: {what}")]
+pub struct StartFault {
+    room: &'static str,
+    what: String,
+}
+
+impl StartFault {
+    pub(crate) fn of(room: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Self {
+        move |what| Self { room, what: what.to_string() }
+    }
+}
+
+impl Node {
+    /// Builds and starts everything; when this returns, members are served.
+    ///
+    /// # Errors
+    /// [`StartFault`] with the room and every mistake it found.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartFault> {
+        // 1. What is data: read whole, checked whole.
+        let law = load_law(&config)?;
+        let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| StartFault::of("keys")(&e))?);
+        std::fs::create_dir_all(&config.data).map_err(|e| StartFault::of("data")(&e))?;
+
+        // 2. What is kept.
+        let store = Store::open(&config.database("gateway")).await.map_err(|e| StartFault::of("store")(&e))?;
+        let keys = Keys::open(&config.database("keys"), keystore.clone()).await.map_err(|e| StartFault::of("store")(&e))?;
+        let vault = Vault::open(&config.database("vault"), keystore.clone()).await.map_err(|e| StartFault::of("vault")(&e))?;
+
+        // 3. The log takes over its tree, or the gateway does not start.
+        let origin = config.origin();
+        let log_key = log::Signer::from_pkcs8(&origin, log::checkpoint::KeyKind::Log, keystore.log_key())
+            .map_err(|e| StartFault::of("log")(&e))?;
+        let log_vkey = log_key.verifier().to_string();
+        let (notary, signed) =
+            Notary::open(store.clone(), clock.clone(), log_key).await.map_err(|e| StartFault::of("log")(&e))?;
+        let signer = receipt::Signer::new(keystore.receipt_key(), &config.gateway, &origin).map_err(|e| StartFault::of("receipt")(&e))?;
+        let rooms = Arc::new(Rooms {
+            gateway: config.gateway.clone(),
+            departement: config.departement.clone(),
+            origin,
+            clock: clock.clone(),
+            law: ArcSwap::from_pointee(law),
+            store,
+            keys,
+            vault,
+            keystore,
+            signer,
+            signed,
+            random: SystemRandom::new(),
+        });
+
+        // 4. The doors.
+        let door = listen::Door::open(&config.tls, &config.limits, clock.clone()).map_err(|e| StartFault::of("tls")(&e))?;
+        let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey));
+        let listener = TcpListener::bind(config.listen).await.map_err(|e| StartFault::of("listen")(&e))?;
+        let local = TcpListener::bind(config.local).await.map_err(|e| StartFault::of("local")(&e))?;
+        let address = listener.local_addr().map_err(|e| StartFault::of("listen")(&e))?;
+        let local_address = local.local_addr().map_err(|e| StartFault::of("local")(&e))?;
+        let metrics = metrics_handle();
+
+        let node = Self {
+            rooms: rooms.clone(),
+            address,
+            local_address,
+            stop_edges: CancellationToken::new(),
+            stop_workers: CancellationToken::new(),
+            stop_notary: CancellationToken::new(),
+            edges: TaskTracker::new(),
+            workers: TaskTracker::new(),
+            notary: TaskTracker::new(),
+        };
+        node.notary.spawn(notary.run(node.stop_notary.clone()));
+        let router = routes::routes(edge, config.limits.body_bytes);
+        node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));
+        let health = watch::routes(Watch { rooms: rooms.clone(), metrics });
+        let stop = node.stop_edges.clone();
+        node.edges.spawn(async move {
+            if let Err(error) = axum::serve(local, health).with_graceful_shutdown(stop.cancelled_owned()).await {
+                tracing::error!(error = %error, "the health port stopped");
+            }
+        });
+
+        // 5. The workers.
+        let every = Duration::from_millis;
+        node.workers.spawn(remind::run(rooms.clone(), every(config.workers.clocks_ms), node.stop_workers.clone()));
+        let poster = Arc::new(Poster::new(door.push_client(&config.tls).map_err(|e| StartFault::of("tls")(&e))?).map_err(|e| StartFault::of("push")(&e))?);
+        let attempts = config.workers.push_attempts;
+        node.workers.spawn(forward::run(rooms.clone(), poster, attempts, every(config.workers.push_ms), node.stop_workers.clone()));
+        node.workers.spawn(reload::run(rooms.clone(), config, door, node.stop_workers.clone()));
+        reload::state_start(&rooms).await?;
+        Ok(node)
+    }
+
+    /// Where members connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health and metrics answer.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// The rooms, for scenario tests that run workers when they are told to.
+    pub fn rooms(&self) -> &Arc<Rooms> {
+        &self.rooms
+    }
+
+    /// Drains and stops: edges, then workers, then the notary, then the store.
+    pub async fn stop(self) {
+        for (stop, tasks) in
+            [(&self.stop_edges, &self.edges), (&self.stop_workers, &self.workers), (&self.stop_notary, &self.notary)]
+        {
+            stop.cancel();
+            tasks.close();
+            if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+                tracing::warn!("something did not stop in time and is left behind");
+            }
+        }
+        self.rooms.store.close().await;
+    }
+}
+
+/// Structured lines on standard error; `RUST_LOG` chooses how many.
+pub fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn metrics_handle() -> metrics_exporter_prometheus::PrometheusHandle {
+    use std::sync::OnceLock;
+    static HANDLE: OnceLock<metrics_exporter_prometheus::PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+/// How long each stage of a stop may take.
+const DRAIN: Duration = Duration::from_secs(20);

@@ -1,0 +1,239 @@
+//! Who is asking: from a connection and two headers to a [`Caller`], at each request anew.
+//!
+//! A connection may outlive a revocation, a directory entry or a token; nothing of an earlier request is believed.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::{HeaderValue, header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::digest;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    agreements::InForce,
+    flows::{Author, Caller, Law, Rooms},
+    listen::{Connection, Door, Standing},
+    log::Event,
+    problem,
+    refusal::{CertificateFault, Refusal},
+    store::tokens::RevokeToken,
+    token::{Expect, TokenVerifier},
+};
+
+/// What the edge holds beside the rooms.
+pub struct Edge {
+    /// The rooms.
+    pub rooms: Arc<Rooms>,
+    /// Public key of the log, in C2SP form.
+    pub log_vkey: String,
+    door: Arc<Door>,
+    tokens: TokenVerifier,
+    audience: String,
+}
+
+impl Edge {
+    /// The edge of one gateway.
+    pub fn new(rooms: Arc<Rooms>, door: Arc<Door>, tokens: TokenVerifier, log_vkey: String) -> Self {
+        let audience = format!("urn:passerelle:gateway:{}", rooms.gateway);
+        Self { rooms, log_vkey, door, tokens, audience }
+    }
+
+    /// Ends a token of the caller's own institution.
+    ///
+    /// # Errors
+    /// The institution issues no tokens, or the revocation could not be kept.
+    pub async fn revoke_token(&self, caller: &Caller, jti: &str) -> Result<(), Refusal> {
+        if caller.stale {
+            return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
+        }
+        if !(8..=64).contains(&jti.len()) {
+            return Err(Refusal::Malformed("jti"));
+        }
+        let law = self.rooms.law.load_full();
+        let issuer = law.directory.institution(&caller.institution).and_then(|i| i.token_issuer.as_ref());
+        let issuer = issuer.ok_or(Refusal::Malformed("issuer"))?.issuer.clone();
+        let now = self.rooms.clock.now();
+        let entry = self.rooms.entry(
+            self.rooms.state(&law, Event::TokenRevoked, None, now).commit("issuer", &issuer).commit("jti", &jti),
+        )?;
+        let until = now.plus(std::time::Duration::from_secs(3600));
+        self.rooms.store.write(RevokeToken { issuer, jti: jti.to_owned(), until, entry }).await?;
+        Ok(())
+    }
+
+    async fn identify(&self, parts: &Parts) -> Result<Caller, Refusal> {
+        let connection = parts.extensions.get::<Arc<Connection>>().ok_or(Refusal::Internal("connection"))?;
+        let law = self.rooms.law.load_full();
+        let now = self.rooms.clock.now();
+        // 1. The certificate, as revocation lists and the directory know it now.
+        let peer = connection.peer.as_ref().map_err(|_| Refusal::Certificate(CertificateFault::NoInstitution))?;
+        let stale = match self.door.standing(peer, now) {
+            Standing::Good => false,
+            Standing::StaleCrl { since } if now.since(since) <= STALE_AT_MOST => true,
+            Standing::StaleCrl { .. } => return Err(Refusal::Certificate(CertificateFault::StaleRevocation)),
+            Standing::Revoked => return Err(Refusal::Certificate(CertificateFault::Revoked)),
+            Standing::Expired => return Err(Refusal::Certificate(CertificateFault::Expired)),
+            Standing::UnknownAuthority => return Err(Refusal::Certificate(CertificateFault::UnknownAuthority)),
+        };
+        let institution = law
+            .directory
+            .institution(&peer.institution)
+            .filter(|institution| institution.served_on(now.date()))
+            .ok_or(Refusal::Certificate(CertificateFault::UnknownInstitution))?;
+        if !institution.certificate_issuers.contains(&peer.authority) {
+            return Err(Refusal::Certificate(CertificateFault::WrongAuthority));
+        }
+        if peer.unit.as_ref().is_some_and(|unit| !institution.units.contains_key(unit)) {
+            return Err(Refusal::Certificate(CertificateFault::UnknownInstitution));
+        }
+        // 2. How much it may ask: deposits have a budget of their own.
+        let deposit = parts.method == axum::http::Method::POST && parts.uri.path() == "/v1/exchanges";
+        self.door.admit(&peer.thumbprint, deposit).map_err(|retry_after| Refusal::TooMany { retry_after })?;
+        // 3. Who acts for it.
+        let author = match bearer(parts) {
+            None => Author::Unnamed,
+            Some(Err(malformed)) => Author::Faulty(malformed),
+            Some(Ok(token)) => self.author(&law, institution, peer.thumbprint, token).await?,
+        };
+        Ok(Caller { institution: peer.institution.clone(), unit: peer.unit.clone(), stale, author })
+    }
+
+    async fn author(
+        &self,
+        law: &Law,
+        institution: &crate::directory::Institution,
+        thumbprint: [u8; 32],
+        token: &str,
+    ) -> Result<Author, Refusal> {
+        let now = self.rooms.clock.now();
+        let expect = Expect { audience: &self.audience, institution, certificate_thumbprint: thumbprint, keyset: law.directory.hash(), now };
+        let verified = match self.tokens.verify(token, &expect) {
+            Ok(verified) => verified,
+            Err(refusal) => return Ok(Author::Faulty(Refusal::Token(refusal))),
+        };
+        if self.rooms.store.token_revoked(&verified.professional.issuer, &verified.jti).await? {
+            return Ok(Author::Faulty(Refusal::TokenRevoked));
+        }
+        Ok(Author::Professional(verified.professional))
+    }
+}
+
+impl FromRequestParts<Arc<Edge>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Refusal> {
+        edge.identify(parts).await
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<Result<&str, Refusal>> {
+    let header = parts.headers.get(header::AUTHORIZATION)?;
+    let token = header.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Some(token.map(|(_, token)| token.trim()).ok_or(Refusal::Malformed("Authorization")))
+}
+
+/// Gives each request its id, in every log line and in the answer.
+pub async fn identify_request(request: Request, next: Next) -> Response {
+    let id = Uuid::now_v7().to_string();
+    let started = std::time::Instant::now();
+    let route = request.extensions().get::<axum::extract::MatchedPath>().map_or("none", |path| path.as_str()).to_owned();
+    let method = request.method().to_string();
+    let mut response = problem::REQUEST.scope(id.clone(), next.run(request)).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(problem::REQUEST_ID, value);
+    }
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let status = response.status().as_u16().to_string();
+    metrics::histogram!("passerelle_request_seconds", "route" => route, "method" => method, "status" => status)
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
+/// `Content-Digest: sha-256=:…:` (RFC 9530) must be that of the body.
+pub fn check_digest(announced: &str, body: &[u8]) -> Result<(), Refusal> {
+    let ours = STANDARD.encode(digest::digest(&digest::SHA256, body));
+    let sha256 = announced.split(',').filter_map(|one| one.trim().strip_prefix("sha-256=:")).find_map(|rest| rest.strip_suffix(':'));
+    match sha256 {
+        Some(theirs) if theirs == ours => Ok(()),
+        Some(_) => Err(Refusal::DigestMismatch),
+        // Another algorithm: nothing that we can compare.
+        None => Ok(()),
+    }
+}
+
+/// The types in force and their schemas.
+pub fn catalogue(rooms: &Rooms) -> Value {
+    let law = rooms.law.load();
+    let types: Vec<Value> = law
+        .catalogue
+        .types_on(rooms.clock.now())
+        .map(|exchange_type| {
+            json!({
+                "code": exchange_type.code,
+                "version": exchange_type.version,
+                "title": exchange_type.title,
+                "danger": exchange_type.danger,
+                "legal_basis": exchange_type.legal_basis,
+                "from": exchange_type.from,
+                "to": exchange_type.to.iter().map(|to| &to.kind).collect::<Vec<_>>(),
+                "clocks": exchange_type.clocks,
+                "obligations": exchange_type.obligations,
+                "schema": law.catalogue.json_schema(exchange_type),
+            })
+        })
+        .collect();
+    json!({"version": law.catalogue.hash(), "types": types})
+}
+
+/// The register, and what each agreement is worth today.
+pub fn agreements(rooms: &Rooms) -> Value {
+    let law = rooms.law.load();
+    let now = rooms.clock.now();
+    let list: Vec<Value> = law
+        .agreements
+        .all()
+        .map(|agreement| {
+            let state = match law.agreements.in_force(&agreement.id, now) {
+                InForce::InForce(_) => "in-force",
+                InForce::NotYet { .. } => "not-yet",
+                InForce::Ended { .. } => "ended",
+                InForce::Suspended => "suspended",
+                InForce::NoDates => "no-dates",
+                InForce::Unknown => "unknown",
+            };
+            json!({"id": agreement.id, "title": agreement.title, "types": agreement.types, "state": state})
+        })
+        .collect();
+    json!({"version": law.agreements.hash(), "agreements": list})
+}
+
+/// Institutions and units; never professionals, foster carers or places of care.
+pub fn directory(rooms: &Rooms) -> Value {
+    let law = rooms.law.load();
+    let list: Vec<Value> = law
+        .directory
+        .institutions()
+        .filter(|institution| !HIDDEN_KINDS.contains(&institution.kind.as_str()))
+        .map(|institution| {
+            let units: Vec<Value> = institution
+                .units
+                .values()
+                .filter(|unit| !HIDDEN_KINDS.contains(&unit.kind.as_str()))
+                .map(|unit| json!({"id": unit.id, "name": unit.name, "kind": unit.kind, "telephone": unit.telephone}))
+                .collect();
+            json!({"id": institution.id, "name": institution.name, "kind": institution.kind, "units": units})
+        })
+        .collect();
+    json!({"version": law.directory.hash(), "institutions": list})
+}
+
+/// Kinds whose very address may put a child at risk (C. civ. 375-7).
+const HIDDEN_KINDS: [&str; 2] = ["lieu-accueil", "assistant-familial"];
+/// How long deposits of danger types stay open on a stale revocation list (invariant 3).
+const STALE_AT_MOST: std::time::Duration = std::time::Duration::from_secs(72 * 3600);
