@@ -4,6 +4,7 @@
 //! flows ← edges ← node; a test checks it.
 //!
 //! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`log`] [`policy`]
+//! * flows, a story each: [`flows`]
 
 // rules
 pub mod catalogue;
@@ -11,3 +12,6 @@ pub mod clock;
 pub mod directory;
 pub mod log;
 pub mod policy;
+
+// flows
+pub mod flows;
