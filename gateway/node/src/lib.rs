@@ -3,10 +3,11 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`] [`token`]
 
 // rules
 pub mod catalogue;
 pub mod clock;
 pub mod directory;
 pub mod policy;
+pub mod token;

@@ -129,11 +129,11 @@ fn each_mistake_is_told() {
 #[test]
 fn codes_are_checked() {
     let with = |codes: &str| load(&GOOD.replace("departement = \"31\"", &format!("departement = \"31\"\ncodes = {{ {codes} }}")));
-    assert!(with("siret = \"35600000000048\", uai = \"0310036F\", finess = \"310000021\", insee = \"31555\", siren = \"356000000\"").is_ok());
+    assert!(with("siret = \"35600000000048\", uai = \"0310036W\", finess = \"310000021\", insee = \"31555\", siren = \"356000000\"").is_ok());
     for (code, said) in [
         ("siret = \"35600000000049\"", "6: `35600000000049` is not a valid SIRET"),
         ("siren = \"356000001\"", "6: `356000001` is not a valid SIREN"),
-        ("uai = \"0310036G\"", "6: `0310036G` is not a valid UAI"),
+        ("uai = \"0310036X\"", "6: `0310036X` is not a valid UAI"),
         ("finess = \"31000002\"", "6: `31000002` is not a valid FINESS"),
         ("insee = \"3155\"", "6: `3155` is not a valid INSEE"),
         ("rna = \"W1\"", "6: unknown code `rna`"),
