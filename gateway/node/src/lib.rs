@@ -3,9 +3,10 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`] [`token`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`]
 
 // rules
+pub mod agreements;
 pub mod catalogue;
 pub mod clock;
 pub mod directory;

@@ -202,10 +202,8 @@ impl<'a> Parts<'a> {
 
     fn check_signature(&self, jwk: &Value) -> Result<(), TokenRefusal> {
         let algorithm = self.algorithm()?;
-        let fits = matches!(
-            (algorithm, jwk.get("kty").and_then(Value::as_str)),
-            (Algorithm::ES256, Some("EC")) | (Algorithm::EdDSA, Some("OKP"))
-        );
+        let fits =
+            matches!((algorithm, jwk.get("kty").and_then(Value::as_str)), (Algorithm::ES256, Some("EC")) | (Algorithm::EdDSA, Some("OKP")));
         if !fits {
             return Err(TokenRefusal::KeyMismatch);
         }

@@ -44,7 +44,10 @@ impl Directory {
         };
         compare(&bare(older), &bare(self), |turn, id| changes.push(Change::Institution(turn, id)));
         let units = |from: &Self| -> BTreeMap<_, _> {
-            let all = from.institutions.iter().flat_map(|(id, i)| i.units.values().map(move |unit| ((id.clone(), unit.id.clone()), unit.clone())));
+            let all = from
+                .institutions
+                .iter()
+                .flat_map(|(id, i)| i.units.values().map(move |unit| ((id.clone(), unit.id.clone()), unit.clone())));
             all.collect()
         };
         compare(&units(older), &units(self), |turn, (institution, unit)| changes.push(Change::Unit(turn, institution, unit)));

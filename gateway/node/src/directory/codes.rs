@@ -86,7 +86,13 @@ mod tests {
         // The same plain sum gives no other enterprise a key.
         assert!(is_siren("732829320") && is_siret("73282932000074"));
         assert!(!is_siren("732829321") && !is_siret("73282932000075"));
-        assert!(is_finess("310000021") && is_finess("2A0000014") && !is_finess("31000002") && !is_finess("3100000210") && !is_finess("3A0000014"));
+        assert!(
+            is_finess("310000021")
+                && is_finess("2A0000014")
+                && !is_finess("31000002")
+                && !is_finess("3100000210")
+                && !is_finess("3A0000014")
+        );
         assert!(is_insee("31069") && is_insee("2B033") && !is_insee("3106") && !is_insee("310699"));
         assert!(is_rpps("79927398713") && !is_rpps("79927398710"));
         assert!(is_departement("31") && is_departement("974") && !is_departement("3"));

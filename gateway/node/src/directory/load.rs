@@ -166,7 +166,12 @@ impl<'a> Reading<'a> {
             let what = format!("issuer `{issuer}` is claimed by `{other}` and by `{institution}`");
             self.say(source, at, what, "give each institution an issuer of its own: nobody acts for another");
         } else if issuer.strip_prefix("urn:passerelle:institution:").is_some_and(|named| named != institution) {
-            self.say(source, at, format!("issuer `{issuer}` names another institution"), format!("write `urn:passerelle:institution:{institution}`"));
+            self.say(
+                source,
+                at,
+                format!("issuer `{issuer}` names another institution"),
+                format!("write `urn:passerelle:institution:{institution}`"),
+            );
         }
         let mut keys = BTreeMap::new();
         for key in from.keys {

@@ -58,7 +58,9 @@ impl Folder {
                     }
                     sources.push(Source { file, text });
                 }
-                Err(why) => faults.push(fault(&file, 1, format!("the file cannot be read: {why}"), "write it in UTF-8, readable by this user")),
+                Err(why) => {
+                    faults.push(fault(&file, 1, format!("the file cannot be read: {why}"), "write it in UTF-8, readable by this user"))
+                }
             }
         }
         Self { sources, hash: hex(context.finish().as_ref()) }
@@ -133,9 +135,10 @@ impl Source {
     pub(crate) fn day(&self, value: Option<&Spanned<Datetime>>, faults: &mut Vec<DirectoryFault>) -> Option<Date> {
         let value = value?;
         let written = value.get_ref();
-        let day = written.date.filter(|_| written.time.is_none()).and_then(|d| {
-            Date::from_calendar_date(i32::from(d.year), Month::try_from(d.month).ok()?, d.day).ok()
-        });
+        let day = written
+            .date
+            .filter(|_| written.time.is_none())
+            .and_then(|d| Date::from_calendar_date(i32::from(d.year), Month::try_from(d.month).ok()?, d.day).ok());
         if day.is_none() {
             faults.push(self.fault(value.span().start, format!("`{written}` is not a day"), "write a day, for example `2026-01-15`"));
         }
@@ -153,7 +156,11 @@ impl Source {
         if let (Some(first), Some(last), Some(written)) = (first, last, to)
             && last < first
         {
-            faults.push(self.fault(written.span().start, format!("the last day `{last}` is before the first `{first}`"), "put the days in order"));
+            faults.push(self.fault(
+                written.span().start,
+                format!("the last day `{last}` is before the first `{first}`"),
+                "put the days in order",
+            ));
         }
         (first, last)
     }

@@ -123,16 +123,24 @@ impl TokenRefusal {
                 "Il manque au jeton un champ, ou un champ n’a pas la bonne forme.",
                 "Donnez iss, sub, aud, iat, exp, jti et cnf « x5t#S256 ».",
             ),
-            Self::BadTokenId => ("token-bad-id", "L’identifiant « jti » du jeton ne convient pas.", "Donnez un « jti » unique de 8 à 64 caractères."),
+            Self::BadTokenId => {
+                ("token-bad-id", "L’identifiant « jti » du jeton ne convient pas.", "Donnez un « jti » unique de 8 à 64 caractères.")
+            }
             Self::BadSubject => (
                 "token-bad-subject",
                 "Le « sub » du jeton n’est pas un identifiant de l’annuaire.",
                 "Donnez l’identifiant opaque du professionnel, jamais son nom.",
             ),
-            Self::AnotherAudience => {
-                ("token-another-audience", "Le jeton est destiné à une autre passerelle.", "Demandez un jeton dont « aud » est cette passerelle.")
-            }
-            Self::TooLong => ("token-too-long", "La durée du jeton n’est pas comprise entre 1 seconde et 10 minutes.", "Émettez des jetons de 10 minutes au plus."),
+            Self::AnotherAudience => (
+                "token-another-audience",
+                "Le jeton est destiné à une autre passerelle.",
+                "Demandez un jeton dont « aud » est cette passerelle.",
+            ),
+            Self::TooLong => (
+                "token-too-long",
+                "La durée du jeton n’est pas comprise entre 1 seconde et 10 minutes.",
+                "Émettez des jetons de 10 minutes au plus.",
+            ),
             Self::NotYet => ("token-not-yet", "Le jeton n’est pas encore valable.", CLOCK),
             Self::Expired => ("token-expired", "Le jeton a expiré.", AGAIN),
             Self::AnotherCertificate => (

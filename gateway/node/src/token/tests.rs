@@ -54,7 +54,15 @@ fn expect(institution: &Institution) -> Expect<'_> {
 }
 
 fn wanted<'a>() -> Wanted<'a> {
-    Wanted { issuer: ISSUER, subject: "p-5k2gh", audience: AUDIENCE, certificate_thumbprint: CERTIFICATE, jti: "jeton-0001", now: now(), life: 600 }
+    Wanted {
+        issuer: ISSUER,
+        subject: "p-5k2gh",
+        audience: AUDIENCE,
+        certificate_thumbprint: CERTIFICATE,
+        jti: "jeton-0001",
+        now: now(),
+        life: 600,
+    }
 }
 
 /// A token whose header and claims were changed before an honest signature with `key`.
@@ -67,7 +75,8 @@ fn crafted(key: &str, header: impl FnOnce(&mut Value), claims: impl FnOnce(&mut 
     header(&mut head);
     claims(&mut body);
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(head.to_string()), URL_SAFE_NO_PAD.encode(body.to_string()));
-    let signing = if algorithm == Algorithm::ES256 { EncodingKey::from_ec_pem(key.as_bytes()) } else { EncodingKey::from_ed_pem(key.as_bytes()) };
+    let signing =
+        if algorithm == Algorithm::ES256 { EncodingKey::from_ec_pem(key.as_bytes()) } else { EncodingKey::from_ed_pem(key.as_bytes()) };
     let signature = crypto::sign(message.as_bytes(), &signing.unwrap(), algorithm).unwrap();
     format!("{message}.{signature}")
 }

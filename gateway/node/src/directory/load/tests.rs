@@ -98,7 +98,11 @@ fn an_institution_is_served_between_its_days() {
 
 #[test]
 fn each_mistake_is_told() {
-    assert_eq!(mistake("kind = \"caf\"\nd", "kind = \"caf\"\ncolour = \"red\"\nd").len(), 2, "the shape, and the person without institution");
+    assert_eq!(
+        mistake("kind = \"caf\"\nd", "kind = \"caf\"\ncolour = \"red\"\nd").len(),
+        2,
+        "the shape, and the person without institution"
+    );
     assert_eq!(mistake("[[institution.unit]]", "[[institution.unit]]\nlead = \"p-00009\""), ["9: unknown lead `p-00009`"]);
     assert_eq!(mistake("[[institution.unit]]", "[[institution.unit]]\ndeputy = \"p-00009\""), ["9: unknown deputy `p-00009`"]);
     assert_eq!(mistake("units = [\"prestations\"]", "units = [\"crip\"]"), ["15: unknown unit `crip` of `caf-31`"]);
@@ -108,7 +112,10 @@ fn each_mistake_is_told() {
     assert_eq!(mistake("from = 2026-01-15", "from = 2026-01-15T10:00:00Z"), ["22: `2026-01-15T10:00:00Z` is not a day"]);
     assert_eq!(mistake("sub = \"p-00001\"", "sub = \"Marie D\""), ["13: a `sub` is 3 to 40 of `a-z0-9-`"]);
     assert_eq!(mistake("departement = \"31\"", "departement = \"Haute\""), ["5: `Haute` is not a département"]);
-    assert_eq!(mistake("institution:caf-31\"", "institution:caf-32\""), ["7: issuer `urn:passerelle:institution:caf-32` names another institution"]);
+    assert_eq!(
+        mistake("institution:caf-31\"", "institution:caf-32\""),
+        ["7: issuer `urn:passerelle:institution:caf-32` names another institution"]
+    );
     assert_eq!(
         mistake("[institution.token_issuer]\niss = \"urn:passerelle:institution:caf-31\"\n", ""),
         ["10: institution `caf-31` has professionals and no token issuer"]
@@ -129,7 +136,9 @@ fn each_mistake_is_told() {
 #[test]
 fn codes_are_checked() {
     let with = |codes: &str| load(&GOOD.replace("departement = \"31\"", &format!("departement = \"31\"\ncodes = {{ {codes} }}")));
-    assert!(with("siret = \"35600000000048\", uai = \"0310036W\", finess = \"310000021\", insee = \"31555\", siren = \"356000000\"").is_ok());
+    assert!(
+        with("siret = \"35600000000048\", uai = \"0310036W\", finess = \"310000021\", insee = \"31555\", siren = \"356000000\"").is_ok()
+    );
     for (code, said) in [
         ("siret = \"35600000000049\"", "6: `35600000000049` is not a valid SIRET"),
         ("siren = \"356000001\"", "6: `356000001` is not a valid SIREN"),
@@ -158,7 +167,9 @@ fn nothing_is_declared_twice() {
 
 #[test]
 fn all_mistakes_at_once() {
-    let text = GOOD.replace("31\"\n[inst", "31\"\ncodes = { uai = \"1\" }\n[inst").replace("units = [\"prestations\"]", "units = [\"crip\", \"pmi\"]");
+    let text = GOOD
+        .replace("31\"\n[inst", "31\"\ncodes = { uai = \"1\" }\n[inst")
+        .replace("units = [\"prestations\"]", "units = [\"crip\", \"pmi\"]");
     assert_eq!(load(&text).unwrap_err().len(), 3);
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.toml"), GOOD).unwrap();
@@ -182,22 +193,22 @@ fn keys_are_public_and_each_of_one_issuer() {
     assert_eq!(issuer.keys.keys().collect::<Vec<_>>(), ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]);
     assert!(set(&format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","d":"{x}"}}]}}"#)).unwrap_err().contains("private key"));
     assert!(set("[]").unwrap_err().contains("not a JWK set"));
-    assert_eq!(
-        mistake(":caf-31\"\n", ":caf-31\"\nkeys_file = \"../caf.json\"\n"),
-        ["8: `../caf.json` cannot be a key file"]
-    );
+    assert_eq!(mistake(":caf-31\"\n", ":caf-31\"\nkeys_file = \"../caf.json\"\n"), ["8: `../caf.json` cannot be a key file"]);
     let inline = format!("[[institution.token_issuer.keys]]\nkty = \"OKP\"\ncrv = \"Ed25519\"\nx = \"{x}\"\nkid = \"k1\"\n");
     assert!(load(&GOOD.replace("[[institution.unit]]", &format!("{inline}[[institution.unit]]"))).is_ok());
     let twice = GOOD.replace("[[institution.unit]]", &format!("{inline}{inline}[[institution.unit]]"));
     assert_eq!(load(&twice).unwrap_err(), ["13: key `k1` is declared twice"]);
     let other = GOOD.replace("[[institution.unit]]", &format!("{inline}[[institution.unit]]"))
-        + &format!("[[institution]]\nid = \"msa-31\"\nname = \"x\"\nkind = \"msa\"\ndepartement = \"31\"\n[institution.token_issuer]\niss = \"urn:passerelle:institution:msa-31\"\n{inline}");
+        + &format!(
+            "[[institution]]\nid = \"msa-31\"\nname = \"x\"\nkind = \"msa\"\ndepartement = \"31\"\n[institution.token_issuer]\niss = \"urn:passerelle:institution:msa-31\"\n{inline}"
+        );
     assert_eq!(load(&other).unwrap_err().len(), 1);
 }
 
 #[test]
 fn changes_are_told_by_id() {
-    let (old, new) = (load(GOOD).unwrap(), load(&GOOD.replace("to = 2026-02-15", "to = 2026-03-15").replace("\"CAF\"", "\"Caf\"")).unwrap());
+    let (old, new) =
+        (load(GOOD).unwrap(), load(&GOOD.replace("to = 2026-02-15", "to = 2026-03-15").replace("\"CAF\"", "\"Caf\"")).unwrap());
     let person = old.professionals().next().unwrap().id.clone();
     assert_eq!(
         new.changes(&old),
