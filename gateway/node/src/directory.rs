@@ -4,6 +4,14 @@
 //! `deploy/directory/` are a fictitious sample; real ones hold personal data and live outside the repository.
 //! Loaded whole, checked whole, swapped whole: a request sees one version from start to end.
 
+pub mod change;
+pub mod codes;
+pub mod day;
+pub mod keys;
+mod load;
+pub(crate) mod source;
+mod written;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use exchange::{InstitutionId, Kind, Party, ProfessionalId, ProtectionRole, Secrecy, UnitId};
@@ -18,8 +26,80 @@ pub struct Directory {
     pub(crate) professionals: BTreeMap<ProfessionalId, Professional>,
 }
 
+impl Directory {
+    /// Hex SHA-256 over the names and bytes of all files: which directory a decision was made with.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The institution of this id.
+    pub fn institution(&self, id: &InstitutionId) -> Option<&Institution> {
+        self.institutions.get(id)
+    }
+
+    /// Every institution, by id.
+    pub fn institutions(&self) -> impl Iterator<Item = &Institution> {
+        self.institutions.values()
+    }
+
+    /// The institution whose professionals this issuer signs for.
+    pub fn institution_of_issuer(&self, issuer: &str) -> Option<&Institution> {
+        self.institutions.values().find(|institution| institution.token_issuer.as_ref().is_some_and(|known| known.issuer == issuer))
+    }
+
+    /// What is known of a party; nothing when its institution or the unit it names is unknown.
+    pub fn party(&self, party: &Party) -> Option<KnownParty<'_>> {
+        let institution = self.institutions.get(&party.institution)?;
+        let unit = match &party.unit {
+            Some(id) => Some(institution.units.get(id)?),
+            None => None,
+        };
+        let kind = unit.map_or(&institution.kind, |unit| &unit.kind);
+        Some(KnownParty { party: party.clone(), institution, unit, kind })
+    }
+
+    /// The professional of this issuer and subject.
+    pub fn professional(&self, id: &ProfessionalId) -> Option<&Professional> {
+        self.professionals.get(id)
+    }
+
+    /// Every professional, by issuer and subject.
+    pub fn professionals(&self) -> impl Iterator<Item = &Professional> {
+        self.professionals.values()
+    }
+
+    /// The (institution, unit) pairs of a kind, in the order of their ids.
+    pub fn units_of_kind(&self, kind: &Kind) -> Vec<(&Institution, &Unit)> {
+        let all = self.institutions.values().flat_map(|institution| institution.units.values().map(move |unit| (institution, unit)));
+        all.filter(|(_, unit)| &unit.kind == kind).collect()
+    }
+}
+
+impl Institution {
+    /// Whether this gateway serves the institution on a day: both its first and its last day count.
+    pub fn served_on(&self, on: Date) -> bool {
+        within(self.from, self.to, on)
+    }
+}
+
+impl Professional {
+    /// Whether this person may open and acknowledge the exchanges of a unit of its institution on a day.
+    pub fn habilitated(&self, unit: &UnitId, on: Date) -> bool {
+        self.habilitations.iter().any(|held| &held.unit == unit && within(Some(held.from), held.to, on))
+    }
+
+    /// Whether the directory gives this role.
+    pub fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+fn within(from: Option<Date>, to: Option<Date>, on: Date) -> bool {
+    from.is_none_or(|first| first <= on) && to.is_none_or(|last| on <= last)
+}
+
 /// A member of this gateway.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Institution {
     /// Directory id.
     pub id: InstitutionId,
@@ -44,7 +124,7 @@ pub struct Institution {
 }
 
 /// A service of an institution.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     /// Id inside the institution.
     pub id: UnitId,
@@ -63,16 +143,18 @@ pub struct Unit {
 }
 
 /// How a unit is told that something waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PushEndpoint {
     /// `https://…`
     pub url: String,
     /// The endpoint is a case-management system whose institution answers for its readers.
+    #[serde(default)]
     pub system: bool,
 }
 
 /// Who signs professional tokens for an institution.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenIssuer {
     /// `iss`.
     pub issuer: String,
@@ -81,7 +163,7 @@ pub struct TokenIssuer {
 }
 
 /// A person who acts for an institution. Named here by an opaque id; the display name stays in the institution.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Professional {
     /// (`iss`, `sub`).
     pub id: ProfessionalId,

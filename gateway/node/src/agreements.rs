@@ -1,0 +1,271 @@
+//! Agreements: the signed frames under which exchanges flow, read from `policies/agreements/*.toml`.
+//!
+//! Nothing flows under an agreement before its first day or after its last. This room says what is in force;
+//! whether a type needs an agreement at all is the catalogue's word, and the decision is the policy's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use exchange::{AgreementId, DataClass, Instant, Party, TypeCode};
+use serde::{Deserialize, Serialize};
+use time::Date;
+use toml::{Spanned, value::Datetime};
+
+use crate::directory::{
+    Directory, DirectoryFault,
+    day::day_in_france,
+    source::{Folder, Source},
+};
+
+/// Every agreement of the register.
+#[derive(Debug)]
+pub struct Agreements {
+    all: BTreeMap<AgreementId, Agreement>,
+    hash: String,
+}
+
+/// A signed frame (*protocole*, *convention*).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// Register number.
+    pub id: AgreementId,
+    /// French title.
+    pub title: String,
+    /// Who signed; an institution without a unit stands for all its units.
+    pub parties: Vec<Party>,
+    /// Exchange types that may flow under it.
+    pub types: BTreeSet<TypeCode>,
+    /// Codes of CL-purpose.
+    pub purposes: BTreeSet<String>,
+    /// Data classes that may flow under it.
+    pub classes: BTreeSet<DataClass>,
+    /// First day, counted in metropolitan France; absent until a person enters it.
+    pub effective_from: Option<Date>,
+    /// Last day; absent for an agreement without an end.
+    pub effective_to: Option<Date>,
+    /// Where the text stands.
+    pub state: AgreementState,
+    /// Suspended by a person, whatever its state.
+    pub suspended: bool,
+}
+
+/// Where the text of an agreement stands (CL-statut-convention).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgreementState {
+    /// Wanted, no text.
+    Projet,
+    /// Written, not signed.
+    ASigner,
+    /// In force between its days.
+    EnVigueur,
+    /// In force between its days, revision decided.
+    AReviser,
+    /// Suspended.
+    Suspendue,
+    /// Over.
+    Expiree,
+    /// Over, another took its place.
+    Remplacee,
+}
+
+/// Whether something may flow under an agreement at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InForce<'a> {
+    /// It may.
+    InForce(&'a Agreement),
+    /// Its first day is still to come.
+    NotYet {
+        /// That day.
+        from: Date,
+    },
+    /// It is over.
+    Ended {
+        /// Its last day, when the register knows it.
+        to: Option<Date>,
+    },
+    /// A person suspended it.
+    Suspended,
+    /// It is a project or waits for signature.
+    NotSigned,
+    /// Its first day is missing: a person must enter it.
+    NoDates,
+    /// The register has no such agreement.
+    Unknown,
+}
+
+impl Agreements {
+    /// Reads every `.toml` file of `dir`, one agreement each. Parties must be in `directory`; `is_type` and
+    /// `is_purpose` say which codes the catalogue has.
+    ///
+    /// # Errors
+    /// Every mistake of every file; within one file only the first mistake of shape shows.
+    pub fn load(
+        dir: &Path,
+        directory: &Directory,
+        is_type: &dyn Fn(&TypeCode) -> bool,
+        is_purpose: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, Vec<DirectoryFault>> {
+        let mut faults = Vec::new();
+        let folder = Folder::read(dir, &mut faults);
+        let mut all: BTreeMap<AgreementId, Agreement> = BTreeMap::new();
+        for source in folder.toml() {
+            let Some(item) = source.whole::<Written>(&mut faults) else { continue };
+            let at = item.value.id.span().start;
+            let agreement = item.value.check(source, directory, is_type, is_purpose, &mut faults);
+            if all.contains_key(&agreement.id) {
+                faults.push(source.fault(at, format!("agreement `{}` is declared twice", agreement.id), "keep one declaration"));
+            } else {
+                all.insert(agreement.id.clone(), agreement);
+            }
+        }
+        if faults.is_empty() { Ok(Self { all, hash: folder.hash }) } else { Err(faults) }
+    }
+
+    /// Whether this agreement is in force at an instant.
+    pub fn in_force(&self, id: &AgreementId, on: Instant) -> InForce<'_> {
+        self.all.get(id).map_or(InForce::Unknown, |agreement| agreement.standing(day_in_france(on)))
+    }
+
+    /// The first agreement by id in force that binds both parties and covers the type.
+    pub fn covering(&self, sender: &Party, recipient: &Party, kind: &TypeCode, on: Instant) -> Option<&Agreement> {
+        let day = day_in_france(on);
+        let covers = |agreement: &&Agreement| {
+            agreement.types.contains(kind)
+                && agreement.binds_both(sender, recipient)
+                && matches!(agreement.standing(day), InForce::InForce(_))
+        };
+        self.all.values().find(covers)
+    }
+
+    /// Every agreement, by id, in force or not.
+    pub fn all(&self) -> impl Iterator<Item = &Agreement> {
+        self.all.values()
+    }
+
+    /// Hex SHA-256 over the names and bytes of all files: which register a decision was made with.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+impl Agreement {
+    /// Whether the party signed, itself or through its institution as a whole.
+    pub fn binds(&self, party: &Party) -> bool {
+        self.signature_of(party).is_some()
+    }
+
+    /// Whether both signed, and as two signatories: one signature binds nobody to itself.
+    pub fn binds_both(&self, sender: &Party, recipient: &Party) -> bool {
+        match (self.signature_of(sender), self.signature_of(recipient)) {
+            (Some(one), Some(other)) => one != other,
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// The signature that stands for the party: its unit's own before that of the institution as a whole.
+    fn signature_of(&self, party: &Party) -> Option<&Party> {
+        let stands = |signed: &&Party| signed.institution == party.institution && (signed.unit.is_none() || signed.unit == party.unit);
+        self.parties.iter().filter(stands).max_by_key(|signed| signed.unit.is_some())
+    }
+
+    fn standing(&self, day: Date) -> InForce<'_> {
+        if self.suspended {
+            return InForce::Suspended;
+        }
+        match self.state {
+            AgreementState::Suspendue => InForce::Suspended,
+            AgreementState::Projet | AgreementState::ASigner => InForce::NotSigned,
+            AgreementState::Expiree | AgreementState::Remplacee => InForce::Ended { to: self.effective_to },
+            AgreementState::EnVigueur | AgreementState::AReviser => match (self.effective_from, self.effective_to) {
+                (None, _) => InForce::NoDates,
+                (Some(from), _) if day < from => InForce::NotYet { from },
+                (Some(_), Some(to)) if to < day => InForce::Ended { to: Some(to) },
+                (Some(_), _) => InForce::InForce(self),
+            },
+        }
+    }
+}
+
+/// An agreement as its file writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: Spanned<AgreementId>,
+    title: String,
+    parties: Vec<Spanned<String>>,
+    types: Vec<Spanned<TypeCode>>,
+    purposes: Vec<Spanned<String>>,
+    classes: BTreeSet<DataClass>,
+    effective_from: Option<Spanned<Datetime>>,
+    effective_to: Option<Spanned<Datetime>>,
+    state: AgreementState,
+    #[serde(default)]
+    suspended: bool,
+}
+
+impl Written {
+    fn check(
+        self,
+        source: &Source,
+        directory: &Directory,
+        is_type: &dyn Fn(&TypeCode) -> bool,
+        is_purpose: &dyn Fn(&str) -> bool,
+        faults: &mut Vec<DirectoryFault>,
+    ) -> Agreement {
+        let (effective_from, effective_to) = source.period(self.effective_from.as_ref(), self.effective_to.as_ref(), faults);
+        let at = self.id.span().start;
+        let mut parties = Vec::new();
+        for written in &self.parties {
+            match party(written.get_ref()).filter(|party| directory.party(party).is_some()) {
+                Some(party) => parties.push(party),
+                None => {
+                    let what = format!("unknown party `{}`", written.get_ref());
+                    faults.push(source.fault(written.span().start, what, "write `institution` or `institution/unit` of the directory"));
+                }
+            }
+        }
+        if self.parties.len() < 2 {
+            faults.push(source.fault(at, "an agreement has two parties at least", "write who signed"));
+        }
+        for written in self.types.iter().filter(|written| !is_type(written.get_ref())) {
+            let what = format!("unknown exchange type `{}`", written.get_ref());
+            faults.push(source.fault(written.span().start, what, "use a type of the catalogue"));
+        }
+        for written in self.purposes.iter().filter(|written| !is_purpose(written.get_ref())) {
+            let what = format!("unknown purpose `{}`", written.get_ref());
+            faults.push(source.fault(written.span().start, what, "use a code of CL-purpose"));
+        }
+        for (list, empty) in
+            [("types", self.types.is_empty()), ("purposes", self.purposes.is_empty()), ("classes", self.classes.is_empty())]
+        {
+            if empty {
+                faults.push(source.fault(at, format!("`{list}` is empty: nothing could flow"), "write what the text covers"));
+            }
+        }
+        Agreement {
+            id: self.id.into_inner(),
+            title: self.title,
+            parties,
+            types: self.types.into_iter().map(Spanned::into_inner).collect(),
+            purposes: self.purposes.into_iter().map(Spanned::into_inner).collect(),
+            classes: self.classes,
+            effective_from,
+            effective_to,
+            state: self.state,
+            suspended: self.suspended,
+        }
+    }
+}
+
+fn party(text: &str) -> Option<Party> {
+    match text.split_once('/') {
+        Some((institution, unit)) => Some(Party { institution: institution.parse().ok()?, unit: Some(unit.parse().ok()?) }),
+        None => Some(Party { institution: text.parse().ok()?, unit: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
