@@ -3,17 +3,19 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`policy`] [`receipt`] [`log`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`log`]
 //! * [`store`]
 //! * edges: [`config`]
 
 // rules
+pub mod agreements;
 pub mod catalogue;
 pub mod clock;
 pub mod directory;
 pub mod log;
 pub mod policy;
 pub mod receipt;
+pub mod token;
 // store
 pub mod store;
 // edges

@@ -6,7 +6,7 @@
 use exchange::{ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms};
+use super::{Caller, Law, Rooms, verify::Evidence};
 use crate::{
     directory::{Professional, Role},
     log::{LogProof, Openings, TileSet, tile},
@@ -107,14 +107,14 @@ pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         // The receipt carries the sender's salt: nobody else gets it.
         View::Recipient | View::Auditor => None,
     };
-    Ok(json!({
-        "receipt": receipt,
-        "leaf": String::from_utf8(entry.leaf).map_err(|_| Refusal::Internal("leaf"))?,
-        "index": entry.index,
-        "openings": openings,
-        "proof": proof,
-        "checkpoint": checkpoint,
-    }))
+    let evidence = Evidence {
+        receipt,
+        entry: String::from_utf8(entry.leaf).map_err(|_| Refusal::Internal("leaf"))?,
+        openings,
+        proof,
+        checkpoint: Some(checkpoint),
+    };
+    serde_json::to_value(evidence).map_err(|_| Refusal::Internal("evidence"))
 }
 
 /// What is due to a professional's units, and what they were told.
