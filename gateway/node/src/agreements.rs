@@ -130,10 +130,10 @@ impl Agreements {
     }
 
     /// The first agreement by id in force that binds both parties and covers the type.
-    pub fn covering(&self, sender: &Party, recipient: &Party, kind: &TypeCode, on: Instant) -> Option<&Agreement> {
+    pub fn covering(&self, sender: &Party, recipient: &Party, code: &TypeCode, on: Instant) -> Option<&Agreement> {
         let day = day_in_france(on);
         let covers = |agreement: &&Agreement| {
-            agreement.types.contains(kind)
+            agreement.types.contains(code)
                 && agreement.binds_both(sender, recipient)
                 && matches!(agreement.standing(day), InForce::InForce(_))
         };

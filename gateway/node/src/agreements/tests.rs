@@ -21,10 +21,8 @@ fn at(text: &str) -> Instant {
 }
 
 fn standing(register: &Agreements, id: &str, on: &str) -> String {
-    match register.in_force(&id.parse().unwrap(), at(on)) {
-        InForce::InForce(agreement) => format!("in force {}", agreement.id),
-        other => format!("{other:?}"),
-    }
+    let standing = register.in_force(&id.parse().unwrap(), at(on));
+    if let InForce::InForce(agreement) = standing { format!("in force {}", agreement.id) } else { format!("{standing:?}") }
 }
 
 #[test]

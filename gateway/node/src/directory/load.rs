@@ -58,7 +58,7 @@ impl Directory {
             let id = ProfessionalId { issuer, subject };
             if !professionals.contains_key(&id) {
                 let cure = "declare this professional, or name another of the same institution";
-                reading.say(source, at, format!("unknown {part} `{}`", id.subject), cure);
+                reading.say(source, at, format!("the {part} of this unit is no professional of its institution"), cure);
             }
         }
 
@@ -246,6 +246,7 @@ impl<'a> Reading<'a> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if !(3..=40).contains(&subject.len()) || !subject.bytes().all(plain) {
             self.say(source, at, "a `sub` is 3 to 40 of `a-z0-9-`", "give an opaque id such as `p-4f7k2`, never a name");
+            return None;
         }
         let Some(institution) = institutions.get(from.institution.get_ref()) else {
             let what = format!("unknown institution `{}`", from.institution.get_ref());

@@ -91,12 +91,11 @@ impl Source {
         for (key, value) in root {
             let at = key.span().start;
             let name = key.into_inner().into_owned();
-            match value.into_inner() {
-                DeValue::Array(list) if keys.contains(&name.as_str()) => items.extend(list.into_iter().map(|item| (name.clone(), item))),
-                _ => {
-                    let cure = format!("write only {}", keys.iter().map(|key| format!("`[[{key}]]`")).collect::<Vec<_>>().join(", "));
-                    faults.push(self.fault(at, format!("unknown entry `{name}`"), cure));
-                }
+            if let (DeValue::Array(list), true) = (value.into_inner(), keys.contains(&name.as_str())) {
+                items.extend(list.into_iter().map(|item| (name.clone(), item)));
+            } else {
+                let cure = format!("write only {}", keys.iter().map(|key| format!("`[[{key}]]`")).collect::<Vec<_>>().join(", "));
+                faults.push(self.fault(at, format!("unknown entry `{name}`"), cure));
             }
         }
         items
@@ -190,7 +189,12 @@ fn hex(bytes: &[u8]) -> String {
 
 fn list(dir: &Path, files: &mut Vec<PathBuf>, depth: u8) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
+        let entry = entry?;
+        // A mounted configuration keeps its earlier versions in hidden folders beside the current files.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
         if path.is_dir() && depth < 4 {
             list(&path, files, depth + 1)?;
         } else if path.extension().is_some_and(|ext| ext == "toml" || ext == "json") {
