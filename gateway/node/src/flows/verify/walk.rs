@@ -38,6 +38,11 @@ pub(super) fn walk(
         let entries = tiles.read(TileKind::Entries, bundle, report).unwrap_or_default();
         let entries = read_entries(&entries).unwrap_or_default();
         let hashes: Vec<Hash> = entries.iter().map(|entry| Hash::leaf(entry)).collect();
+        if leaves.is_empty() && hashes.is_empty() {
+            // A checkpoint may state any size; the folder ends here.
+            report.add(FindingKind::Entry, Some(first), None, "le dossier s'arrête avant cette entrée");
+            break;
+        }
         for place in 0..leaves.len().max(hashes.len()) {
             roots.push(hashes.get(place), leaves.get(place), report);
         }
