@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use exchange::ProfessionalId;
 use serde_json::{Value, json};
 
 use super::{CommandFault, print};
@@ -139,6 +138,67 @@ pub enum Token {
     },
 }
 
+/// `gateway exchange`
+#[derive(Debug, Subcommand)]
+pub enum Exchange {
+    /// What became of an exchange, as the law lets you see it
+    Show {
+        /// Exchange id
+        exchange: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Evidence that verifies offline with `gateway audit verify`
+    Evidence {
+        /// Exchange id
+        exchange: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Record a telephone call about an urgent exchange; prints the code to be read back to you
+    Telephone {
+        /// Exchange id
+        exchange: String,
+        /// Nobody answered
+        #[arg(long)]
+        not_reached: bool,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// What is due to your units: clocks, reminders, follow-ups
+    Due {
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+}
+
+/// `gateway decision`
+#[derive(Debug, Subcommand)]
+pub enum Decision {
+    /// Ask "may I?": nothing is sent; the answer names the article, the missing fact and the cure
+    Explain {
+        /// submit or open
+        #[arg(long, default_value = "submit")]
+        action: String,
+        /// Exchange type
+        #[arg(long = "type")]
+        kind: String,
+        /// The other party: INSTITUTION or INSTITUTION/UNIT
+        #[arg(long)]
+        party: String,
+        /// Classes the document would hold; all those of the type when absent
+        #[arg(long = "class")]
+        classes: Vec<String>,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+}
+
 /// Deposits one envelope.
 ///
 /// # Errors
@@ -191,7 +251,7 @@ pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
         }
         Mailbox::Open { delivery, link } => {
             let document = link.client()?.get(&format!("/v1/mailbox/{delivery}")).await?;
-            print(&if link.json { document.to_string() } else { serde_json::to_string_pretty(&document).unwrap_or_default() });
+            show(&link, &document);
         }
         Mailbox::Acknowledge { delivery, outcome, reason, read_back, link } => {
             let mut body = json!({"outcome": outcome});
@@ -206,6 +266,56 @@ pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
     Ok(())
 }
 
+/// Shows, proves, calls, lists what is due.
+///
+/// # Errors
+/// [`CommandFault`].
+pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
+    let (link, answer) = match command {
+        Exchange::Show { exchange, link } => {
+            let answer = link.client()?.get(&format!("/v1/exchanges/{exchange}")).await?;
+            (link, answer)
+        }
+        Exchange::Evidence { exchange, link } => {
+            let answer = link.client()?.get(&format!("/v1/exchanges/{exchange}/evidence")).await?;
+            (link, answer)
+        }
+        Exchange::Telephone { exchange, not_reached, link } => {
+            let answer = link.client()?.post(&format!("/v1/exchanges/{exchange}/telephone"), &json!({"reached": !not_reached})).await?;
+            (link, answer)
+        }
+        Exchange::Due { link } => {
+            let answer = link.client()?.get("/v1/clocks").await?;
+            (link, answer)
+        }
+    };
+    show(&link, &answer);
+    Ok(())
+}
+
+/// Asks "may I?".
+///
+/// # Errors
+/// [`CommandFault`].
+pub async fn decision(command: Decision) -> Result<(), CommandFault> {
+    let Decision::Explain { action, kind, party, classes, link } = command;
+    let party = match party.split_once('/') {
+        Some((institution, unit)) => json!({"institution": institution, "unit": unit}),
+        None => json!({"institution": party}),
+    };
+    let mut question = json!({"action": action, "type": kind, "party": party});
+    if let (false, Value::Object(question)) = (classes.is_empty(), &mut question) {
+        question.insert("classes".into(), json!(classes));
+    }
+    let answer = link.client()?.post("/v1/decisions", &question).await?;
+    show(&link, &answer);
+    Ok(())
+}
+
+fn show(link: &Link, answer: &Value) {
+    print(&if link.json { answer.to_string() } else { serde_json::to_string_pretty(answer).unwrap_or_default() });
+}
+
 /// Signs tokens, prints public keys.
 ///
 /// # Errors
@@ -214,14 +324,16 @@ pub fn token(command: Token) -> Result<(), CommandFault> {
     match command {
         Token::Issue { institution, professional, key, certificate, gateway_id, minutes } => {
             let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
-            let issue = token::Issue {
-                professional: &ProfessionalId { issuer: format!("urn:passerelle:institution:{institution}"), subject: professional },
+            let wanted = token::Wanted {
+                issuer: &format!("urn:passerelle:institution:{institution}"),
+                subject: &professional,
                 audience: &format!("urn:passerelle:gateway:{gateway_id}"),
                 certificate_thumbprint: client::thumbprint(&certificate)?,
+                jti: &client::new_key()?,
                 now: SystemClock.now(),
-                minutes: minutes.clamp(1, 10),
+                life: u32::from(minutes.clamp(1, 10)) * 60,
             };
-            print(&token::issue(&pem, &issue).map_err(|e| CommandFault::file(&key, &e))?);
+            print(&token::issue(&pem, &wanted).map_err(|e| CommandFault::file(&key, &e))?);
         }
         Token::Jwk { key } => {
             let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;

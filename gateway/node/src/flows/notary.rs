@@ -123,8 +123,16 @@ impl Notary {
                 }
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {
+                    // Sign what the last requests left.
+                    if let Err(error) = self.sign().await {
+                        tracing::error!(error = %error, "entries are left for the next start");
+                    }
+                    return;
+                }
                 changed = commits.changed() => if changed.is_err() { return },
+                // A command on this machine may have written through a connection of its own.
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
@@ -143,5 +151,7 @@ fn last_of_each(updates: Vec<TileUpdate>) -> Vec<(u8, u64, Vec<u8>)> {
 
 /// How long entries gather into one checkpoint under load.
 const GATHER: Duration = Duration::from_millis(20);
+/// How often to look when nothing was committed here.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_millis(500);
