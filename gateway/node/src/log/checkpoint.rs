@@ -3,7 +3,7 @@
 //! Reads strictly, signs and verifies with Ed25519. Signature lines of unknown keys are kept and ignored, as
 //! the format asks; a line that claims a known key and does not verify spoils the whole checkpoint.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use exchange::Instant;
@@ -340,8 +340,16 @@ impl LogTrust {
             return Err(NoteError::NotSigned(note.checkpoint.origin.clone()));
         }
         let mut times = Vec::new();
+        // A key pinned twice, even under two names, is one witness: its signatures do not hold the name.
+        let mut counted = BTreeSet::new();
         for key in self.witnesses.iter().filter(|key| key.kind == KeyKind::Witness) {
-            times.extend(verify(key)?.flatten());
+            if counted.contains(&key.public) {
+                continue;
+            }
+            if let Some(time) = verify(key)?.flatten() {
+                counted.insert(key.public);
+                times.push(time);
+            }
         }
         Ok(times)
     }

@@ -219,6 +219,11 @@ fn dropped_and_swapped_entries_are_found() {
     fs::remove_file(sample.path("tile/entries/001")).unwrap();
     let report = sample.verify();
     assert!(found(&report, FindingKind::Entry).contains(&Some(256)), "{report}");
+
+    // The end of the folder is the end of the work, whatever size a checkpoint claims.
+    let stated = Checkpoint { size: 1 << 60, ..sample.latest.checkpoint.clone() };
+    sample.write("checkpoint", sample.log.sign(stated, at(700)).to_string().as_bytes());
+    assert_eq!(sample.verify().exit_code(), 1);
 }
 
 #[test]

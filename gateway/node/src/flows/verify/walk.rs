@@ -38,6 +38,11 @@ pub(super) fn walk(
         let entries = tiles.read(TileKind::Entries, bundle, report).unwrap_or_default();
         let entries = read_entries(&entries).unwrap_or_default();
         let hashes: Vec<Hash> = entries.iter().map(|entry| Hash::leaf(entry)).collect();
+        if leaves.is_empty() && hashes.is_empty() {
+            // A checkpoint may state any size; the folder ends here.
+            report.add(FindingKind::Entry, Some(first), None, "le dossier s'arrête avant cette entrée");
+            break;
+        }
         for place in 0..leaves.len().max(hashes.len()) {
             roots.push(hashes.get(place), leaves.get(place), report);
         }
@@ -178,6 +183,9 @@ impl Tiles<'_> {
         for level in 1..TileId::levels(self.size) {
             for index in 0..(self.size >> (8 * u32::from(level))).div_ceil(256) {
                 let hashes = self.hashes(level, index, report);
+                if hashes.is_empty() {
+                    break;
+                }
                 if hashes.len() == 256
                     && let Some((above, hash)) = self.above(level, index)
                     && Hash::over(&hashes) != hash

@@ -61,6 +61,9 @@ fn a_log_signs_and_a_witness_cosigns() {
     let note: SignedCheckpoint = note.to_string().parse().unwrap();
     assert_eq!(trust.check(&note), Ok(vec![Instant::from_unix_ms(1_679_315_147_000)]));
 
+    let twice = LogTrust { witnesses: vec![witness.verifier().clone(); 2], quorum: 2, ..trust.clone() };
+    assert_eq!(twice.check(&note), Err(NoteError::NoQuorum { found: 1, quorum: 2 }));
+
     // A line of a stranger is kept and ignored; a false line of a known key spoils the note.
     let mut strange = note.clone();
     key("else.example/1", KeyKind::Witness).cosign(&mut strange, at());
