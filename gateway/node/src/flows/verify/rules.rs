@@ -55,7 +55,26 @@ impl Rules {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
             Event::IdentityReidentified => reidentified(index, openings, report),
-            _ => {}
+            Event::ExchangeRefused
+            | Event::ExchangeAcknowledged
+            | Event::ExchangeErased
+            | Event::ExchangeRectified
+            | Event::DecisionMade
+            | Event::ClockFired
+            | Event::ClockEscalated
+            | Event::DirectoryChanged
+            | Event::PolicyChanged
+            | Event::IdentityMerged
+            | Event::IdentitySplit
+            | Event::BreakGlass
+            | Event::PushSent
+            | Event::DeliveryDead
+            | Event::TokenRevoked
+            | Event::TelephoneRecorded
+            | Event::FollowUpOpened
+            | Event::FollowUpDone
+            | Event::KeyRotated
+            | Event::GatewayStarted => {}
         }
     }
 

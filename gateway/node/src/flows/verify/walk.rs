@@ -183,6 +183,9 @@ impl Tiles<'_> {
         for level in 1..TileId::levels(self.size) {
             for index in 0..(self.size >> (8 * u32::from(level))).div_ceil(256) {
                 let hashes = self.hashes(level, index, report);
+                if hashes.is_empty() {
+                    break;
+                }
                 if hashes.len() == 256
                     && let Some((above, hash)) = self.above(level, index)
                     && Hash::over(&hashes) != hash
