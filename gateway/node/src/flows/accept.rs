@@ -5,22 +5,23 @@
 mod keep;
 mod route;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use adapters::json;
 use exchange::{
-    DataClass, ExchangeId, FollowUpId, Instant, Kind, Party,
-    envelope::{Draft, FieldFault},
+    ExchangeId, FollowUpId, Instant, Kind, Party,
+    envelope::FieldFault,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Author, Caller, Law, Rooms};
 use crate::{
     catalogue::{ExchangeType, ReadContext, ReadFailure},
     directory::Professional,
     log::Event,
-    policy::{Actor, Denial, End, Submission},
+    policy::{Actor, Denial, Side, Submission},
     refusal::{CertificateFault, Refusal},
+    seal,
     store::{StoreError, exchange::NewFollowUp},
 };
 
@@ -73,17 +74,18 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let id = ExchangeId::new();
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
-    let classes = classes(&draft);
     let admitted = {
         let agreement = route::agreement(&law, exchange_type, &draft, now)?;
+        let holds = route::conditions(&law, &draft, now);
         let ask = Submission {
             exchange: id,
             exchange_type,
-            sender: ends.sender(),
-            recipient: ends.recipient(),
+            sender: side(&law, &ends.sender_kind)?,
+            recipient: side(&law, &ends.recipient_kind)?,
             actor: author.actor(&law),
-            classes: &classes,
             agreement,
+            necessity_stated: false,
+            holds: &holds,
             now,
         };
         law.policies.admit(draft, &ask)
@@ -196,7 +198,7 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
     }
     // Compared under the exchange's own key: a bare digest would let whoever reads the table test guesses.
     let exchange_key = rooms.keys.exchange_key(earlier.exchange).await?.ok_or(Refusal::Internal("key"))?;
-    if exchange_key.same_body(canonical, &earlier.mac) {
+    if seal::same_body(&exchange_key, canonical, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
         Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }))
     } else {
         Err(Refusal::KeyReused)
@@ -223,12 +225,9 @@ fn unread(failure: ReadFailure) -> Refusal {
     }
 }
 
-fn classes(draft: &Draft) -> BTreeSet<DataClass> {
-    let mut classes: BTreeSet<DataClass> = draft.body.iter().filter(|(_, leaves)| !leaves.is_empty()).map(|(class, _)| *class).collect();
-    if !draft.subjects.is_empty() {
-        classes.insert(DataClass::Identite);
-    }
-    classes
+/// One end as rules see it.
+fn side<'l>(law: &'l Law, kind: &'l Kind) -> Result<Side<'l>, Refusal> {
+    law.catalogue.kind(kind).map(|rule| Side { kind, rule }).ok_or(Refusal::Undecidable)
 }
 
 /// A refusal by the law is a fact of its own: it is logged before it is answered.
@@ -245,7 +244,7 @@ async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &
         .state(law, Event::ExchangeRefused, None, now)
         .commit("sender", &caller.institution)
         .commit("type", &exchange_type.code)
-        .commit("decision", &record);
+        .commit("decision", &json!({"result": "refusal", "record": record}));
     let kept = match rooms.entry(statement) {
         Ok(entry) => rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await.map_err(Refusal::from),
         Err(internal) => Err(internal),
@@ -262,16 +261,6 @@ pub(crate) struct Ends {
     pub(crate) sender_kind: Kind,
     pub(crate) recipient: Party,
     pub(crate) recipient_kind: Kind,
-}
-
-impl Ends {
-    fn sender(&self) -> End<'_> {
-        End { party: &self.sender, kind: &self.sender_kind }
-    }
-
-    fn recipient(&self) -> End<'_> {
-        End { party: &self.recipient, kind: &self.recipient_kind }
-    }
 }
 
 /// A follow-up for one party.

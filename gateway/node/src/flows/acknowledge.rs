@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Caller, Rooms};
 use crate::{
-    directory::Professional,
+    directory::{Professional, day::day_in_france},
     log::Event,
     refusal::Refusal,
     seal,
@@ -179,7 +179,7 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId) -> Result<()
 
 fn answers_for(professional: &Professional, recipient: &Party, now: exchange::Instant) -> bool {
     professional.institution == recipient.institution
-        && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, now.date()))
+        && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, day_in_france(now)))
 }
 
 fn read_back(rooms: &Rooms) -> Result<String, Refusal> {

@@ -3,17 +3,21 @@
 //! Nothing leaves before the entry that says so stands in a signed checkpoint (invariant 5). What a person may not
 //! see answers exactly as what does not exist (invariant 15).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use exchange::{DeliveryId, Identity, Instant, Party, UnitId, document::Pointer, envelope::Route};
+use exchange::{
+    DataClass, DeliveryId, Identity, Instant, Party, UnitId,
+    document::{Leaves, Pointer},
+    envelope::Route,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Author, Caller, Law, Rooms, acting_unit};
 use crate::{
-    directory::Professional,
+    directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{Denial, End, Reading, Release, Withheld},
+    policy::{Denial, Opening, Reading, Release, Side, Withheld},
     refusal::{CertificateFault, Refusal},
     seal,
     store::{
@@ -126,11 +130,14 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     )
     .map_err(|_| Refusal::Internal("route"))?;
     let sealed = rooms.store.content(row.id).await?.ok_or(Refusal::Internal("content"))?;
-    let mut compartments = seal::Compartments::read(sealed).map_err(|_| Refusal::Internal("content"))?;
+    let compartments = seal::Compartments::read(sealed).map_err(|_| Refusal::Internal("content"))?;
+    let mut classes = compartments.classes();
+    // Identities live in the vault, never in a compartment.
+    classes.extend([DataClass::Identite, DataClass::Contact]);
 
     // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
-    let release = release(&law, professional, &delivery, &row, &route, &compartments.classes(), now);
-    let release = match release {
+    let release = release(&law, professional, &delivery, &row, &route, &classes, now);
+    let release = match release.ok_or(Refusal::Undecidable)? {
         Ok(release) => release,
         Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
     };
@@ -141,8 +148,7 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
         .commit("delivery", &delivery.id)
         .commit("recipient", &delivery.recipient)
         .commit("professional", &professional.id)
-        .commit("decision", release.record())
-        .commit("withheld", &release.withheld_classes());
+        .commit("decision", &json!({"result": "permit", "record": release.record()}));
     let entry = rooms.entry(statement)?;
     let leaf = entry.leaf_hash;
     rooms
@@ -152,9 +158,9 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     rooms.signed(&leaf).await?;
 
     // 4. Release: only what was granted is ever decrypted into the document.
-    let mut leaves = exchange::document::Leaves::new();
+    let mut leaves = Leaves::new();
     for class in compartments.classes() {
-        if release.grants_any(class) {
+        if release.opens(class) {
             let mut granted = compartments.open(&key, row.id, class).map_err(|_| Refusal::Internal("content"))?;
             release.filter(class, &mut granted);
             leaves.extend(granted);
@@ -166,14 +172,16 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     Ok(document(&delivery, &row, &route, leaves.reveal(), release.withheld()))
 }
 
-fn visible_identity(release: &Release, n: usize, identity: &Identity) -> exchange::document::Leaves {
-    let mut visible = exchange::document::Leaves::new();
+fn visible_identity(release: &Release, n: usize, identity: &Identity) -> Leaves {
+    let mut visible = Leaves::new();
     let top = Pointer::default().child("subjects").child(n.to_string());
-    for (at, value) in identity.reveal().iter() {
-        let full = at.segments().iter().fold(top.clone(), |at, segment| at.child(segment));
-        if release.grants(identity_class(at), &full) {
-            visible.insert(full, value.clone());
+    for class in [DataClass::Identite, DataClass::Contact] {
+        let mut leaves = Leaves::new();
+        for (at, value) in identity.reveal().iter().filter(|(at, _)| identity_class(at) == class) {
+            leaves.insert(at.segments().iter().fold(top.clone(), |at, segment| at.child(segment)), value.clone());
         }
+        release.filter(class, &mut leaves);
+        visible.extend(leaves);
     }
     if !visible.is_empty() {
         visible.insert(top.child("ref"), json!(identity.reference()));
@@ -181,14 +189,14 @@ fn visible_identity(release: &Release, n: usize, identity: &Identity) -> exchang
     visible
 }
 
-fn identity_class(at: &Pointer) -> exchange::DataClass {
+fn identity_class(at: &Pointer) -> DataClass {
     match at.segments().first().map(String::as_str) {
-        Some("address" | "phone" | "email") => exchange::DataClass::Contact,
-        _ => exchange::DataClass::Identite,
+        Some("address" | "phone" | "email") => DataClass::Contact,
+        _ => DataClass::Identite,
     }
 }
 
-fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: Value, withheld: Vec<Withheld>) -> Value {
+fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: Value, withheld: &[Withheld]) -> Value {
     let mut document = json!({
         "delivery": delivery.id,
         "exchange": row.id,
@@ -217,33 +225,40 @@ fn release(
     delivery: &DeliveryRow,
     row: &ExchangeRow,
     route: &Route,
-    classes: &[exchange::DataClass],
+    classes: &[DataClass],
     now: Instant,
-) -> Result<Release, Denial> {
-    let undecidable = || Denial::Undecidable { record: None };
-    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or_else(undecidable)?;
-    let sender = law.directory.party(&row.sender).ok_or_else(undecidable)?;
-    let recipient = law.directory.party(&delivery.recipient).ok_or_else(undecidable)?;
+) -> Option<Result<Release, Denial>> {
+    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at)?;
+    let side = |party: &Party| {
+        let kind = law.directory.party(party)?.kind;
+        law.catalogue.kind(kind).map(|rule| Side { kind, rule })
+    };
+    let member = member(professional, &delivery.recipient);
+    let present: BTreeSet<DataClass> = classes.iter().copied().collect();
+    let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
     let unit = delivery.recipient.unit.as_ref();
-    law.policies.release(&Reading {
+    Some(law.policies.release(&Reading {
         exchange: row.id,
         exchange_type,
         route,
-        sender: End { party: &row.sender, kind: sender.kind },
-        recipient: End { party: &delivery.recipient, kind: recipient.kind },
+        sender: side(&row.sender)?,
+        recipient: side(&delivery.recipient)?,
         reader: professional,
-        member: member(professional, &delivery.recipient),
-        habilitated: unit.is_some_and(|unit| professional.habilitated(unit, now.date())),
-        classes: classes.iter().copied().collect(),
+        habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
+        // What came to a unit belongs to the unit as a whole until somebody is in charge.
+        case_link: member,
+        opening: Opening::Ordinary,
+        classes: present,
+        paths,
         now,
-    })
+    }))
 }
 
 /// A refusal that the reader may know of is logged; one that would tell of an existence answers as nothing there.
 async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery: &DeliveryRow, denial: Denial, now: Instant) -> Refusal {
     let (refusal, record) = match denial {
         Denial::Forbidden { explanations, hidden, record, .. } => {
-            (if hidden { Refusal::NotFound } else { Refusal::Denied(explanations) }, Some(record))
+            (if hidden { Refusal::NotFound } else { Refusal::Denied(explanations) }, record)
         }
         Denial::Undecidable { record } => (Refusal::Undecidable, record),
     };
@@ -251,7 +266,7 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
         .state(law, Event::ExchangeRefused, Some(delivery.exchange), now)
         .commit("delivery", &delivery.id)
         .commit("professional", &professional.id)
-        .commit("decision", &record);
+        .commit("decision", &json!({"result": "refusal", "record": record}));
     match rooms.entry(statement) {
         Ok(entry) => match rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await {
             Ok(()) => refusal,
@@ -279,7 +294,7 @@ fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
 
 fn may_look(professional: &Professional, unit: &Party, now: Instant) -> Result<(), Refusal> {
     match &unit.unit {
-        Some(unit) if professional.habilitated(unit, now.date()) => Ok(()),
+        Some(unit) if professional.habilitated(unit, day_in_france(now)) => Ok(()),
         _ => Err(Refusal::RoleMissing("habilitation en cours de validité pour ce service")),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Caller, Law, Rooms, verify::Evidence};
 use crate::{
-    directory::{Professional, Role},
+    directory::{Professional, Role, day::day_in_france},
     log::{LogProof, Openings, TileSet, tile},
     refusal::Refusal,
     store::{
@@ -125,7 +125,7 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
     let (mut clocks, mut reminders, mut follow_ups) = (Vec::new(), Vec::new(), Vec::new());
-    for unit in professional.units.iter().filter(|unit| professional.habilitated(unit, rooms.clock.now().date())) {
+    for unit in professional.units.iter().filter(|unit| professional.habilitated(unit, day_in_france(rooms.clock.now()))) {
         let owner = Party { institution: professional.institution.clone(), unit: Some(unit.clone()) };
         clocks.extend(rooms.store.clocks_owned(&owner).await?.iter().map(|c| clock(&law, c)));
         reminders.extend(rooms.store.reminders_of(&owner).await?.iter().map(|r| reminder(&law, r)));
@@ -167,7 +167,7 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
     let of = |party: &Party| {
         party.institution == professional.institution
-            && party.unit.as_ref().is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, now.date()))
+            && party.unit.as_ref().is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, day_in_france(now)))
     };
     let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
     if of(&row.recipient) {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     agreements::InForce,
+    directory::day::day_in_france,
     flows::{Author, Caller, Law, Rooms},
     listen::{Connection, Door, Standing},
     log::Event,
@@ -84,7 +85,7 @@ impl Edge {
         let institution = law
             .directory
             .institution(&peer.institution)
-            .filter(|institution| institution.served_on(now.date()))
+            .filter(|institution| institution.served_on(day_in_france(now)))
             .ok_or(Refusal::Certificate(CertificateFault::UnknownInstitution))?;
         if !institution.certificate_issuers.contains(&peer.authority) {
             return Err(Refusal::Certificate(CertificateFault::WrongAuthority));
@@ -112,7 +113,7 @@ impl Edge {
         token: &str,
     ) -> Result<Author, Refusal> {
         let now = self.rooms.clock.now();
-        let expect = Expect { audience: &self.audience, institution, certificate_thumbprint: thumbprint, keyset: law.directory.hash(), now };
+        let expect = Expect { audience: &self.audience, institution, certificate_thumbprint: thumbprint, now };
         let verified = match self.tokens.verify(token, &expect) {
             Ok(verified) => verified,
             Err(refusal) => return Ok(Author::Faulty(Refusal::Token(refusal))),
@@ -204,6 +205,7 @@ pub fn agreements(rooms: &Rooms) -> Value {
                 InForce::NotYet { .. } => "not-yet",
                 InForce::Ended { .. } => "ended",
                 InForce::Suspended => "suspended",
+                InForce::NotSigned => "not-signed",
                 InForce::NoDates => "no-dates",
                 InForce::Unknown => "unknown",
             };

@@ -41,11 +41,11 @@ pub(super) struct Accepting<'a> {
 /// Seals and keeps one admitted exchange; the receipt exists only when everything is durable.
 pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> Result<Accepted, Refusal> {
     let Accepting { id, exchange_type, admitted, ends, author, caller, key, now } = accepting;
-    let (draft, permit, decision, obligations) = admitted.into_parts();
+    let (draft, permit, obligations, decision) = admitted.into_parts();
 
     // 1. A key of its own, kept in the key database.
     let minted = rooms.keys.mint(id, &exchange_type.retention, now).await?;
-    let exchange_key = minted.key().clone();
+    let exchange_key = minted.key.clone();
 
     // 2. What must be known before nothing is readable any more.
     let follow_ups = follow_ups(law, exchange_type, &draft, &ends, author, key, &obligations);
@@ -54,8 +54,10 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     let commitment = receipt::Commitment::to(&draft.canonical).map_err(|_| Refusal::Internal("commitment"))?;
 
     // 3. Identities to the vault, each under a key that dies with the exchange.
-    let subjects = rooms.vault.record(&permit, &exchange_key, &draft.subjects, now, minted.wrapped()).await?;
-    rooms.keys.insert(minted).await?;
+    rooms.keys.keep(minted).await?;
+    let subjects = rooms.vault.keep(&permit, &exchange_key, &draft.subjects, now).await?;
+    let subjects = pseudonyms(rooms, &draft, &ends, &subjects).await?;
+
 
     // 4. The acceptance leaf, and the receipt that names it.
     let statement = rooms
@@ -64,7 +66,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         .commit("sender", &ends.sender)
         .commit("recipient", &ends.recipient)
         .commit("professional", &professional(author))
-        .commit("decision", &decision)
+        .commit("decision", &json!({"result": "permit", "record": decision}))
         .commit("payload", &commitment.tag())
         .commit("subjects", &subjects);
     let entry = rooms.entry(statement)?;
@@ -89,7 +91,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
             institution: caller.institution.clone(),
             author: author.author().to_owned(),
             key: key.to_owned(),
-            mac: exchange_key.body_mac(&draft.canonical),
+            mac: seal::body_mac(&exchange_key, &draft.canonical).map_err(|_| Refusal::Internal("seal"))?,
         }),
         exclusions: exclusions(&draft),
         deliveries: vec![delivery],
@@ -200,7 +202,7 @@ fn follow_ups(
 
 fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) -> Vec<NewClock> {
     let under_two = draft.subjects.iter().any(|subject| {
-        subject.unborn() || subject.birth_date().is_some_and(|born| born.replace_year(born.year() + 2).unwrap_or(born) > now.date())
+        subject.unborn() || subject.birth_date().is_some_and(|born| born.replace_year(born.year() + 2).unwrap_or(born) > day_in_france(now))
     });
     let start = draft.occurred.filter(|at| *at <= now).unwrap_or(now);
     exchange_type

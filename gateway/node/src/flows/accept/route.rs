@@ -1,11 +1,14 @@
 //! Where an exchange goes: its recipient, what it answers, the agreement it flows under.
 
-use exchange::{Instant, Party, envelope::Draft, envelope::FieldFault};
+use std::collections::BTreeSet;
+
+use exchange::{Instant, Party, Urgency, envelope::Draft, envelope::FieldFault};
 
 use super::Ends;
 use crate::{
     agreements::InForce,
     catalogue::{AgreementNeed, ExchangeType},
+    directory::day::day_in_france,
     flows::{Law, Rooms},
     policy::AgreementState,
     refusal::Refusal,
@@ -17,7 +20,8 @@ pub(super) fn default_recipient(rooms: &Rooms, law: &Law, exchange_type: &Exchan
     law.directory
         .units_of_kind(kind)
         .into_iter()
-        .find(|party| law.directory.institution(&party.institution).is_some_and(|i| i.departement == rooms.departement))
+        .find(|(institution, _)| institution.departement == rooms.departement)
+        .map(|(institution, unit)| Party { institution: institution.id.clone(), unit: Some(unit.id.clone()) })
 }
 
 /// Both ends as the directory knows them; a recipient given as an institution becomes the one unit there that may receive.
@@ -35,7 +39,7 @@ pub(super) async fn resolve(
             draft.route.recipient = unit;
         }
     }
-    if law.directory.party(&draft.route.recipient).is_none_or(|known| !known.institution.served_on(now.date())) {
+    if law.directory.party(&draft.route.recipient).is_none_or(|known| !known.institution.served_on(day_in_france(now))) {
         // A danger deposit with an unknown recipient goes to whom the law names, and says so.
         match default_recipient(rooms, law, exchange_type) {
             Some(recipient) if exchange_type.danger => {
@@ -89,19 +93,40 @@ fn receiving_unit(law: &Law, exchange_type: &ExchangeType, recipient: &Party) ->
 }
 
 /// What the register says of the agreement under which this exchange would flow.
-pub(super) fn agreement(law: &Law, exchange_type: &ExchangeType, draft: &Draft, now: Instant) -> Result<AgreementState, Refusal> {
-    match exchange_type.agreement {
-        AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotNeeded),
-        AgreementNeed::Required => {
-            let Some(id) = &draft.route.agreement else { return Err(Refusal::Agreement("aucun protocole indiqué")) };
-            match law.agreements.in_force(id, now) {
-                InForce::InForce(agreement) => Ok(AgreementState::InForce(agreement.id.clone())),
-                InForce::NotYet { .. } => Err(Refusal::Agreement("pas encore en vigueur")),
-                InForce::Ended { .. } => Err(Refusal::Agreement("terminé")),
-                InForce::Suspended => Err(Refusal::Agreement("suspendu")),
-                InForce::NoDates => Err(Refusal::Agreement("dates à saisir")),
-                InForce::Unknown => Err(Refusal::Agreement("inconnu")),
-            }
+pub(super) fn agreement<'l>(law: &'l Law, exchange_type: &ExchangeType, draft: &Draft, now: Instant) -> Result<AgreementState<'l>, Refusal> {
+    let route = &draft.route;
+    let Some(id) = &route.agreement else {
+        return match exchange_type.agreement {
+            AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotNamed),
+            AgreementNeed::Required => Err(Refusal::Agreement("aucun protocole indiqué")),
+        };
+    };
+    let state = match law.agreements.in_force(id, now) {
+        InForce::InForce(agreement) => {
+            let covers = agreement.types.contains(&route.kind) && agreement.binds_both(&route.sender, &route.recipient);
+            return Ok(if covers {
+                AgreementState::InForce { id: &agreement.id, parties: &agreement.parties }
+            } else {
+                AgreementState::OutOfScope
+            });
         }
+        InForce::NotYet { .. } => "pas encore en vigueur",
+        InForce::Ended { .. } => "terminé",
+        InForce::Suspended => "suspendu",
+        InForce::NotSigned => "pas signé",
+        InForce::NoDates => "dates à saisir",
+        InForce::Unknown => "inconnu",
+    };
+    // A type that needs none flows all the same: naming a dead agreement is not a reason to lose it.
+    match exchange_type.agreement {
+        AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotInForce),
+        AgreementNeed::Required => Err(Refusal::Agreement(state)),
     }
+}
+
+/// Condition words of destinations that hold now.
+pub(super) fn conditions(law: &Law, draft: &Draft, now: Instant) -> BTreeSet<String> {
+    let out_of_hours = !law.catalogue.working_now(now);
+    let immediate = draft.route.urgency == Urgency::Immediate;
+    (immediate && out_of_hours).then(|| "immediate-hors-horaires".to_owned()).into_iter().collect()
 }
