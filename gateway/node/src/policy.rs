@@ -1,8 +1,24 @@
 //! Decisions: what the law and the agreements in force let pass, and the proof that they were asked.
 //!
 //! A [`Permit`] cannot be built outside this room, copied or printed: "the check was not reached" does not compile.
+//! This room knows rules and no database; it fails closed: an error of a rule is never a permission.
+
+mod decide;
+mod explain;
+mod load;
+mod question;
+mod record;
+
+mod withhold;
 
 use exchange::ExchangeId;
+
+pub use decide::{Admitted, Decision, Denial};
+pub use explain::Explanation;
+pub use load::{Policies, PolicyFault};
+pub use question::{Actor, AgreementState, Opening, Reading, Side, Submission};
+pub use record::{DecisionRecord, Question, Replay};
+pub use withhold::{Release, Withheld};
 
 /// The gateway decided that something may happen to one exchange. One maker: the policy engine.
 pub struct Permit {
@@ -17,6 +33,7 @@ impl Permit {
 
     /// A permit for tests of the rooms that ask for one.
     #[cfg(test)]
+    #[allow(dead_code, reason = "the rooms that use it come one after the other")]
     pub(crate) fn for_test(exchange: ExchangeId) -> Self {
         Self { exchange }
     }

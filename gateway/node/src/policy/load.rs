@@ -1,0 +1,338 @@
+//! Loading the rules: read once, checked whole against the schema, sliced by day, action and resource.
+//!
+//! A rule that could fail, an unknown annotation or obligation, a missing explanation: the gateway does not start.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use cedar_policy::{
+    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema,
+    Template, ValidationMode, Validator,
+};
+use exchange::DataClass;
+use ring::digest;
+use time::{Date, macros::format_description};
+
+use super::explain::Explanation;
+
+const ACTIONS: &[&str] = &["submit", "receive", "open", "disclose", "query", "reidentify", "break_glass"];
+const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field"];
+const KNOWN: &[&str] =
+    &["id", "rule", "article", "effective_from", "effective_to", "explain", "missing", "cure", "who", "obligation", "hidden"];
+
+/// One mistake in the policy files: the start stops, and says them all.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}:{line}: {what}", file = file.display())]
+pub struct PolicyFault {
+    /// File.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// The rules in force, with the text of each.
+#[derive(Debug)]
+pub struct Policies {
+    pub(super) schema: Schema,
+    pub(super) notes: BTreeMap<String, Note>,
+    pub(super) template: Option<Template>,
+    days: Vec<(Date, Slices)>,
+    names: BTreeMap<&'static str, EntityTypeName>,
+    /// Catalogue paths that a rule speaks of by name.
+    pub(super) fields: BTreeSet<String>,
+    hash: String,
+}
+
+/// What a rule says about itself.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    pub(super) explanation: Explanation,
+    pub(super) obligations: Vec<String>,
+    pub(super) hidden: bool,
+    from: Date,
+    to: Option<Date>,
+}
+
+/// The rules of one day by action, or by action and resource for `receive` and `disclose`.
+pub(super) type Slices = BTreeMap<String, PolicySet>;
+
+struct Statement {
+    file: PathBuf,
+    line: usize,
+    text: String,
+}
+
+impl Policies {
+    /// Reads `schema.cedarschema`, `law/*.cedar` and `local/*.cedar` below `dir`. `obligation` says whether a code is known.
+    pub fn load(dir: &Path, obligation: &dyn Fn(&str) -> bool) -> Result<Self, Vec<PolicyFault>> {
+        let mut faults = Vec::new();
+        let mut context = digest::Context::new(&digest::SHA256);
+        let schema_file = dir.join("schema.cedarschema");
+        let text = read(&schema_file, &mut context, dir).map_err(|fault| vec![fault])?;
+        let schema = match Schema::from_cedarschema_str(&text) {
+            Ok((schema, _)) => schema,
+            Err(error) => return Err(vec![PolicyFault { file: schema_file, line: 1, what: error.to_string() }]),
+        };
+        let mut statements = Vec::new();
+        for folder in ["law", "local"] {
+            for file in files(&dir.join(folder)).map_err(|fault| vec![fault])? {
+                match read(&file, &mut context, dir) {
+                    Ok(text) => statements.extend(split(&file, &text)),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        let hash = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut all = PolicySet::new();
+        let mut policies = Vec::new();
+        let (mut notes, mut template, mut places) = (BTreeMap::new(), None, BTreeMap::new());
+        for statement in statements {
+            let mut fault = |what: String| faults.push(PolicyFault { file: statement.file.clone(), line: statement.line, what });
+            let law = statement.file.parent().is_some_and(|folder| folder.ends_with("law"));
+            if statement.text.contains("?principal") {
+                match Template::parse(None, &statement.text) {
+                    Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
+                        Ok((id, read)) => {
+                            let parsed = parsed.new_id(PolicyId::new(&id));
+                            if let Err(error) = all.add_template(parsed.clone()) {
+                                fault(error.to_string());
+                            }
+                            places.insert(id.clone(), (statement.file.clone(), statement.line));
+                            notes.insert(id, read);
+                            template = Some(parsed);
+                        }
+                        Err(what) => fault(what),
+                    },
+                    Err(error) => fault(error.to_string()),
+                }
+                continue;
+            }
+            match Policy::parse(None, &statement.text) {
+                Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
+                    Ok((id, read)) => {
+                        if parsed.to_json().map_or(true, |json| can_fail(&json)) {
+                            fault("a rule may not calculate or call an extension: it could fail".to_owned());
+                        }
+                        let parsed = parsed.new_id(PolicyId::new(&id));
+                        if let Err(error) = all.add(parsed.clone()) {
+                            fault(error.to_string());
+                        }
+                        places.insert(id.clone(), (statement.file.clone(), statement.line));
+                        notes.insert(id, read);
+                        policies.push(parsed);
+                    }
+                    Err(what) => fault(what),
+                },
+                Err(error) => fault(error.to_string()),
+            }
+        }
+        for error in Validator::new(schema.clone()).validate(&all, ValidationMode::Strict).validation_errors() {
+            let id: &str = error.policy_id().as_ref();
+            let (file, line) = places.get(id).cloned().unwrap_or((schema_file.clone(), 1));
+            faults.push(PolicyFault { file, line, what: error.to_string() });
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Self::assemble(schema, notes, template, &policies, hash).map_err(|what| vec![PolicyFault { file: schema_file, line: 1, what }])
+    }
+
+    fn assemble(
+        schema: Schema,
+        notes: BTreeMap<String, Note>,
+        template: Option<Template>,
+        policies: &[Policy],
+        hash: String,
+    ) -> Result<Self, String> {
+        let mut names = BTreeMap::new();
+        for name in TYPES.iter().chain(&["Action"]) {
+            names.insert(*name, EntityTypeName::from_str(name).map_err(|error| error.to_string())?);
+        }
+        let mut fields = BTreeSet::new();
+        for policy in policies {
+            if let ResourceConstraint::Eq(uid) = policy.resource_constraint()
+                && uid.type_name().to_string() == "Field"
+            {
+                fields.insert(uid.id().unescaped().to_owned());
+            }
+        }
+        let mut changes = BTreeSet::from([Date::MIN]);
+        for note in notes.values() {
+            changes.insert(note.from);
+            changes.extend(note.to.and_then(Date::next_day));
+        }
+        let mut days = Vec::new();
+        for day in changes {
+            let force = policies.iter().filter(|policy| {
+                notes.get(AsRef::<str>::as_ref(policy.id())).is_some_and(|note| note.from <= day && note.to.is_none_or(|to| day <= to))
+            });
+            days.push((day, slice(force, &fields)?));
+        }
+        Ok(Self { schema, notes, template, days, names, fields, hash })
+    }
+
+    /// Hex SHA-256 over the names and bytes of schema, law and local: which rules a decision was made with.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The rules of a day.
+    pub(super) fn set_on(&self, date: Date) -> Option<&Slices> {
+        self.days.iter().rev().find(|(from, _)| *from <= date).map(|(_, slices)| slices)
+    }
+
+    /// Whether the agreement template is in force.
+    pub(super) fn in_force(&self, id: &str, date: Date) -> bool {
+        self.notes.get(id).is_some_and(|note| note.from <= date && note.to.is_none_or(|to| date <= to))
+    }
+
+    pub(super) fn uid(&self, kind: &str, id: &str) -> Option<EntityUid> {
+        self.names.get(kind).map(|name| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id)))
+    }
+}
+
+/// The name of a slice: the action, and for parts of a content the part.
+pub(super) fn slice_name(action: &str, kind: &str, id: &str) -> String {
+    match action {
+        "receive" | "disclose" => format!("{action}/{kind}/{id}"),
+        _ => action.to_owned(),
+    }
+}
+
+fn slice<'a>(policies: impl Iterator<Item = &'a Policy>, fields: &BTreeSet<String>) -> Result<Slices, String> {
+    let parts: Vec<(&str, &str)> =
+        DataClass::ALL.iter().map(|class| ("DataClass", class.as_str())).chain(fields.iter().map(|path| ("Field", path.as_str()))).collect();
+    let mut slices = Slices::new();
+    for action in ACTIONS {
+        for (kind, id) in &parts {
+            slices.entry(slice_name(action, kind, id)).or_default();
+        }
+    }
+    for policy in policies {
+        let actions: Vec<String> = match policy.action_constraint() {
+            ActionConstraint::Any => ACTIONS.iter().map(|action| (*action).to_owned()).collect(),
+            ActionConstraint::In(uids) => uids.iter().map(|uid| uid.id().unescaped().to_owned()).collect(),
+            ActionConstraint::Eq(uid) => vec![uid.id().unescaped().to_owned()],
+        };
+        let constraint = policy.resource_constraint();
+        let speaks_of = |kind: &str, id: &str| match &constraint {
+            ResourceConstraint::Any | ResourceConstraint::In(_) => true,
+            ResourceConstraint::Eq(uid) => uid.type_name().to_string() == kind && uid.id().unescaped() == id,
+            ResourceConstraint::Is(name) | ResourceConstraint::IsIn(name, _) => name.to_string() == kind,
+        };
+        for action in actions {
+            let names: BTreeSet<String> = match action.as_str() {
+                "receive" | "disclose" => {
+                    parts.iter().filter(|(kind, id)| speaks_of(kind, id)).map(|(kind, id)| slice_name(&action, kind, id)).collect()
+                }
+                _ => BTreeSet::from([action]),
+            };
+            for name in names {
+                slices.entry(name).or_default().add(policy.clone()).map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    Ok(slices)
+}
+
+fn note<'a>(
+    annotations: impl Iterator<Item = (&'a str, &'a str)>,
+    effect: Effect,
+    law: bool,
+    obligation: &dyn Fn(&str) -> bool,
+) -> Result<(String, Note), String> {
+    let all: BTreeMap<&str, &str> = annotations.collect();
+    if let Some(unknown) = all.keys().find(|key| !KNOWN.contains(key)) {
+        return Err(format!("unknown annotation `@{unknown}`"));
+    }
+    if law != (effect == Effect::Forbid) {
+        return Err("law/ holds forbids and local/ holds permits".to_owned());
+    }
+    let wanted = |key: &str| match all.get(key).filter(|text| !text.trim().is_empty()) {
+        Some(text) => Ok((*text).to_owned()),
+        None => Err(format!("annotation `@{key}` is missing")),
+    };
+    let only_forbid = |key: &str| if law { wanted(key) } else { Ok(all.get(key).map_or_else(String::new, |text| (*text).to_owned())) };
+    let day = |text: &str| Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| format!("`{text}` is not a date"));
+    let obligations: Vec<String> = all.get("obligation").map_or("", |text| text).split_whitespace().map(str::to_owned).collect();
+    if let Some(unknown) = obligations.iter().find(|code| !obligation(code)) {
+        return Err(format!("unknown obligation `{unknown}`"));
+    }
+    let hidden = match all.get("hidden") {
+        None => false,
+        Some(&"existence") if law => true,
+        Some(other) => return Err(format!("`@hidden(\"{other}\")` is not `existence` on a forbid")),
+    };
+    let explanation = Explanation {
+        rule: wanted("rule")?,
+        article: wanted("article")?,
+        explain: wanted("explain")?,
+        missing: only_forbid("missing")?,
+        cure: only_forbid("cure")?,
+        who: only_forbid("who")?,
+    };
+    let from = day(&wanted("effective_from")?)?;
+    let to = all.get("effective_to").map(|text| day(text)).transpose()?;
+    Ok((wanted("id")?, Note { explanation, obligations, hidden, from, to }))
+}
+
+/// Arithmetic can overflow and extension constructors can reject their text: neither may stand in a rule.
+fn can_fail(json: &serde_json::Value) -> bool {
+    match json {
+        serde_json::Value::Object(map) => map.iter().any(|(key, value)| {
+            matches!(key.as_str(), "+" | "-" | "*" | "neg" | "ip" | "decimal" | "datetime" | "duration") || can_fail(value)
+        }),
+        serde_json::Value::Array(items) => items.iter().any(can_fail),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => false,
+    }
+}
+
+fn read(file: &Path, context: &mut digest::Context, dir: &Path) -> Result<String, PolicyFault> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| PolicyFault { file: file.to_owned(), line: 1, what: format!("cannot be read: {error}") })?;
+    let name = file.strip_prefix(dir).unwrap_or(file).to_string_lossy().into_owned();
+    for part in [name.as_bytes(), text.as_bytes()] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    Ok(text)
+}
+
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, PolicyFault> {
+    let fault = |error: std::io::Error| PolicyFault { file: folder.to_owned(), line: 1, what: format!("cannot be read: {error}") };
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.extension().is_some_and(|extension| extension == "cedar") {
+            found.insert(path);
+        }
+    }
+    Ok(found)
+}
+
+/// One statement ends at a line that ends in `;`: so that a fault can name its line.
+fn split(file: &Path, text: &str) -> Vec<Statement> {
+    let (mut statements, mut begun, mut gathered) = (Vec::new(), None, String::new());
+    for (index, line) in text.lines().enumerate() {
+        let bare = line.trim();
+        if begun.is_none() && (bare.is_empty() || bare.starts_with("//")) {
+            continue;
+        }
+        let first = *begun.get_or_insert(index + 1);
+        gathered.push_str(line);
+        gathered.push('\n');
+        if bare.ends_with(';') && !bare.starts_with("//") {
+            statements.push(Statement { file: file.to_owned(), line: first, text: std::mem::take(&mut gathered) });
+            begun = None;
+        }
+    }
+    if let Some(line) = begun {
+        statements.push(Statement { file: file.to_owned(), line, text: gathered });
+    }
+    statements
+}

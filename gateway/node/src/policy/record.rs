@@ -1,0 +1,86 @@
+//! Decision records: what was asked, with which rules, and what came out, so that it can be asked again.
+//!
+//! Holds kinds, classes, codes and opaque ids: never an identity, never a word of the content.
+
+use exchange::{AgreementId, ExchangeId, Instant};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Policies;
+
+/// One question put to the rules and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Action of the schema.
+    pub action: String,
+    /// Entity type and id of who asks.
+    pub principal: (String, String),
+    /// Entity type and id of what is asked about.
+    pub resource: (String, String),
+    /// Permitted.
+    pub permitted: bool,
+    /// A rule could not be evaluated: never permitted.
+    pub error: bool,
+    /// Ids of the rules that decided.
+    pub policies: Vec<String>,
+}
+
+/// A whole decision, replayable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// [`Policies::hash`].
+    pub policy_set: String,
+    /// When it was decided: also the day whose rules apply.
+    pub at: Instant,
+    /// The context every question was asked in.
+    pub facts: Value,
+    /// Institution of the one who acts.
+    pub from: String,
+    /// Institution that receives.
+    pub to: String,
+    /// Agreement in force that was linked.
+    pub agreement: Option<AgreementId>,
+    /// Questions in order.
+    pub questions: Vec<Question>,
+    /// Rules that decided (`R05`), sorted.
+    pub rules: Vec<String>,
+    /// Obligation codes, sorted.
+    pub obligations: Vec<String>,
+    /// The result as a whole.
+    pub permitted: bool,
+    /// Classes and fields withheld, hidden ones included.
+    pub withheld: Vec<String>,
+}
+
+/// What asking again gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// Every answer is the same, by the same rules.
+    pub same: bool,
+    /// The rules loaded are those of the record.
+    pub same_policies: bool,
+    /// Questions whose answer differs, as they are answered now.
+    pub different: Vec<Question>,
+}
+
+impl Policies {
+    /// Asks every question of a record again with the rules of its day.
+    pub fn replay(&self, record: &DecisionRecord) -> Replay {
+        let mut different = Vec::new();
+        match self.ask(record.at, record.facts.clone(), record.from.clone(), record.to.clone(), record.agreement.clone()) {
+            Ok(mut asking) => {
+                for old in &record.questions {
+                    let new = asking.question(&old.action, (&old.principal.0, &old.principal.1), (&old.resource.0, &old.resource.1));
+                    if new != *old {
+                        different.push(new);
+                    }
+                }
+            }
+            Err(_) => different.clone_from(&record.questions),
+        }
+        let same_policies = record.policy_set == self.hash();
+        Replay { same: different.is_empty() && same_policies, same_policies, different }
+    }
+}
