@@ -5,6 +5,8 @@
 //! policy attributes, withholding, clocks and the served JSON Schema all derive from it. This room knows
 //! no exchange type by name.
 
+pub mod due;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -193,8 +195,12 @@ pub struct ClockRule {
     pub owner: ClockOwner,
     /// Duration to the limit, by urgency; ISO 8601 (`P3M`, `P1D`, `PT2H`).
     pub limit: BTreeMap<Urgency, Span>,
-    /// Instants of warnings before or after the start, ISO 8601 from the start.
+    /// Limit when the child is under two years old, whatever the urgency; `None`: the same as for others.
+    pub under_two: Option<Span>,
+    /// Warnings, counted from the start.
     pub warnings: Vec<Span>,
+    /// Warnings, counted back from the limit.
+    pub warnings_before: Vec<Span>,
     /// Counted in working days and hours of `_calendar.toml`.
     pub working_time: bool,
     /// Only for senders of these kinds and groups; empty: all.
