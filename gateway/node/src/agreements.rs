@@ -13,11 +13,8 @@ use serde::{Deserialize, Serialize};
 use time::Date;
 use toml::{Spanned, value::Datetime};
 
-use crate::directory::{
-    Directory, DirectoryFault,
-    day::day_in_france,
-    source::{Folder, Source},
-};
+use crate::directory::{Directory, day::day_in_france};
+use crate::source::{Folder, Source, SourceFault};
 
 /// Every agreement of the register.
 #[derive(Debug)]
@@ -107,7 +104,7 @@ impl Agreements {
         directory: &Directory,
         is_type: &dyn Fn(&TypeCode) -> bool,
         is_purpose: &dyn Fn(&str) -> bool,
-    ) -> Result<Self, Vec<DirectoryFault>> {
+    ) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
         let mut all: BTreeMap<AgreementId, Agreement> = BTreeMap::new();
@@ -213,7 +210,7 @@ impl Written {
         directory: &Directory,
         is_type: &dyn Fn(&TypeCode) -> bool,
         is_purpose: &dyn Fn(&str) -> bool,
-        faults: &mut Vec<DirectoryFault>,
+        faults: &mut Vec<SourceFault>,
     ) -> Agreement {
         let (effective_from, effective_to) = source.period(self.effective_from.as_ref(), self.effective_to.as_ref(), faults);
         let at = self.id.span().start;

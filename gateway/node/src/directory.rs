@@ -9,10 +9,9 @@ pub mod codes;
 pub mod day;
 pub mod keys;
 mod load;
-pub(crate) mod source;
 mod written;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use exchange::{InstitutionId, Kind, Party, ProfessionalId, ProtectionRole, Secrecy, UnitId};
 use time::Date;
@@ -214,20 +213,6 @@ pub struct Habilitation {
     pub from: Date,
     /// Last day.
     pub to: Option<Date>,
-}
-
-/// One mistake in a directory or agreement file.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}:{line}: {what}; {cure}", file = file.display())]
-pub struct DirectoryFault {
-    /// File.
-    pub file: PathBuf,
-    /// Line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What would mend it.
-    pub cure: String,
 }
 
 /// A party with what the directory knows of it.

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod log;
 pub mod policy;
 pub mod receipt;
+pub mod source;
 pub mod token;
 // store
 pub mod store;

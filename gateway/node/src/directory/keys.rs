@@ -6,7 +6,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::source::sha256_base64url;
+use crate::source::sha256_base64url;
 
 /// Why a JWK cannot be an issuer's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -10,11 +10,8 @@ use std::{
 use exchange::{Kind, ProfessionalId};
 use serde_json::Value;
 
-use super::{
-    Directory, DirectoryFault, Habilitation, Institution, Professional, TokenIssuer, Unit, codes, keys,
-    source::{Folder, Item, Source},
-    written,
-};
+use super::{Directory, Habilitation, Institution, Professional, TokenIssuer, Unit, codes, keys, written};
+use crate::source::{Folder, Item, Source, SourceFault};
 
 impl Directory {
     /// Reads `dir` and the folders below it: `[[institution]]` and `[[professional]]` in any `.toml` file, keys of
@@ -22,7 +19,7 @@ impl Directory {
     ///
     /// # Errors
     /// Every mistake of every file. Within one table only the first mistake of shape shows.
-    pub fn load(dir: &Path, is_kind: &dyn Fn(&Kind) -> bool) -> Result<Self, Vec<DirectoryFault>> {
+    pub fn load(dir: &Path, is_kind: &dyn Fn(&Kind) -> bool) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
         let mut reading = Reading { dir, folder: &folder, is_kind, issuers: BTreeMap::new(), thumbprints: BTreeMap::new(), faults };
@@ -88,7 +85,7 @@ struct Reading<'a> {
     issuers: BTreeMap<String, String>,
     /// Thumbprint of a key → `iss`.
     thumbprints: BTreeMap<String, String>,
-    faults: Vec<DirectoryFault>,
+    faults: Vec<SourceFault>,
 }
 
 impl<'a> Reading<'a> {
@@ -255,7 +252,7 @@ impl<'a> Reading<'a> {
         };
         let Some(issuer) = &institution.token_issuer else {
             let what = format!("institution `{}` has professionals and no token issuer", institution.id);
-            self.faults.push(super::source::fault(&source.file, item.line, what, "write its `[institution.token_issuer]`"));
+            self.faults.push(crate::source::fault(&source.file, item.line, what, "write its `[institution.token_issuer]`"));
             return None;
         };
         for unit in from.units.iter().chain(from.habilitation.iter().map(|h| &h.unit)) {

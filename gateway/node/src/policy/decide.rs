@@ -92,14 +92,22 @@ pub(super) struct Asking<'p> {
 }
 
 impl Policies {
-    pub(super) fn ask(&self, at: Instant, facts: Value, from: String, to: String, agreement: Option<AgreementId>) -> Result<Asking<'_>, Unfit> {
+    pub(super) fn ask(
+        &self,
+        at: Instant,
+        facts: Value,
+        from: String,
+        to: String,
+        agreement: Option<AgreementId>,
+    ) -> Result<Asking<'_>, Unfit> {
         let context = Context::from_json_value(facts.clone(), None).map_err(|_| Unfit)?;
         Ok(Asking { policies: self, at, context, facts, from, to, agreement, asked: Vec::new() })
     }
 
     /// Whether `draft` may be accepted. The permit is about `ask.exchange` and the draft it comes with.
     pub fn admit(&self, draft: Draft, ask: &Submission<'_>) -> Result<Admitted, Denial> {
-        let mut classes: BTreeSet<DataClass> = draft.body.iter().filter(|(_, leaves)| !leaves.is_empty()).map(|(class, _)| *class).collect();
+        let mut classes: BTreeSet<DataClass> =
+            draft.body.iter().filter(|(_, leaves)| !leaves.is_empty()).map(|(class, _)| *class).collect();
         if !draft.subjects.is_empty() {
             classes.insert(DataClass::Identite);
         }
@@ -137,7 +145,9 @@ impl Policies {
         let facts = ask.facts(route, classes);
         let (from, to) = (route.sender.institution.to_string(), route.recipient.institution.to_string());
         let agreement = match ask.agreement {
-            AgreementState::InForce { id, parties } if parties.contains(&route.sender.institution) && parties.contains(&route.recipient.institution) => {
+            AgreementState::InForce { id, parties }
+                if parties.contains(&route.sender.institution) && parties.contains(&route.recipient.institution) =>
+            {
                 Some(id.clone())
             }
             AgreementState::InForce { .. } | AgreementState::NotNamed | AgreementState::OutOfScope | AgreementState::NotInForce => None,
@@ -222,7 +232,8 @@ impl Asking<'_> {
             Err(Unfit) => (false, true, Vec::new()),
         };
         let own = |(kind, id): (&str, &str)| (kind.to_owned(), id.to_owned());
-        let question = Question { action: action.to_owned(), principal: own(principal), resource: own(resource), permitted, error, policies };
+        let question =
+            Question { action: action.to_owned(), principal: own(principal), resource: own(resource), permitted, error, policies };
         self.asked.push(question.clone());
         question
     }
@@ -233,8 +244,8 @@ impl Asking<'_> {
         let (who, what) = (uid(principal.0, principal.1)?, uid(resource.0, resource.1)?);
         let (from, to) = (uid("Institution", &self.from)?, uid("Institution", &self.to)?);
         let actor_in = if principal.0 == "Unit" { &to } else { &from };
-        let request =
-            Request::new(who.clone(), uid("Action", action)?, what.clone(), self.context.clone(), Some(&policies.schema)).map_err(|_| Unfit)?;
+        let request = Request::new(who.clone(), uid("Action", action)?, what.clone(), self.context.clone(), Some(&policies.schema))
+            .map_err(|_| Unfit)?;
         let date = self.at.date();
         let set = policies.set_on(date).and_then(|slices| slices.get(&slice_name(action, resource.0, resource.1))).ok_or(Unfit)?;
         let mut entities = Vec::new();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema,
-    Template, ValidationMode, Validator,
+    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema, Template,
+    ValidationMode, Validator,
 };
 use exchange::DataClass;
 use ring::digest;
@@ -205,8 +205,11 @@ pub(super) fn slice_name(action: &str, kind: &str, id: &str) -> String {
 }
 
 fn slice<'a>(policies: impl Iterator<Item = &'a Policy>, fields: &BTreeSet<String>) -> Result<Slices, String> {
-    let parts: Vec<(&str, &str)> =
-        DataClass::ALL.iter().map(|class| ("DataClass", class.as_str())).chain(fields.iter().map(|path| ("Field", path.as_str()))).collect();
+    let parts: Vec<(&str, &str)> = DataClass::ALL
+        .iter()
+        .map(|class| ("DataClass", class.as_str()))
+        .chain(fields.iter().map(|path| ("Field", path.as_str())))
+        .collect();
     let mut slices = Slices::new();
     for action in ACTIONS {
         for (kind, id) in &parts {
@@ -293,8 +296,11 @@ fn can_fail(json: &serde_json::Value) -> bool {
 }
 
 fn read(file: &Path, context: &mut digest::Context, dir: &Path) -> Result<String, PolicyFault> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| PolicyFault { file: file.to_owned(), line: 1, what: format!("cannot be read: {error}") })?;
+    let text = std::fs::read_to_string(file).map_err(|error| PolicyFault {
+        file: file.to_owned(),
+        line: 1,
+        what: format!("cannot be read: {error}"),
+    })?;
     let name = file.strip_prefix(dir).unwrap_or(file).to_string_lossy().into_owned();
     for part in [name.as_bytes(), text.as_bytes()] {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -148,9 +148,11 @@ impl Submission<'_> {
             role,
             necessity: self.necessity_stated,
             agreement,
-            to_ok: self.exchange_type.to.iter().any(|to| {
-                to.kind == *self.recipient.kind && to.when.as_ref().is_none_or(|word| self.holds.contains(word))
-            }),
+            to_ok: self
+                .exchange_type
+                .to
+                .iter()
+                .any(|to| to.kind == *self.recipient.kind && to.when.as_ref().is_none_or(|word| self.holds.contains(word))),
             reader: json!({
                 "in_unit": false, "in_institution": false, "habilitated": false, "case_link": false,
                 "reader_excluded": false, "break_glass": false, "written_reason": false,

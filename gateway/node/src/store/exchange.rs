@@ -408,11 +408,8 @@ impl Store {
     /// Receipts in order of exchange id after `after`, 1,000 at most: (exchange id, compact JWS).
     pub async fn receipts_after(&self, after: &str) -> Result<Vec<(String, String)>, StoreError> {
         let mut reader = self.reader("receipts_after").await?;
-        let rows = sqlx::query(RECEIPTS_AFTER)
-            .bind(after)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("receipts_after"))?;
+        let rows =
+            sqlx::query(RECEIPTS_AFTER).bind(after).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("receipts_after"))?;
         rows.iter().map(|row| Ok((text(row, "id")?, text(row, "receipt")?))).collect()
     }
 

@@ -17,7 +17,19 @@ use toml::{
     value::Datetime,
 };
 
-use super::DirectoryFault;
+/// One mistake in a data file: the start stops, and says them all.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}:{line}: {what}; {cure}", file = file.display())]
+pub struct SourceFault {
+    /// File.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+    /// What would mend it.
+    pub cure: String,
+}
 
 /// The files of a folder and below it, in the order of their names.
 pub(crate) struct Folder {
@@ -40,7 +52,7 @@ pub(crate) struct Item<T> {
 
 impl Folder {
     /// Reads every `.toml` and `.json` file of `dir`; what cannot be read is a fault.
-    pub(crate) fn read(dir: &Path, faults: &mut Vec<DirectoryFault>) -> Self {
+    pub(crate) fn read(dir: &Path, faults: &mut Vec<SourceFault>) -> Self {
         let mut files = Vec::new();
         if let Err(why) = list(dir, &mut files, 0) {
             faults.push(fault(dir, 1, format!("the folder cannot be read: {why}"), "give a folder that this user can read"));
@@ -79,7 +91,7 @@ impl Folder {
 
 impl Source {
     /// The tables of the lists `[[key]]` for every key of `keys`, each with its key; any other key is a fault.
-    pub(crate) fn lists<'a>(&'a self, keys: &[&str], faults: &mut Vec<DirectoryFault>) -> Vec<(String, Spanned<DeValue<'a>>)> {
+    pub(crate) fn lists<'a>(&'a self, keys: &[&str], faults: &mut Vec<SourceFault>) -> Vec<(String, Spanned<DeValue<'a>>)> {
         let root = match DeTable::parse(&self.text) {
             Ok(root) => root.into_inner(),
             Err(why) => {
@@ -102,7 +114,7 @@ impl Source {
     }
 
     /// One item as a `T`; a key that is missing, unknown or of another type is a fault.
-    pub(crate) fn item<T: DeserializeOwned>(&self, value: Spanned<DeValue<'_>>, faults: &mut Vec<DirectoryFault>) -> Option<Item<T>> {
+    pub(crate) fn item<T: DeserializeOwned>(&self, value: Spanned<DeValue<'_>>, faults: &mut Vec<SourceFault>) -> Option<Item<T>> {
         let at = value.span().start;
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(value) => Some(Item { line: self.line(at), value }),
@@ -115,7 +127,7 @@ impl Source {
     }
 
     /// The whole file as one `T`.
-    pub(crate) fn whole<T: DeserializeOwned>(&self, faults: &mut Vec<DirectoryFault>) -> Option<Item<T>> {
+    pub(crate) fn whole<T: DeserializeOwned>(&self, faults: &mut Vec<SourceFault>) -> Option<Item<T>> {
         match toml::from_str::<T>(&self.text) {
             Ok(value) => Some(Item { line: 1, value }),
             Err(why) => {
@@ -126,12 +138,12 @@ impl Source {
     }
 
     /// A mistake at a byte of the file.
-    pub(crate) fn fault(&self, at: usize, what: impl Into<String>, cure: impl Into<String>) -> DirectoryFault {
+    pub(crate) fn fault(&self, at: usize, what: impl Into<String>, cure: impl Into<String>) -> SourceFault {
         fault(&self.file, self.line(at), what, cure)
     }
 
     /// The day that `value` names; a time or an impossible day is a fault.
-    pub(crate) fn day(&self, value: Option<&Spanned<Datetime>>, faults: &mut Vec<DirectoryFault>) -> Option<Date> {
+    pub(crate) fn day(&self, value: Option<&Spanned<Datetime>>, faults: &mut Vec<SourceFault>) -> Option<Date> {
         let value = value?;
         let written = value.get_ref();
         let day = written
@@ -149,7 +161,7 @@ impl Source {
         &self,
         from: Option<&Spanned<Datetime>>,
         to: Option<&Spanned<Datetime>>,
-        faults: &mut Vec<DirectoryFault>,
+        faults: &mut Vec<SourceFault>,
     ) -> (Option<Date>, Option<Date>) {
         let (first, last) = (self.day(from, faults), self.day(to, faults));
         if let (Some(first), Some(last), Some(written)) = (first, last, to)
@@ -164,7 +176,7 @@ impl Source {
         (first, last)
     }
 
-    fn syntax(&self, why: &toml::de::Error) -> DirectoryFault {
+    fn syntax(&self, why: &toml::de::Error) -> SourceFault {
         self.fault(why.span().map_or(0, |span| span.start), why.message().to_owned(), "mend the TOML of this line")
     }
 
@@ -174,8 +186,8 @@ impl Source {
 }
 
 /// A mistake of `file`.
-pub(crate) fn fault(file: &Path, line: usize, what: impl Into<String>, cure: impl Into<String>) -> DirectoryFault {
-    DirectoryFault { file: file.to_owned(), line, what: what.into(), cure: cure.into() }
+pub(crate) fn fault(file: &Path, line: usize, what: impl Into<String>, cure: impl Into<String>) -> SourceFault {
+    SourceFault { file: file.to_owned(), line, what: what.into(), cure: cure.into() }
 }
 
 /// SHA-256 in base64url without padding.
