@@ -62,8 +62,7 @@ impl Authority {
             write(&folder.join(format!("{what}.pem")), &signer.pem)?;
             write_secret(&folder.join(format!("{what}.key")), &signer.key.serialize_pem())?;
         }
-        let authority =
-            Self { suffix: suffix.to_owned(), folder: folder.to_owned(), root, issuing, revoked: Revoked::default() };
+        let authority = Self { suffix: suffix.to_owned(), folder: folder.to_owned(), root, issuing, revoked: Revoked::default() };
         authority.keep_revoked()?;
         Ok(authority)
     }
@@ -71,7 +70,10 @@ impl Authority {
     /// Takes up what [`Authority::create`] wrote.
     pub(crate) fn open(folder: &Path, suffix: &str) -> Result<Self, PkiError> {
         let signer = |what: &str| -> Result<Signer, PkiError> {
-            Ok(Signer { pem: read(&folder.join(format!("{what}.pem")))?, key: KeyPair::from_pem(&read(&folder.join(format!("{what}.key")))?)? })
+            Ok(Signer {
+                pem: read(&folder.join(format!("{what}.pem")))?,
+                key: KeyPair::from_pem(&read(&folder.join(format!("{what}.key")))?)?,
+            })
         };
         let revoked = serde_json::from_str(&read(&folder.join("revoked.json"))?)?;
         Ok(Self { suffix: suffix.to_owned(), folder: folder.to_owned(), root: signer("root")?, issuing: signer("issuing")?, revoked })

@@ -1,13 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
-use rcgen::{CertificateParams, KeyPair};
 use ::time::macros::datetime;
-use x509_parser::{
-    certificate::X509Certificate,
-    pem::Pem,
-    prelude::FromDer,
-    revocation_list::CertificateRevocationList,
-};
+use rcgen::{CertificateParams, KeyPair};
+use x509_parser::{certificate::X509Certificate, pem::Pem, prelude::FromDer, revocation_list::CertificateRevocationList};
 
 use super::*;
 
@@ -31,7 +26,8 @@ fn a_member_is_named_by_its_institution_and_signed_by_its_authority() {
     let (_, leaf) = X509Certificate::from_der(&chain[0]).unwrap();
     let (_, issuing) = X509Certificate::from_der(&chain[1]).unwrap();
     leaf.verify_signature(Some(issuing.public_key())).unwrap();
-    let names: Vec<String> = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.iter().map(ToString::to_string).collect();
+    let names: Vec<String> =
+        leaf.subject_alternative_name().unwrap().unwrap().value.general_names.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["URI(urn:passerelle:institution:dsden-31:unit:ssfe)", "DNSName(dsden-31.education.passerelle.test)"]);
     assert!(leaf.subject().to_string().contains("NTRFR-130005481"));
     assert!(issuing.name_constraints().unwrap().is_some());
