@@ -5,7 +5,7 @@
 //!
 //! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`log`]
 //! * [`store`]
-//! * edges: [`config`]
+//! * edges: [`config`] [`listen`]
 
 // rules
 pub mod agreements;
@@ -21,3 +21,4 @@ pub mod token;
 pub mod store;
 // edges
 pub mod config;
+pub mod listen;
