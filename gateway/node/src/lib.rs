@@ -3,7 +3,7 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`log`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`seal`] [`log`]
 //! * [`store`]
 //! * edges: [`config`] [`listen`]
 
@@ -15,6 +15,7 @@ pub mod directory;
 pub mod log;
 pub mod policy;
 pub mod receipt;
+pub mod seal;
 pub mod source;
 pub mod token;
 // store
