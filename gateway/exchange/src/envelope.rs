@@ -100,7 +100,8 @@ pub struct Route {
 /// One thing that did not conform and was kept sealed (danger types only).
 #[derive(Clone, PartialEq)]
 pub struct NonConforming {
-    /// Where it stood in what the sender wrote.
+    /// Where it stood in what the sender wrote. Ends at the last place the catalogue knows: a key that the sender
+    /// invented may itself name somebody, and is part of `value`.
     pub pointer: Pointer,
     /// Why it does not conform: a code of [`FieldFault::code`].
     pub code: &'static str,
@@ -130,6 +131,8 @@ pub struct Draft {
     pub body: BTreeMap<DataClass, Leaves>,
     /// Pointers of expected fields that are empty: never a reason to refuse.
     pub missing: Vec<String>,
+    /// The sender wrote why sharing is strictly necessary (CASF L226-2-2).
+    pub necessity_stated: bool,
     /// What a danger type brought that does not conform: kept sealed in the most protected class.
     pub non_conforme: Vec<NonConforming>,
     /// Attachments' descriptions count as fields; their digests are listed here in order.

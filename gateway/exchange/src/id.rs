@@ -56,6 +56,10 @@ id!(/// One running legal clock of one exchange.
     ClockId);
 id!(/// One thing a named person still has to do about an exchange.
     FollowUpId);
+id!(/// The question whether two descriptions are one person, put to a person.
+    ProposalId);
+id!(/// What a person decided about who is who: a merge, a refusal to merge, or the undoing of one.
+    LinkageId);
 
 macro_rules! word {
     ($(#[$doc:meta])* $name:ident, $min:literal, $max:literal, $extra:pat) => {

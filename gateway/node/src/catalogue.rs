@@ -5,24 +5,33 @@
 //! policy attributes, withholding, clocks and the served JSON Schema all derive from it. This room knows
 //! no exchange type by name.
 
+mod clock;
 pub mod due;
+mod load;
+mod read;
+mod schema;
+mod tree;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use exchange::{DataClass, Disclosure, Kind, ProtectionRole, Secrecy, TypeCode, Urgency};
-use serde::Serialize;
+use exchange::{DataClass, Disclosure, Instant, Kind, ProtectionRole, Secrecy, TypeCode, Urgency};
+use serde::{Deserialize, Serialize};
 use time::Date;
+
+use self::due::Due;
+pub use self::{
+    clock::{Calendar, ClockOwner, ClockRule, ClockStart, ClockStop, Span},
+    read::{ReadContext, ReadFailure},
+};
+use crate::directory::day::day_in_france;
 
 /// Everything that `policies/catalogue/` says, checked as a whole.
 #[derive(Debug)]
 pub struct Catalogue {
     pub(crate) types: BTreeMap<TypeCode, Vec<ExchangeType>>,
     pub(crate) kinds: BTreeMap<Kind, KindRule>,
-    /// `@declarants` → its kinds.
-    pub(crate) groups: BTreeMap<String, BTreeSet<Kind>>,
+    /// Code of CL-origine of a sender of each kind, where one is fixed.
+    pub(crate) origins: BTreeMap<Kind, String>,
     /// `CL-danger` → its values.
     pub(crate) codes: BTreeMap<String, BTreeSet<String>>,
     pub(crate) clocks: BTreeMap<String, ClockRule>,
@@ -79,9 +88,29 @@ pub struct ExchangeType {
     pub native: Vec<String>,
     /// Retention class of the content, for example `ip`.
     pub retention: String,
-    /// Every field of envelope subjects, information, attachments and payload, components expanded:
+    /// Whether it names persons.
+    pub subjects: Presence,
+    /// Whether it says how parents and child were informed.
+    pub information: Presence,
+    /// Whether files may come with it.
+    pub attachments: bool,
+    /// Every field of envelope subjects, information, attachments, necessity and payload, components expanded:
     /// paths such as `subjects[].birth_name`, `payload.faits[].texte`.
     pub fields: Vec<Field>,
+    /// The same fields by place: what a document is read along.
+    pub(crate) tree: tree::Branch,
+}
+
+/// How much a part of the envelope is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// The type has no such part.
+    None,
+    /// Free.
+    Optional,
+    /// Its absence is named as missing.
+    Expected,
 }
 
 /// Where a type may go.
@@ -94,7 +123,8 @@ pub struct Destination {
 }
 
 /// Whether a type needs an agreement in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AgreementNeed {
     /// Never.
     None,
@@ -105,7 +135,8 @@ pub enum AgreementNeed {
 }
 
 /// Where the law wants a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Human {
     /// Sending is the act of a named professional.
     pub send: bool,
@@ -128,8 +159,44 @@ pub struct Field {
     pub class: DataClass,
     /// Kinds and groups whose forms show it; empty: all.
     pub offered_to: Vec<String>,
-    /// Path of a field that, when filled, makes this one expected.
-    pub expected_if: Option<String>,
+    /// When another field makes this one expected.
+    pub expected_if: Option<Condition>,
+    /// How the gateway computes it; a computed field is `auto`.
+    pub computed: Option<Computed>,
+    /// It says when the event itself took place.
+    pub occurred: bool,
+    /// Its value protects the object it stands in, all leaves of it.
+    pub item_class: Option<ItemClass>,
+}
+
+/// Makes a field expected when another one is filled. `false` does not fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Path of the other field, from the envelope; its lists are those of the field that is expected.
+    pub path: String,
+    /// Only when it holds one of these; empty: whatever it holds.
+    pub values: Vec<String>,
+}
+
+/// What the gateway computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Computed {
+    /// `in_reply_to` of the envelope.
+    InReplyTo,
+    /// Origin of the sending unit's kind.
+    SenderOrigin,
+    /// The sending institution.
+    SenderInstitution,
+}
+
+/// How one leaf protects the object it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemClass {
+    /// When it is true, or cannot be understood, every leaf has at least this class.
+    At(DataClass),
+    /// It names the class; without it, the most protected one of the type.
+    Named,
 }
 
 /// What a leaf may hold.
@@ -149,12 +216,16 @@ pub enum Shape {
     Ref,
     /// Directory id of an institution, or its official code.
     Inst,
+    /// How the document calls one of its subjects: `s1`.
+    Sujet,
+    /// SHA-256 of an attachment, in lower-case hexadecimal.
+    Empreinte,
     /// A value of the named code list, for example `CL-danger`.
     Code(String),
 }
 
 /// How much a field is wanted (catalogue, section 0.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Set by the gateway; a client that gives it must give the computed value.
@@ -178,79 +249,6 @@ pub struct KindRule {
     pub role: ProtectionRole,
 }
 
-/// One clock of `_clocks.toml`.
-#[derive(Debug, Clone)]
-pub struct ClockRule {
-    /// Number in the catalogue, `K05`.
-    pub number: String,
-    /// Name, `retour-pro`.
-    pub name: String,
-    /// What it waits for, in French, shown to the person reminded.
-    pub title: String,
-    /// What starts it.
-    pub starts: ClockStart,
-    /// What stops it.
-    pub stops: Vec<ClockStop>,
-    /// Which side is reminded.
-    pub owner: ClockOwner,
-    /// Duration to the limit, by urgency; ISO 8601 (`P3M`, `P1D`, `PT2H`).
-    pub limit: BTreeMap<Urgency, Span>,
-    /// Limit when the child is under two years old, whatever the urgency; `None`: the same as for others.
-    pub under_two: Option<Span>,
-    /// Warnings, counted from the start.
-    pub warnings: Vec<Span>,
-    /// Warnings, counted back from the limit.
-    pub warnings_before: Vec<Span>,
-    /// Counted in working days and hours of `_calendar.toml`.
-    pub working_time: bool,
-    /// Only for senders of these kinds and groups; empty: all.
-    pub only_from: BTreeSet<Kind>,
-    /// Article or source.
-    pub source: String,
-}
-
-/// What starts a clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockStart {
-    /// The exchange was accepted.
-    Accepted,
-    /// The exchange was delivered (made available to its recipient).
-    Delivered,
-}
-
-/// What stops a clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClockStop {
-    /// Content was opened by a professional of the recipient.
-    Opened,
-    /// Acknowledged by a named professional of the recipient.
-    Acknowledged,
-    /// An exchange of this type answered it.
-    AnsweredBy(TypeCode),
-    /// A named professional recorded that it is done, through a follow-up.
-    Recorded,
-}
-
-/// Who is reminded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClockOwner {
-    /// The unit that sent the exchange.
-    Sender,
-    /// The unit that received it.
-    Recipient,
-}
-
-/// A calendar span: months and days are calendar units, the rest is exact time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Span {
-    /// Calendar months.
-    pub months: u32,
-    /// Calendar days.
-    pub days: u32,
-    /// Seconds.
-    pub seconds: u32,
-}
-
 /// One obligation of `_obligations.toml`.
 #[derive(Debug, Clone)]
 pub struct ObligationRule {
@@ -260,29 +258,89 @@ pub struct ObligationRule {
     pub title: String,
     /// Rules it comes from.
     pub rules: Vec<String>,
+    /// Whose task it is.
+    pub owner: ClockOwner,
+    /// A person has to do something; else the gateway itself sees to it.
+    pub task: bool,
 }
 
-/// Working days and hours of the Département.
-#[derive(Debug, Clone, Default)]
-pub struct Calendar {
-    /// Days that are not worked, in addition to Saturdays and Sundays.
-    pub holidays: BTreeSet<Date>,
-    /// First worked hour of a day, local time (Europe/Paris).
-    pub opens: u8,
-    /// Hour at which the day ends.
-    pub closes: u8,
+impl Catalogue {
+    /// Hex SHA-256 over the names and bytes of all files: which catalogue a decision was made with.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// What rules know of a kind.
+    pub fn kind(&self, kind: &Kind) -> Option<&KindRule> {
+        self.kinds.get(kind)
+    }
+
+    /// The version of a type that is in force that day in France.
+    pub fn exchange_type(&self, code: &TypeCode, at: Instant) -> Option<&ExchangeType> {
+        in_force(self.types.get(code)?, day_in_france(at))
+    }
+
+    /// The types in force that day in France, by code.
+    pub fn types_on(&self, at: Instant) -> impl Iterator<Item = &ExchangeType> {
+        let day = day_in_france(at);
+        self.types.values().filter_map(move |versions| in_force(versions, day))
+    }
+
+    /// Whether a type exists, in force or not.
+    pub fn has_type(&self, code: &TypeCode) -> bool {
+        self.types.contains_key(code)
+    }
+
+    /// Whether a code list has a value.
+    pub fn has_code(&self, list: &str, value: &str) -> bool {
+        self.codes.get(list).is_some_and(|values| values.contains(value))
+    }
+
+    /// Whether `path` is a field of some type, or a part that holds fields.
+    pub fn has_path(&self, path: &str) -> bool {
+        let under = |field: &Field| field.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.types.values().flatten().any(|exchange_type| exchange_type.fields.iter().any(under))
+    }
+
+    /// A clock by name.
+    pub fn clock(&self, name: &str) -> Option<&ClockRule> {
+        self.clocks.get(name)
+    }
+
+    /// An obligation by code.
+    pub fn obligation(&self, code: &str) -> Option<&ObligationRule> {
+        self.obligations.get(code)
+    }
+
+    /// When a clock runs out; `None` when it sets no limit for this urgency.
+    pub fn due(&self, rule: &ClockRule, urgency: Urgency, start: Instant, under_two: bool) -> Option<Due> {
+        self.calendar.due(rule, urgency, start, under_two)
+    }
+
+    /// Whether people are at work now, by the calendar and the time in Paris.
+    pub fn working_now(&self, now: Instant) -> bool {
+        self.calendar.is_open(now)
+    }
 }
 
-/// One mistake in a catalogue file: the start stops, and says them all.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}:{line}: {what}; {cure}", file = file.display())]
-pub struct CatalogueFault {
-    /// File.
-    pub file: PathBuf,
-    /// Line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What would mend it.
-    pub cure: String,
+impl ExchangeType {
+    /// The class in which what cannot be understood is kept.
+    pub fn most_protected_class(&self) -> DataClass {
+        let raised = |field: &Field| match field.item_class {
+            Some(ItemClass::At(class)) => field.class.max(class),
+            Some(ItemClass::Named) | None => field.class,
+        };
+        self.fields.iter().map(raised).max().unwrap_or(DataClass::LieuAccueil)
+    }
+
+    fn in_force_on(&self, day: Date) -> bool {
+        self.effective_from <= day && self.effective_to.is_none_or(|last| day <= last)
+    }
 }
+
+fn in_force(versions: &[ExchangeType], day: Date) -> Option<&ExchangeType> {
+    versions.iter().rev().find(|version| version.in_force_on(day))
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`log`]
+//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`seal`] [`log`]
 //! * [`store`]
-//! * edges: [`config`]
+//! * edges: [`config`] [`listen`]
 
 // rules
 pub mod agreements;
@@ -15,9 +15,11 @@ pub mod directory;
 pub mod log;
 pub mod policy;
 pub mod receipt;
+pub mod seal;
 pub mod source;
 pub mod token;
 // store
 pub mod store;
 // edges
 pub mod config;
+pub mod listen;

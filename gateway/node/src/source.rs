@@ -50,6 +50,29 @@ pub(crate) struct Item<T> {
     pub(crate) value: T,
 }
 
+/// One key of a table and what it holds.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: String,
+    /// Byte at which the key stands.
+    pub(crate) at: usize,
+    pub(crate) value: Spanned<DeValue<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    /// In the order of the file.
+    fn all(table: DeTable<'a>) -> Vec<Self> {
+        let mut entries: Vec<Self> =
+            table.into_iter().map(|(key, value)| Self { at: key.span().start, name: key.into_inner().into_owned(), value }).collect();
+        entries.sort_by_key(|entry| entry.at);
+        entries
+    }
+
+    /// What a table holds; `None` when it is no table.
+    pub(crate) fn into_table(self) -> Option<Vec<Self>> {
+        if let DeValue::Table(table) = self.value.into_inner() { Some(Self::all(table)) } else { None }
+    }
+}
+
 impl Folder {
     /// Reads every `.toml` and `.json` file of `dir`; what cannot be read is a fault.
     pub(crate) fn read(dir: &Path, faults: &mut Vec<SourceFault>) -> Self {
@@ -111,6 +134,17 @@ impl Source {
             }
         }
         items
+    }
+
+    /// The entries of the file, each with where its key stands; `None` when the file is not TOML.
+    pub(crate) fn entries(&self, faults: &mut Vec<SourceFault>) -> Option<Vec<Entry<'_>>> {
+        match DeTable::parse(&self.text) {
+            Ok(root) => Some(Entry::all(root.into_inner())),
+            Err(why) => {
+                faults.push(self.syntax(&why));
+                None
+            }
+        }
     }
 
     /// One item as a `T`; a key that is missing, unknown or of another type is a fault.

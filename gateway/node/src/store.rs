@@ -5,18 +5,22 @@
 //! A `201` is sent only after the commit that holds everything it promises.
 
 pub mod audit;
+mod batch;
 pub mod clocks;
 pub mod delivery;
 pub mod dialect;
 pub mod exchange;
-//KEYS pub mod keys;
-//KEYS pub mod vault;
+pub mod keys;
+mod side;
 pub mod tokens;
+pub mod vault;
 pub mod writer;
 
 use std::time::Duration;
 
 use sqlx::{Any, AnyPool, any::AnyPoolOptions, pool::PoolConnection};
+
+use crate::seal::SealError;
 
 pub use writer::{Tx, Write};
 
@@ -41,6 +45,12 @@ pub enum StoreError {
     /// The store is stopping.
     #[error("stopping")]
     Stopping,
+    /// What is sealed here does not open, or nothing can be sealed now.
+    #[error("sealed value")]
+    Seal(#[from] SealError),
+    /// The database was written under another key store.
+    #[error("the {0} database belongs to the key store `{1}`; put that key file back")]
+    ForeignKeys(&'static str, String),
     /// The schema could not be brought up to date.
     #[error("migration failed")]
     Migration(#[source] sqlx::migrate::MigrateError),

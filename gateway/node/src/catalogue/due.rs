@@ -112,6 +112,13 @@ impl Calendar {
         !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday) && !self.holidays.contains(&date)
     }
 
+    /// Whether people are at work at this instant.
+    pub fn is_open(&self, at: Instant) -> bool {
+        let local = to_local(at.unix_ms());
+        let hour = local.rem_euclid(DAY) / HOUR;
+        self.worked(local.div_euclid(DAY)) && (i64::from(self.opens)..i64::from(self.closes)).contains(&hour)
+    }
+
     fn shift(&self, start: Instant, span: Span, sign: i64, working: bool) -> Instant {
         let exact = i64::from(span.seconds) * 1000;
         if span == Span::default() {

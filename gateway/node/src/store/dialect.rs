@@ -2,7 +2,7 @@
 //! Everything else is one SQL text for all.
 
 use sqlx::{
-    AnyPool, Executor,
+    AnyPool, Executor, Row,
     migrate::{Migration, MigrationType, Migrator},
 };
 
@@ -43,6 +43,17 @@ pub(crate) async fn migrate(pool: &AnyPool, files: &[(i64, &'static str, &'stati
 pub(crate) async fn checkpoint(pool: &AnyPool) -> Result<(), StoreError> {
     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool).await.map_err(|e| StoreError::Unavailable("checkpoint", e))?;
     Ok(())
+}
+
+/// Moves the write-ahead log into the database file and cuts it to nothing: what was deleted is then overwritten there
+/// and gone here. Waits for readers; says so when one stays in the way.
+pub(crate) async fn overwrite(pool: &AnyPool) -> Result<(), StoreError> {
+    let failed = |e| StoreError::Unavailable("overwrite", e);
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await.map_err(failed)?;
+    match row.try_get::<i64, _>(0).map_err(failed)? {
+        0 => Ok(()),
+        _ => Err(failed(sqlx::Error::PoolTimedOut)),
+    }
 }
 
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.

@@ -140,7 +140,7 @@ async fn apply_and_commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<(), 
 }
 
 /// Keeps the write-ahead log short, outside the writer.
-async fn keep_log_short(pool: AnyPool, mut commits: watch::Receiver<u64>) {
+pub(super) async fn keep_log_short(pool: AnyPool, mut commits: watch::Receiver<u64>) {
     while commits.changed().await.is_ok() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         if let Err(error) = dialect::checkpoint(&pool).await {

@@ -1,0 +1,255 @@
+//! Reads the catalogue: every file of a folder, checked as a whole, all mistakes at once.
+//!
+//! A catalogue with one mistake is no catalogue. Shared files first, then the types that use their words.
+
+mod fields;
+mod shared;
+mod written;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use exchange::{Kind, TypeCode};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use self::{
+    fields::Expansion,
+    shared::Words,
+    written::{WrittenField, WrittenType},
+};
+use super::{AgreementNeed, Catalogue, Destination, ExchangeType};
+use crate::source::{Entry, Folder, Item, Source, SourceFault};
+
+/// Conditions of a destination that the gateway can tell.
+const CONDITIONS: &[&str] = &["immediate-hors-horaires"];
+
+impl Catalogue {
+    /// Reads `dir`: one file for each version of a type, and the shared files whose names begin with `_`.
+    ///
+    /// # Errors
+    /// Every mistake of every file. Within one table only the first mistake of shape shows; while a shared file
+    /// cannot be read at all, the others are not held to its words.
+    pub fn load(dir: &Path) -> Result<Self, Vec<SourceFault>> {
+        let mut faults = Vec::new();
+        let folder = Folder::read(dir, &mut faults);
+        // Codes of types that are written with a mistake count as known: one mistake is told once.
+        let mut codes = BTreeSet::new();
+        let drafts: Vec<Draft<'_>> =
+            folder.toml().filter(|source| !is_shared(source)).filter_map(|source| Draft::of(source, &mut codes, &mut faults)).collect();
+        let Some(words) = Words::read(dir, &folder, &codes, &mut faults) else { return Err(in_order(faults)) };
+
+        let mut types: BTreeMap<TypeCode, Vec<(&Source, usize, ExchangeType)>> = BTreeMap::new();
+        for draft in drafts {
+            let (source, at) = (draft.source, draft.header.code.span().start);
+            if let Some(one) = draft.check(&words, &codes, &mut faults) {
+                types.entry(one.code.clone()).or_default().push((source, at, one));
+            }
+        }
+        let types = types.into_iter().map(|(code, versions)| (code, succession(versions, &mut faults))).collect();
+        if !faults.is_empty() {
+            return Err(in_order(faults));
+        }
+        let Words { kinds, origins, codes, clocks, obligations, calendar, .. } = words;
+        Ok(Self { types, kinds, origins, codes, clocks, obligations, calendar, hash: folder.hash })
+    }
+}
+
+fn is_shared(source: &Source) -> bool {
+    source.file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"_"))
+}
+
+/// By file and line, each mistake once: a component's shows in every type that includes it.
+fn in_order(mut faults: Vec<SourceFault>) -> Vec<SourceFault> {
+    faults.sort_by(|a, b| (&a.file, a.line, &a.what).cmp(&(&b.file, b.line, &b.what)));
+    faults.dedup_by(|a, b| (&a.file, a.line, &a.what) == (&b.file, b.line, &b.what));
+    faults
+}
+
+/// A type as its file writes it.
+struct Draft<'a> {
+    source: &'a Source,
+    header: WrittenType,
+    fields: Vec<Item<WrittenField>>,
+}
+
+impl<'a> Draft<'a> {
+    fn of(source: &'a Source, codes: &mut BTreeSet<TypeCode>, faults: &mut Vec<SourceFault>) -> Option<Self> {
+        let (mut fields, mut header, mut end) = (Vec::new(), DeTable::new(), 0);
+        let Some(entries) = source.entries(faults) else {
+            codes.extend(source.file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()));
+            return None;
+        };
+        for Entry { name, at, value } in entries {
+            end = end.max(value.span().end);
+            if name == "code" {
+                codes.extend(value.get_ref().as_str().and_then(|code| code.parse().ok()));
+            }
+            match (name.as_str(), value) {
+                ("field", value) => fields = items(source, at, value, faults),
+                (_, value) => drop(header.insert(Spanned::new(at..at + name.len(), name.into()), value)),
+            }
+        }
+        // A key that is absent is told at the top of the file.
+        let header = source.item(Spanned::new(0..end, DeValue::Table(header)), faults)?;
+        Some(Self { source, header: header.value, fields })
+    }
+
+    fn check(self, words: &Words<'_>, codes: &BTreeSet<TypeCode>, faults: &mut Vec<SourceFault>) -> Option<ExchangeType> {
+        let Self { source, header, fields } = self;
+        let at = header.code.span().start;
+        let mut say = |at: usize, what: String, cure: &str| faults.push(source.fault(at, what, cure));
+        if *header.version.get_ref() == 0 {
+            say(header.version.span().start, "version 0".into(), "count versions from 1");
+        }
+        if !(1..=3).contains(header.tier.get_ref()) {
+            say(header.tier.span().start, format!("tier {}", header.tier.get_ref()), "write 1, 2 or 3");
+        }
+        if header.danger && header.agreement == AgreementNeed::Required {
+            say(at, "a danger type waits for no agreement (invariant 3)".into(), "write `none` or `for-channel`");
+        }
+        for (name, empty) in [
+            ("title", header.title.trim().is_empty()),
+            ("purpose", header.purpose.is_empty()),
+            ("legal_basis", header.legal_basis.is_empty()),
+            ("from", header.from.is_empty()),
+            ("to", header.to.is_empty()),
+            ("urgency", header.urgency.is_empty()),
+            ("retention", header.retention.trim().is_empty()),
+        ] {
+            if empty {
+                say(at, format!("`{name}` is empty"), "write what the type needs");
+            }
+        }
+        let mut known = |list: &[Spanned<String>], what: &str, cure: &str, is: &dyn Fn(&str) -> bool| {
+            for one in list.iter().filter(|one| !is(one.get_ref())) {
+                say(one.span().start, format!("unknown {what} `{}`", one.get_ref()), cure);
+            }
+        };
+        known(&header.purpose, "purpose", "use a code of CL-purpose", &|code| words.has_code("CL-purpose", code));
+        known(&header.clocks, "clock", "use a clock of `_clocks.toml`", &|name| words.clock_names.contains(name));
+        known(&header.obligations, "obligation", "use an obligation of `_obligations.toml`", &|name| words.obligation_names.contains(name));
+        let is_type = |code: &str| code.parse::<TypeCode>().is_ok_and(|code| codes.contains(&code));
+        known(&header.answered_by, "exchange type", "use the code of a type that has a file", &is_type);
+        let answers_any = header.answers.iter().any(|one| one.get_ref() == "*");
+        if answers_any && header.answers.len() > 1 {
+            say(at, "`answers` names `*` and more".into(), "write `[\"*\"]` alone for a type that may answer any");
+        } else if !answers_any {
+            let mut known = |list: &[Spanned<String>]| {
+                for one in list.iter().filter(|one| !is_type(one.get_ref())) {
+                    say(
+                        one.span().start,
+                        format!("unknown exchange type `{}`", one.get_ref()),
+                        "use the code of a type that has a file, or `[\"*\"]`",
+                    );
+                }
+            };
+            known(&header.answers);
+        }
+        // A clock without a limit for an urgency that the type allows would not run at all (invariant 12).
+        for name in &header.clocks {
+            let Some(rule) = words.clocks.get(name.get_ref()) else { continue };
+            if let Some(urgency) = header.urgency.iter().find(|urgency| !rule.limit.contains_key(urgency)) {
+                let what = format!("clock `{}` sets no limit for `{}`", rule.name, urgency.as_str());
+                say(name.span().start, what, "add the limit in `_clocks.toml`, or take the urgency away");
+            }
+        }
+        let (first, last) = source.period(Some(&header.effective_from), header.effective_to.as_ref(), faults);
+        let from = words.kinds_of(source, &header.from, faults);
+        let to = destinations(source, &header, words, faults);
+        let mut expansion = Expansion::new(words, faults);
+        expansion.envelope(source, at, &header);
+        for field in &fields {
+            expansion.field(source, &field.value, "payload.");
+        }
+        let (fields, tree) = expansion.finish();
+        let text = |list: Vec<Spanned<String>>| list.into_iter().map(Spanned::into_inner).collect::<Vec<_>>();
+        let type_codes = |list: Vec<Spanned<String>>| list.iter().filter_map(|one| one.get_ref().parse().ok()).collect();
+        Some(ExchangeType {
+            code: header.code.into_inner(),
+            version: header.version.into_inner(),
+            effective_from: first?,
+            effective_to: last,
+            title: header.title,
+            tier: header.tier.into_inner(),
+            danger: header.danger,
+            purpose: text(header.purpose),
+            legal_basis: header.legal_basis,
+            from,
+            to,
+            disclosure: header.disclosure,
+            agreement: header.agreement,
+            urgency: header.urgency,
+            human: header.human,
+            clocks: text(header.clocks),
+            obligations: text(header.obligations),
+            answered_by: type_codes(header.answered_by),
+            answers: if answers_any { Vec::new() } else { type_codes(header.answers) },
+            answers_any,
+            native: header.native,
+            retention: header.retention,
+            subjects: header.subjects,
+            information: header.information,
+            attachments: header.attachments,
+            fields,
+            tree,
+        })
+    }
+}
+
+fn destinations(source: &Source, header: &WrittenType, words: &Words<'_>, faults: &mut Vec<SourceFault>) -> Vec<Destination> {
+    let mut to: Vec<Destination> = Vec::new();
+    for one in &header.to {
+        let when = one.when.as_ref().map(|word| word.get_ref().clone());
+        if let Some(word) = one.when.as_ref().filter(|word| !CONDITIONS.contains(&word.get_ref().as_str())) {
+            let cure = format!("write {}", CONDITIONS.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "));
+            faults.push(source.fault(word.span().start, format!("unknown condition `{}`", word.get_ref()), cure));
+        }
+        let kinds: BTreeSet<Kind> = words.kinds_of(source, std::slice::from_ref(&one.kind), faults);
+        for kind in kinds {
+            let destination = Destination { kind, when: when.clone() };
+            if !to.contains(&destination) {
+                to.push(destination);
+            }
+        }
+    }
+    to
+}
+
+/// The versions of one type in the order of their days; two that are in force on one day are a fault.
+fn succession(mut versions: Vec<(&Source, usize, ExchangeType)>, faults: &mut Vec<SourceFault>) -> Vec<ExchangeType> {
+    versions.sort_by_key(|(_, _, one)| (one.effective_from, one.version));
+    for pair in versions.windows(2) {
+        let [(_, _, earlier), (source, at, later)] = pair else { continue };
+        if earlier.version >= later.version {
+            let what = format!("version {} of `{}` follows version {}", later.version, later.code, earlier.version);
+            faults.push(source.fault(*at, what, "give each version its own number, in the order of its days"));
+        }
+        if earlier.effective_to.is_none_or(|last| last >= later.effective_from) {
+            let what = format!("two versions of `{}` are in force on {}", later.code, later.effective_from);
+            faults.push(source.fault(*at, what, "end the earlier version the day before this one begins"));
+        }
+    }
+    versions.into_iter().map(|(_, _, one)| one).collect()
+}
+
+/// The items of a list of tables.
+fn items<T: serde::de::DeserializeOwned>(
+    source: &Source,
+    at: usize,
+    value: Spanned<DeValue<'_>>,
+    faults: &mut Vec<SourceFault>,
+) -> Vec<Item<T>> {
+    if let DeValue::Array(list) = value.into_inner() {
+        return list.into_iter().filter_map(|item| source.item(item, faults)).collect();
+    }
+    faults.push(source.fault(at, "this is not a list of tables", "write `[[…]]` before each one"));
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests;

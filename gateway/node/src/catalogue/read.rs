@@ -1,0 +1,316 @@
+//! Reads one envelope against its type: what conforms goes to its class, what does not is told to the sender.
+//!
+//! A danger type is never refused for a form (invariant 3): what does not conform is kept aside, sealed, and what
+//! is missing is named. Linear in the size of the document. Faults hold places and what to do, never a value.
+
+mod check;
+mod route;
+mod subjects;
+
+use std::collections::BTreeMap;
+
+use exchange::{
+    DataClass, Instant, Kind, Party,
+    document::{Leaves, Pointer},
+    envelope::{Draft, FieldFault, NonConforming},
+};
+use serde_json::{Map, Value};
+
+use self::check::Misfit;
+use super::{
+    Catalogue, Computed, Condition, ExchangeType, Field, ItemClass, Level,
+    tree::{Branch, List, Node, Wanted},
+};
+
+/// Characters of a text.
+pub(super) const MAX_TEXT: usize = 20_000;
+/// Characters of a reference.
+pub(super) const MAX_REFERENCE: usize = 200;
+/// Items of a list.
+pub(super) const MAX_ITEMS: usize = 500;
+/// Faults told of one document: a sender mends these first.
+const MAX_FAULTS: usize = 500;
+
+/// What reading knows beside the document.
+pub struct ReadContext<'a> {
+    /// When the document came.
+    pub now: Instant,
+    /// The institution of the certificate, and its unit when the certificate narrows it.
+    pub sender: Party,
+    /// Where a danger type goes when its sender does not say.
+    pub default_recipient: Option<Party>,
+    /// The kind of a party, if the directory knows it.
+    pub kind_of: &'a (dyn Fn(&Party) -> Option<Kind> + Sync),
+}
+
+/// Why a document was not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadFailure {
+    /// The document is not a JSON object.
+    #[error("the document is not an envelope")]
+    NotAnEnvelope,
+    /// It speaks in the name of another institution or unit than the certificate: refused for danger types too.
+    #[error("the sender is not the holder of the certificate")]
+    SenderMismatch,
+    /// Fields do not conform. Never for a danger type.
+    #[error("{} fields do not conform", .0.len())]
+    Faults(Vec<FieldFault>),
+}
+
+impl Catalogue {
+    /// Reads an envelope of one type; `canonical` are its RFC 8785 bytes.
+    ///
+    /// # Errors
+    /// [`ReadFailure`]; for a danger type only what is no envelope, or another's.
+    pub fn read(
+        &self,
+        exchange_type: &ExchangeType,
+        envelope: Value,
+        canonical: Vec<u8>,
+        context: &ReadContext<'_>,
+    ) -> Result<Draft, ReadFailure> {
+        let Value::Object(parts) = &envelope else { return Err(ReadFailure::NotAnEnvelope) };
+        let mut reading = Reading::new(self, exchange_type, context, &envelope);
+        // 1. Route: who speaks to whom, on what ground.
+        let route = reading.route(parts)?;
+        reading.sender_kind = (context.kind_of)(&route.sender);
+        reading.in_reply_to = route.in_reply_to;
+        // 2. Content, field by field; the rest of the envelope is route.
+        reading.object(&exchange_type.tree, &Pointer::default(), parts, None, &|name| route::PARTS.contains(&name));
+        // 3. Persons apart, under the names by which the document calls them.
+        let subjects = reading.subjects();
+        // 4. A form stops whatever is not about danger.
+        if !reading.faults.is_empty() {
+            return Err(ReadFailure::Faults(reading.faults));
+        }
+        let Reading { body, missing, non_conforme, attachments, occurred, .. } = reading;
+        let text = |at: &str| {
+            let at = at.parse().ok()?;
+            body.values().find_map(|leaves| leaves.at(&at)).and_then(Value::as_str).map(str::to_owned)
+        };
+        let route = exchange::envelope::Route {
+            parents_informed: text("/information/parents/informed"),
+            child_informed: text("/information/child/informed"),
+            ..route
+        };
+        let necessity_stated = text("/necessity").is_some();
+        Ok(Draft { route, subjects, body, missing, non_conforme, attachments, occurred, necessity_stated, canonical })
+    }
+}
+
+/// A document half read.
+struct Reading<'a> {
+    catalogue: &'a Catalogue,
+    of: &'a ExchangeType,
+    context: &'a ReadContext<'a>,
+    envelope: &'a Value,
+    sender_institution: String,
+    sender_kind: Option<Kind>,
+    in_reply_to: Option<exchange::ExchangeId>,
+    most_protected: DataClass,
+    body: BTreeMap<DataClass, Leaves>,
+    /// Leaves below `/subjects/<n>`.
+    persons: BTreeMap<usize, Vec<(DataClass, Pointer, Value)>>,
+    missing: Vec<String>,
+    non_conforme: Vec<NonConforming>,
+    faults: Vec<FieldFault>,
+    attachments: Vec<String>,
+    occurred: Option<Instant>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(catalogue: &'a Catalogue, of: &'a ExchangeType, context: &'a ReadContext<'a>, envelope: &'a Value) -> Self {
+        Self {
+            catalogue,
+            of,
+            context,
+            envelope,
+            sender_institution: context.sender.institution.to_string(),
+            sender_kind: None,
+            in_reply_to: None,
+            most_protected: of.most_protected_class(),
+            body: BTreeMap::new(),
+            persons: BTreeMap::new(),
+            missing: Vec::new(),
+            non_conforme: Vec::new(),
+            faults: Vec::new(),
+            attachments: Vec::new(),
+            occurred: None,
+        }
+    }
+
+    /// `floor` is the class that the object above gives to all its leaves.
+    fn node(&mut self, node: &Node, at: &Pointer, value: Option<&Value>, floor: Option<DataClass>) {
+        let value = value.filter(|value| is_filled(value));
+        match (node, value) {
+            (Node::Leaf(index), value) => {
+                if let Some(field) = self.of.fields.get(*index) {
+                    self.leaf(field, at, value, floor);
+                }
+            }
+            (Node::Object(branch), Some(Value::Object(map))) => self.object(branch, at, map, floor, &|_| false),
+            (Node::List(list), Some(Value::Array(items))) => self.list(list, at, items, floor),
+            (Node::Object(_), Some(other)) => self.misfit(at, Misfit::Type("un objet"), other.clone()),
+            (Node::List(_), Some(other)) => self.misfit(at, Misfit::Type("une liste"), other.clone()),
+            (Node::Object(Branch { wanted: Some(wanted), .. }) | Node::List(List { wanted, .. }), None) => self.absent(wanted, at),
+            // Nothing names this object but its parts: they are what is missing.
+            (Node::Object(branch), None) => self.object(branch, at, &Map::new(), floor, &|_| false),
+        }
+    }
+
+    fn object(
+        &mut self,
+        branch: &Branch,
+        at: &Pointer,
+        map: &Map<String, Value>,
+        floor: Option<DataClass>,
+        elsewhere: &dyn Fn(&str) -> bool,
+    ) {
+        let floor = floor.max(self.guarded(branch, map));
+        for (name, node) in &branch.children {
+            self.node(node, &at.child(name), map.get(name), floor);
+        }
+        let unknown = map.iter().filter(|(name, _)| !branch.children.contains_key(*name) && !elsewhere(name));
+        if self.of.danger {
+            // One entry for all: what a sender invents as a key may name somebody, and is kept with the value.
+            let unknown: Map<String, Value> = unknown.map(|(name, value)| (name.clone(), value.clone())).collect();
+            if !unknown.is_empty() {
+                self.misfit(at, Misfit::Unknown, Value::Object(unknown));
+            }
+        } else {
+            for (name, _) in unknown {
+                self.misfit(&at.child(name), Misfit::Unknown, Value::Null);
+            }
+        }
+    }
+
+    fn list(&mut self, list: &List, at: &Pointer, items: &[Value], floor: Option<DataClass>) {
+        if let Some(rest) = items.get(MAX_ITEMS..).filter(|rest| !rest.is_empty()) {
+            self.misfit(at, Misfit::TooMany, Value::Array(rest.to_vec()));
+        }
+        let mut any = false;
+        for (n, item) in items.iter().take(MAX_ITEMS).enumerate().filter(|(_, item)| is_filled(item)) {
+            any = true;
+            let at = at.child(n.to_string());
+            match (list.item.as_ref(), item) {
+                (Node::Leaf(index), item) => {
+                    if let Some(field) = self.of.fields.get(*index) {
+                        self.value(field, &at, item, floor);
+                    }
+                }
+                (Node::Object(branch), Value::Object(map)) => self.object(branch, &at, map, floor, &|_| false),
+                (Node::Object(_) | Node::List(_), other) => self.misfit(&at, Misfit::Type("un objet"), other.clone()),
+            }
+        }
+        if !any {
+            self.absent(&list.wanted, at);
+        }
+    }
+
+    fn leaf(&mut self, field: &Field, at: &Pointer, value: Option<&Value>, floor: Option<DataClass>) {
+        if let Some(computed) = field.computed.and_then(|computed| self.computed(computed)) {
+            if let Some(given) = value.filter(|given| **given != computed) {
+                self.misfit(at, Misfit::Computed, given.clone());
+            }
+            self.keep(field, at, computed, floor);
+        } else if let Some(value) = value {
+            self.value(field, at, value, floor);
+        } else {
+            self.absent(&Wanted { level: field.level, expected_if: field.expected_if.clone() }, at);
+        }
+    }
+
+    fn value(&mut self, field: &Field, at: &Pointer, value: &Value, floor: Option<DataClass>) {
+        match check::leaf(self.catalogue, &field.shape, value) {
+            Ok(()) => self.keep(field, at, value.clone(), floor),
+            Err(misfit) => self.misfit(at, misfit, value.clone()),
+        }
+    }
+
+    fn keep(&mut self, field: &Field, at: &Pointer, value: Value, floor: Option<DataClass>) {
+        if field.occurred {
+            // An event that has not happened yet starts nothing.
+            self.occurred = value.as_str().and_then(|text| text.parse().ok()).filter(|at| *at <= self.context.now);
+        }
+        if field.shape == super::Shape::Empreinte {
+            self.attachments.extend(value.as_str().map(str::to_owned));
+        }
+        let class = floor.map_or(field.class, |floor| field.class.max(floor));
+        match subjects::number(at) {
+            Some(n) => self.persons.entry(n).or_default().push((class, at.clone(), value)),
+            None => self.body.entry(class).or_default().insert(at.clone(), value),
+        }
+    }
+
+    /// Names what is not there; a required field stops a form that is not about danger.
+    fn absent(&mut self, wanted: &Wanted, at: &Pointer) {
+        let met = wanted.expected_if.as_ref().is_some_and(|condition| self.holds(condition, at));
+        match wanted.level {
+            Level::Required if !self.of.danger => self.misfit(at, Misfit::Missing, Value::Null),
+            Level::Required | Level::Expected => self.missing.push(at.to_string()),
+            Level::Optional | Level::Auto if met => self.missing.push(at.to_string()),
+            Level::Optional | Level::Auto => {}
+        }
+    }
+
+    /// Whether the field that a condition names is filled, in the same items of the same lists.
+    fn holds(&self, condition: &Condition, at: &Pointer) -> bool {
+        let mut here = Some(self.envelope);
+        let mut items = at.segments().iter().filter(|segment| segment.bytes().all(|b| b.is_ascii_digit()));
+        for step in condition.path.split('.') {
+            let name = step.strip_suffix("[]").unwrap_or(step);
+            here = here.and_then(|value| value.get(name));
+            if name != step {
+                let item = items.next().and_then(|index| index.parse::<usize>().ok());
+                here = here.zip(item).and_then(|(list, item)| list.get(item));
+            }
+        }
+        let Some(value) = here.filter(|value| is_filled(value) && **value != Value::Bool(false)) else { return false };
+        condition.values.is_empty() || value.as_str().is_some_and(|value| condition.values.iter().any(|one| one == value))
+    }
+
+    /// The class that an object's own guard gives to all its leaves; a guard that cannot be understood guards.
+    fn guarded(&self, branch: &Branch, map: &Map<String, Value>) -> Option<DataClass> {
+        let (name, guard) = branch.guard.as_ref()?;
+        let value = map.get(name).filter(|value| !value.is_null());
+        match guard {
+            ItemClass::At(class) => value.filter(|value| **value != Value::Bool(false)).map(|_| *class),
+            ItemClass::Named => {
+                let named = value.and_then(Value::as_str).and_then(|text| text.parse().ok());
+                Some(named.unwrap_or(self.most_protected))
+            }
+        }
+    }
+
+    fn computed(&self, computed: Computed) -> Option<Value> {
+        match computed {
+            Computed::InReplyTo => self.in_reply_to.map(|id| id.to_string()),
+            Computed::SenderOrigin => self.sender_kind.as_ref().and_then(|kind| self.catalogue.origins.get(kind)).cloned(),
+            Computed::SenderInstitution => Some(self.sender_institution.clone()),
+        }
+        .map(Value::String)
+    }
+
+    /// Something does not conform: told to the sender, or kept aside when the exchange is about danger.
+    fn misfit(&mut self, at: &Pointer, misfit: Misfit, value: Value) {
+        if self.of.danger {
+            self.non_conforme.push(NonConforming { pointer: at.clone(), code: misfit.code(), value });
+        } else if self.faults.len() < MAX_FAULTS {
+            self.faults.push(FieldFault { pointer: at.to_string(), code: misfit.code(), detail: misfit.detail() });
+        }
+    }
+}
+
+/// A null, an empty text, list or object says nothing.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Whether a value has the shape of its field. Says why not in French, and never repeats the value.
+
+use exchange::{ExchangeId, Instant};
+use serde_json::Value;
+use time::{Date, macros::format_description};
+
+use super::{MAX_ITEMS, MAX_REFERENCE, MAX_TEXT};
+use crate::catalogue::{Catalogue, Shape};
+
+/// Why a value does not conform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// The type has no such field.
+    Unknown,
+    /// Not a value of this kind, in French with its article.
+    Type(&'static str),
+    /// Not a value of the list.
+    Code(String),
+    /// Not a date, or not an instant.
+    Date { time: bool },
+    /// More characters than this.
+    TooLong(usize),
+    /// It looks like a social security number.
+    Nir,
+    /// A required field is empty.
+    Missing,
+    /// It differs from what the gateway computes.
+    Computed,
+    /// More items than a list may have.
+    TooMany,
+    /// Not a reference of the form that is meant here.
+    Reference(&'static str),
+    /// Not a party of the directory.
+    Party(&'static str),
+}
+
+impl Misfit {
+    /// Stable code.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown-field",
+            Self::Type(_) => "bad-type",
+            Self::Code(_) => "bad-code",
+            Self::Date { .. } => "bad-date",
+            Self::TooLong(_) => "too-long",
+            Self::Nir => "nir",
+            Self::Missing => "missing",
+            Self::Computed => "computed",
+            Self::TooMany => "too-many",
+            Self::Reference(_) => "bad-reference",
+            Self::Party(_) => "bad-party",
+        }
+    }
+
+    /// One sentence that says what to do.
+    pub(super) fn detail(&self) -> String {
+        match self {
+            Self::Unknown => {
+                "Ce champ n’existe pas pour ce type d’échange : retirez-le, ou placez son contenu dans un champ du catalogue.".into()
+            }
+            Self::Type(what) => format!("Écrivez ici {what}."),
+            Self::Code(list) => format!("Écrivez l’un des codes de la liste {list}, qu’indique GET /v1/catalogue."),
+            Self::Date { time: false } => "Écrivez une date qui existe, sous la forme AAAA-MM-JJ.".into(),
+            Self::Date { time: true } => {
+                "Écrivez une date et une heure avec leur fuseau (RFC 3339), par exemple 2026-01-15T09:30:00+01:00.".into()
+            }
+            Self::TooLong(limit) => format!("Ce texte dépasse {limit} caractères : raccourcissez-le, ou joignez un document."),
+            Self::Nir => "Retirez le numéro de sécurité sociale (NIR) : il ne circule jamais ici.".into(),
+            Self::Missing => "Remplissez ce champ : il est obligatoire pour ce type d’échange.".into(),
+            Self::Computed => "Retirez cette valeur : la passerelle la calcule elle-même, et trouve autre chose.".into(),
+            Self::TooMany => format!("Ne donnez pas plus de {MAX_ITEMS} éléments dans cette liste."),
+            Self::Reference(what) => format!("Donnez {what}."),
+            Self::Party(what) => format!("Donnez {what}."),
+        }
+    }
+}
+
+/// Whether a leaf has its shape.
+pub(super) fn leaf(catalogue: &Catalogue, shape: &Shape, value: &Value) -> Result<(), Misfit> {
+    match (shape, value) {
+        (Shape::Bool, Value::Bool(_)) => return Ok(()),
+        (Shape::Bool, _) => return Err(Misfit::Type("true ou false")),
+        (Shape::Entier, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            return if has_nir(&number.to_string()) { Err(Misfit::Nir) } else { Ok(()) };
+        }
+        (Shape::Entier, _) => return Err(Misfit::Type("un nombre entier")),
+        _ => {}
+    }
+    let Value::String(text) = value else { return Err(Misfit::Type("un texte")) };
+    match shape {
+        Shape::Texte | Shape::Bool | Shape::Entier => free(text, MAX_TEXT),
+        Shape::Date => date(text).map(drop).ok_or(Misfit::Date { time: false }),
+        Shape::DateHeure => text.parse::<Instant>().map(drop).map_err(|_| Misfit::Date { time: true }),
+        Shape::Ref if text.parse::<ExchangeId>().is_ok() => Ok(()),
+        Shape::Ref => free(text, MAX_REFERENCE),
+        Shape::Inst if has_nir(text) => Err(Misfit::Nir),
+        Shape::Inst => is(is_institution(text), Misfit::Party("l’identifiant d’une institution de l’annuaire, ou son code officiel")),
+        Shape::Sujet => is(is_subject(text), Misfit::Reference("le nom que l’enveloppe donne à une personne, par exemple s1")),
+        Shape::Empreinte => {
+            is(is_digest(text), Misfit::Reference("l’empreinte SHA-256 du fichier, en 64 chiffres hexadécimaux minuscules"))
+        }
+        Shape::Code(list) => is(catalogue.has_code(list, text), Misfit::Code(list.clone())),
+    }
+}
+
+/// Free text: not too long, and without a social security number.
+pub(super) fn free(text: &str, limit: usize) -> Result<(), Misfit> {
+    if text.chars().nth(limit).is_some() {
+        return Err(Misfit::TooLong(limit));
+    }
+    is(!has_nir(text), Misfit::Nir)
+}
+
+/// How a document calls one of its subjects: too short to be a name.
+pub(super) fn is_subject(text: &str) -> bool {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_lowercase());
+    let letters = text.len() - digits.len();
+    (1..=3).contains(&letters) && (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is(conforms: bool, misfit: Misfit) -> Result<(), Misfit> {
+    if conforms { Ok(()) } else { Err(misfit) }
+}
+
+fn date(text: &str) -> Option<Date> {
+    // The parser takes a sign and more digits for a year: the catalogue does not.
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .ok()
+        .filter(|_| text.len() == 10 && text.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn is_institution(text: &str) -> bool {
+    (2..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Whether a text holds what looks like a NIR: sex, year, month, département (2A and 2B too), commune, order, and
+/// perhaps the key, with or without spaces, dots or hyphens between them. A wrong key is still somebody's number.
+pub(super) fn has_nir(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut before = None;
+    text.char_indices().any(|(start, c)| {
+        let begins = matches!(c, '1'..='4' | '7' | '8') && before.is_none_or(|b: char| !b.is_ascii_digit());
+        before = Some(c);
+        begins && bytes.get(start..).is_some_and(|rest| starts_with_nir(rest).is_some())
+    })
+}
+
+fn starts_with_nir(mut rest: &[u8]) -> Option<()> {
+    group(&mut rest, 1)?;
+    group(&mut rest, 2)?;
+    let month = group(&mut rest, 2)?;
+    // 20, 30 to 42 and 50 to 99 stand for a month that is not known.
+    let month = std::str::from_utf8(month).ok()?.parse::<u8>().ok().filter(|m| matches!(m, 1..=12 | 20 | 30..=42 | 50..=99));
+    month?;
+    departement(&mut rest)?;
+    group(&mut rest, 3)?;
+    group(&mut rest, 3)?;
+    let end = !rest.first().is_some_and(u8::is_ascii_digit);
+    let mut key = rest;
+    let keyed = group(&mut key, 2).is_some() && !key.first().is_some_and(u8::is_ascii_digit);
+    (end || keyed).then_some(())
+}
+
+/// That many digits, after whatever may stand between two groups.
+fn group<'a>(rest: &mut &'a [u8], digits: usize) -> Option<&'a [u8]> {
+    *rest = between(rest);
+    let (group, after) = rest.split_at_checked(digits)?;
+    *rest = after;
+    group.iter().all(u8::is_ascii_digit).then_some(group)
+}
+
+fn departement(rest: &mut &[u8]) -> Option<()> {
+    *rest = between(rest);
+    let (group, after) = rest.split_at_checked(2)?;
+    *rest = after;
+    match group {
+        [b'2', b'A' | b'B' | b'a' | b'b'] => Some(()),
+        [a, b] if a.is_ascii_digit() && b.is_ascii_digit() => Some(()),
+        _ => None,
+    }
+}
+
+/// Skips at most four separators: space, no-break spaces, dot, hyphen, slash, underscore.
+fn between(mut rest: &[u8]) -> &[u8] {
+    for _ in 0..4 {
+        rest = match rest {
+            [b' ' | b'.' | b'-' | b'/' | b'_' | b'\t' | b'\n' | b'\r', after @ ..] => after,
+            [0xC2, 0xA0, after @ ..] | [0xE2, 0x80, 0xAF | 0x89 | 0x91 | 0x93, after @ ..] => after,
+            _ => break,
+        };
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nir_is_found_however_it_is_written() {
+        for text in [
+            "2840578006084",
+            "284057800608436",
+            "2 84 05 78 006 084 36",
+            "NIR : 2.84.05.78.006.084-36.",
+            "n°1\u{a0}99\u{a0}07\u{202f}2A\u{a0}004\u{a0}001",
+            "199072b004001 12",
+            "1 99 30 99 351 001",
+            "son numéro 2 8405 78006084 36 et son adresse",
+            "2 84 05 78 006 084 36 12 rue des Lilas",
+        ] {
+            assert!(has_nir(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_not_a_nir() {
+        for text in [
+            "+33536491099",
+            "05 36 49 10 99, 06 36 49 10 98",
+            "31 026 000 119",
+            "2014-02-27 2022-11-05",
+            "44482234000018",
+            "10003000301",
+            "01936f3e-7a8b-7c9d-8e0f-1a2b3c4d5e6f",
+            "12345678901234567890",
+            "11 demi-journées d’absence depuis septembre, 7 non justifiées",
+            "é2é",
+        ] {
+            assert!(!has_nir(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_exist() {
+        assert!(date("2024-02-29").is_some());
+        for bad in ["2023-02-29", "2024-2-29", "+2024-02-29", "-024-02-29", "29/02/2024", "2024-02-29T00:00:00Z"] {
+            assert!(date(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_no_name() {
+        assert!(["s1", "enf12", "a9999"].into_iter().all(is_subject));
+        assert!(["s", "1", "S1", "capucine", "capucine1", "s12345", "s1a", ""].into_iter().all(|bad| !is_subject(bad)));
+    }
+}

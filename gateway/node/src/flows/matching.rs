@@ -1,0 +1,146 @@
+//! Matching: an entitled person says who is who, and the log says it before the vault does.
+//!
+//! Order: the decision is prepared in the vault, its entry is committed in the log under the decision's own id, then it
+//! takes effect. A crash between leaves a prepared decision, which the next act finishes: the entry's id makes a second
+//! writing of it impossible. Looking at two identities is itself in a signed checkpoint before anything is shown
+//! (invariant 5).
+
+use std::time::Duration;
+
+use exchange::{Instant, ProposalId};
+use ring::rand::SystemRandom;
+use uuid::Uuid;
+
+use crate::{
+    log::{Entry, Event},
+    seal::KeyStore,
+    store::{
+        Store, StoreError,
+        audit::{AppendEntries, NewEntry},
+        keys::Keys,
+        vault::{
+            Vault,
+            linkage::{Change, Linkage, Ruling},
+            matching::{Comparison, Decider},
+        },
+    },
+};
+
+/// Why nothing was decided or shown.
+#[derive(Debug, thiserror::Error)]
+pub enum MatchingFault {
+    /// There is nothing to decide or compare under this id: unknown, settled, or erased.
+    #[error("nothing waits under this id")]
+    NothingThere,
+    /// The question was answered otherwise.
+    #[error("already decided otherwise")]
+    DecidedOtherwise,
+    /// Nobody signed the entry in time: the gateway must be running.
+    #[error("the log entry was not signed in time; is the gateway running?")]
+    NotSigned,
+    /// The entry could not be made.
+    #[error("the log entry cannot be made")]
+    Entry,
+    /// A store is unavailable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What this flow asks: the rooms, without a running node.
+pub struct Desk<'a> {
+    /// The log.
+    pub store: &'a Store,
+    /// Seals openings.
+    pub keystore: &'a KeyStore,
+    /// Keys of contents.
+    pub keys: &'a Keys,
+    /// Identities.
+    pub vault: &'a Vault,
+    /// Hash of the policy set in force.
+    pub policy_set: &'a str,
+    /// Randomness.
+    pub random: &'a SystemRandom,
+}
+
+/// Decides, logs, and gives the decision its effect.
+///
+/// # Errors
+/// [`MatchingFault`]; repeating the same decision finishes it.
+pub async fn decide(desk: &Desk<'_>, ruling: Ruling, by: &Decider, now: Instant) -> Result<Linkage, MatchingFault> {
+    // 1. Finish what a crash may have left, so that decisions take effect in their order.
+    for linkage in desk.vault.unfinished().await? {
+        finish(desk, &linkage, now).await?;
+    }
+    // 2. Decide.
+    let linkage = match desk.vault.prepare(ruling, by, now).await {
+        Err(StoreError::NotThere(_)) => return Err(MatchingFault::NothingThere),
+        Err(StoreError::AlreadyThere) => return Err(MatchingFault::DecidedOtherwise),
+        other => other?,
+    };
+    // 3. Log, then effect.
+    if linkage.applied_at.is_none() {
+        finish(desk, &linkage, now).await?;
+    }
+    Ok(linkage)
+}
+
+/// Both identities of a question side by side, once the entry that says so is signed.
+///
+/// # Errors
+/// [`MatchingFault`]; nothing is shown then.
+pub async fn look(desk: &Desk<'_>, id: ProposalId, by: &Decider, now: Instant, patience: Duration) -> Result<Comparison, MatchingFault> {
+    let entry = Entry::new(Event::DecisionMade, now, desk.policy_set)
+        .commit("action", &"compare-identities")
+        .commit("proposal", &id)
+        .commit("professional", &by.professional().to_string());
+    let entry = sealed(desk, entry, Event::DecisionMade, Uuid::now_v7())?;
+    let leaf_hash = entry.leaf_hash;
+    desk.store.write(AppendEntries(vec![entry])).await?;
+    // The notary runs in another process: ask until it has signed.
+    let signed = async {
+        while desk.store.entry(&leaf_hash).await?.is_none_or(|entry| entry.index.is_none()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok::<(), StoreError>(())
+    };
+    tokio::time::timeout(patience, signed).await.map_err(|_| MatchingFault::NotSigned)??;
+    desk.vault.compare(by, desk.keys, id).await?.ok_or(MatchingFault::NothingThere)
+}
+
+async fn finish(desk: &Desk<'_>, linkage: &Linkage, now: Instant) -> Result<(), MatchingFault> {
+    let event = match linkage.change {
+        Change::Same => Event::IdentityMerged,
+        Change::Different => Event::DecisionMade,
+        Change::Split | Change::Separate => Event::IdentitySplit,
+    };
+    let mut entry = Entry::new(event, linkage.decided_at, desk.policy_set)
+        .commit("linkage", &linkage.id)
+        .commit("change", &linkage.change.as_str())
+        .commit("professional", &linkage.decided_by);
+    if let Some(proposal) = &linkage.proposal {
+        entry = entry.commit("proposal", proposal);
+    }
+    if let Some(undone) = &linkage.undoes {
+        entry = entry.commit("undoes", undone);
+    }
+    if let Some(mention) = &linkage.mention {
+        entry = entry.commit("mention", mention);
+    }
+    let id = Uuid::try_parse(&linkage.id.to_string()).map_err(|_| MatchingFault::Entry)?;
+    match desk.store.write(AppendEntries(vec![sealed(desk, entry, event, id)?])).await {
+        // A crash came after the entry: it is not written twice.
+        Ok(()) | Err(StoreError::AlreadyThere) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(desk.vault.apply(linkage.id, now).await?)
+}
+
+fn sealed(desk: &Desk<'_>, entry: Entry, event: Event, id: Uuid) -> Result<NewEntry, MatchingFault> {
+    let sealed = entry.finish(desk.random).map_err(|_| MatchingFault::Entry)?;
+    let plain = serde_json::to_vec(&sealed.openings).map_err(|_| MatchingFault::Entry)?;
+    let opening = desk.keystore.seal_opening(&sealed.hash.0, &plain).map_err(|_| MatchingFault::Entry)?;
+    Ok(NewEntry { id, leaf: sealed.leaf, leaf_hash: sealed.hash.0, event: event.as_str(), exchange: None, opening, expires_at: None })
+}
+
+#[cfg(test)]
+mod tests;

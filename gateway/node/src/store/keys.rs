@@ -1,0 +1,294 @@
+//! The key database: one data key for each exchange, wrapped; destroyed here, its content is noise everywhere.
+//!
+//! Three levels: the master key of the [`KeyStore`] wraps a key for each (retention class, quarter), which wraps the
+//! data keys. A key is durable before the exchange that needs it commits; a crash between leaves an orphan.
+//!
+//! After a restore, [`Keys::replay`] destroys again what the erasure journal names, before anything is served.
+
+mod domains;
+mod journal;
+
+use std::{sync::Arc, time::Duration};
+
+use exchange::{ExchangeId, Instant};
+use moka::sync::Cache;
+use sqlx::{Any, Transaction};
+use tokio::sync::RwLock;
+
+use super::{
+    Store, StoreError,
+    batch::Batcher,
+    dialect,
+    exchange::{bytes, text},
+    side::{Side, touch_one},
+};
+use crate::seal::{
+    ExchangeKey, KeyStore, Place, Secret,
+    body::Subkey,
+    pseudonym::{Domain, DomainKey},
+};
+
+pub use journal::Erasure;
+
+/// The key database.
+pub struct Keys {
+    side: Side,
+    batch: Batcher<Minted, ()>,
+    /// Wraps the keys of periods.
+    master: Subkey,
+    /// Wraps the keys of domains.
+    domain_master: Subkey,
+    /// Seals motives of erasures.
+    journal: Subkey,
+    periods: Cache<(String, String), Secret>,
+    open: Cache<ExchangeId, ExchangeKey>,
+    domains: Cache<Domain, DomainKey>,
+    /// Held for writing while keys are destroyed, for reading while a cache is filled: no destroyed key comes back into a cache.
+    destroying: RwLock<()>,
+}
+
+/// A new data key, not kept yet.
+pub struct Minted {
+    /// The key.
+    pub key: ExchangeKey,
+    exchange: ExchangeId,
+    retention: String,
+    quarter: String,
+    wrapped: Vec<u8>,
+    at: Instant,
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Minted(..)")
+    }
+}
+
+impl Keys {
+    /// Opens (and creates or migrates) the database at `url`.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignKeys`] when another key store wrote it; [`StoreError::Unavailable`], [`StoreError::Migration`].
+    pub async fn open(url: &str, keystore: Arc<KeyStore>) -> Result<Self, StoreError> {
+        let side = Side::open(url, "keys", include_str!("../../schema/sqlite/keys/0001_keys.sql"), &keystore).await?;
+        Ok(Self {
+            batch: side.batcher(keep_all),
+            master: keystore.wrapping("period")?,
+            domain_master: keystore.wrapping("domain")?,
+            journal: keystore.wrapping("erasure")?,
+            periods: Cache::new(256),
+            open: Cache::builder().max_capacity(OPEN_KEYS).time_to_live(OPEN_FOR).build(),
+            domains: Cache::builder().max_capacity(OPEN_KEYS).time_to_live(OPEN_FOR).build(),
+            destroying: RwLock::new(()),
+            side,
+        })
+    }
+
+    /// Makes the data key of a new exchange; nothing is kept before [`Keys::keep`].
+    ///
+    /// # Errors
+    /// The store is unavailable, or there is no randomness.
+    pub async fn mint(&self, exchange: ExchangeId, retention: &str, now: Instant) -> Result<Minted, StoreError> {
+        let quarter = quarter(now);
+        let period = self.period(retention, &quarter).await?;
+        let key = ExchangeKey::new(Secret::random()?);
+        let (row, class) = (exchange.to_string(), format!("{retention}/{quarter}"));
+        let wrapped = key.secret().wrap(&period.wrapping()?, &data_key_place(&row, &class))?;
+        Ok(Minted { key, exchange, retention: retention.to_owned(), quarter, wrapped, at: now })
+    }
+
+    /// Keeps a data key: when this returns, it survives a power cut.
+    ///
+    /// # Errors
+    /// Nothing was kept.
+    pub async fn keep(&self, minted: Minted) -> Result<(), StoreError> {
+        let _filling = self.destroying.read().await;
+        let (exchange, key) = (minted.exchange, minted.key.clone());
+        self.batch.commit(minted).await?;
+        self.open.insert(exchange, key);
+        Ok(())
+    }
+
+    /// The data key of an exchange; `None` when there is none, or none any more.
+    ///
+    /// # Errors
+    /// The store is unavailable, or the row is damaged.
+    pub async fn exchange_key(&self, exchange: ExchangeId) -> Result<Option<ExchangeKey>, StoreError> {
+        if let Some(key) = self.open.get(&exchange) {
+            return Ok(Some(key));
+        }
+        let _filling = self.destroying.read().await;
+        let row = sqlx::query(EXCHANGE_KEY)
+            .bind(exchange.to_string())
+            .fetch_optional(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("exchange_key"))?;
+        let Some(row) = row else { return Ok(None) };
+        let (retention, quarter) = (text(&row, "retention")?, text(&row, "quarter")?);
+        let period = self.period(&retention, &quarter).await?;
+        let (id, class) = (exchange.to_string(), format!("{retention}/{quarter}"));
+        let secret = Secret::unwrap_from(&period.wrapping()?, &data_key_place(&id, &class), &bytes(&row, "wrapped")?)?;
+        let key = ExchangeKey::new(secret);
+        self.open.insert(exchange, key.clone());
+        Ok(Some(key))
+    }
+
+    /// Destroys the data key of an exchange and writes it in the journal. When this returns, the wrapped key is
+    /// overwritten in the database and gone from its log. Doing it again finishes what a crash interrupted.
+    ///
+    /// # Errors
+    /// The store is unavailable: to be done again.
+    pub async fn destroy(&self, exchange: ExchangeId, now: Instant, motive: &str) -> Result<(), StoreError> {
+        let _alone = self.destroying.write().await;
+        let mut tx = self.side.begin("destroy_key").await?;
+        let erasure = Erasure { exchange, at: now, motive: motive.to_owned() };
+        self.destroy_in(&mut tx, &erasure).await?;
+        self.side.commit("destroy_key", tx).await?;
+        self.open.invalidate(&exchange);
+        dialect::overwrite(&self.side.pool).await
+    }
+
+    /// Deletes the keys made before `before` whose exchange was never accepted: nothing was promised for them.
+    /// Looks at each key once, so its cost does not grow with history.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
+        let mut collected = 0;
+        loop {
+            let rows = sqlx::query(UNCONFIRMED_KEYS)
+                .bind(before.unix_ms())
+                .fetch_all(&self.side.pool)
+                .await
+                .map_err(StoreError::in_statement("unconfirmed_keys"))?;
+            if rows.is_empty() {
+                break;
+            }
+            let mut found = Vec::new();
+            for row in &rows {
+                let exchange: ExchangeId = text(row, "exchange_id")?.parse().map_err(|_| StoreError::Damaged("exchange_key"))?;
+                found.push((exchange, store.exchange(exchange).await?.is_some()));
+            }
+            let _alone = self.destroying.write().await;
+            let mut tx = self.side.begin("collect_keys").await?;
+            for (exchange, accepted) in found {
+                let statement = if accepted { CONFIRM_KEY } else { DELETE_KEY };
+                sqlx::query(statement)
+                    .bind(exchange.to_string())
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(StoreError::in_statement("collect_keys"))?;
+                if !accepted {
+                    self.open.invalidate(&exchange);
+                    collected += 1;
+                }
+            }
+            self.side.commit("collect_keys", tx).await?;
+        }
+        Ok(collected)
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.side.pool.close().await;
+    }
+
+    /// The key of a period; made on first use, whoever comes first.
+    async fn period(&self, retention: &str, quarter: &str) -> Result<Secret, StoreError> {
+        let name = (retention.to_owned(), quarter.to_owned());
+        if let Some(period) = self.periods.get(&name) {
+            return Ok(period);
+        }
+        let row_name = format!("{retention}/{quarter}");
+        let place = Place { table: "period_key", row: &row_name, column: "wrapped", class: "", epoch: EPOCH };
+        let find = || sqlx::query(PERIOD_KEY).bind(retention.to_owned()).bind(quarter.to_owned()).fetch_optional(&self.side.pool);
+        let mut row = find().await.map_err(StoreError::in_statement("period_key"))?;
+        if row.is_none() {
+            let wrapped = Secret::random()?.wrap(&self.master, &place)?;
+            let mut tx = self.side.begin("make_period_key").await?;
+            sqlx::query(MAKE_PERIOD_KEY)
+                .bind(retention)
+                .bind(quarter)
+                .bind(wrapped)
+                .bind("make_period_key")
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::in_statement("make_period_key"))?;
+            self.side.commit("make_period_key", tx).await?;
+            // Read again: another may have been first, and its key is the one that counts.
+            row = find().await.map_err(StoreError::in_statement("period_key"))?;
+        }
+        let row = row.ok_or(StoreError::Damaged("period_key"))?;
+        let period = Secret::unwrap_from(&self.master, &place, &bytes(&row, "wrapped")?)?;
+        self.periods.insert(name, period.clone());
+        Ok(period)
+    }
+
+    async fn destroy_in(&self, tx: &mut Transaction<'static, Any>, erasure: &Erasure) -> Result<(), StoreError> {
+        let id = erasure.exchange.to_string();
+        sqlx::query(DELETE_KEY).bind(&id).execute(&mut **tx).await.map_err(StoreError::in_statement("destroy_key"))?;
+        self.journalise(tx, erasure).await
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
+
+async fn keep_all(side: Side, minted: Arc<Vec<Minted>>) -> Result<Vec<()>, StoreError> {
+    let mut tx = side.begin("keep_keys").await?;
+    for one in minted.iter() {
+        let query = sqlx::query(KEEP_KEY)
+            .bind(one.exchange.to_string())
+            .bind(&one.retention)
+            .bind(&one.quarter)
+            .bind(&one.wrapped[..])
+            .bind(one.at.unix_ms())
+            .bind("keep_keys");
+        touch_one("keep_keys", query, &mut tx).await?;
+    }
+    side.commit("keep_keys", tx).await?;
+    Ok(vec![(); minted.len()])
+}
+
+/// The calendar quarter (UTC) of an instant, `2026-Q4`.
+fn quarter(at: Instant) -> String {
+    let date = at.date();
+    format!("{:04}-Q{}", date.year(), (u8::from(date.month()) - 1) / 3 + 1)
+}
+
+fn data_key_place<'a>(row: &'a str, class: &'a str) -> Place<'a> {
+    Place { table: "exchange_key", row, column: "wrapped", class, epoch: EPOCH }
+}
+
+const EPOCH: u32 = 1;
+/// Keys held open at most.
+const OPEN_KEYS: u64 = 10_000;
+/// How long a key stays open; another process may have destroyed it.
+const OPEN_FOR: Duration = Duration::from_secs(300);
+
+const PERIOD_KEY: &str = "-- period_key
+SELECT wrapped FROM period_key WHERE retention = $1 AND quarter = $2";
+
+const MAKE_PERIOD_KEY: &str = "-- make_period_key
+INSERT INTO period_key (retention, quarter, wrapped, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (retention, quarter) DO NOTHING";
+
+const KEEP_KEY: &str = "-- keep_keys
+INSERT INTO exchange_key (exchange_id, retention, quarter, wrapped, minted_at, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
+
+const EXCHANGE_KEY: &str = "-- exchange_key
+SELECT retention, quarter, wrapped FROM exchange_key WHERE exchange_id = $1";
+
+const DELETE_KEY: &str = "-- destroy_key
+DELETE FROM exchange_key WHERE exchange_id = $1";
+
+const UNCONFIRMED_KEYS: &str = "-- unconfirmed_keys
+SELECT exchange_id FROM exchange_key WHERE confirmed = 0 AND minted_at < $1 ORDER BY minted_at LIMIT 500";
+
+const CONFIRM_KEY: &str = "-- confirm_key
+UPDATE exchange_key SET confirmed = 1, written_by = 'collect_keys' WHERE exchange_id = $1";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! The keys of pseudonyms: random for each (domain, epoch), wrapped by the master key, deleted when the domain closes.
+
+use exchange::Instant;
+
+use super::Keys;
+use crate::{
+    seal::{
+        Place, Secret,
+        pseudonym::{Domain, DomainKey},
+    },
+    store::{
+        StoreError, dialect,
+        exchange::{bytes, number},
+    },
+};
+
+impl Keys {
+    /// The key with which a domain makes pseudonyms now; made on first use, whoever comes first.
+    ///
+    /// # Errors
+    /// [`StoreError::NotThere`] when the domain is closed: its key never comes back.
+    pub async fn domain_key(&self, domain: &Domain) -> Result<DomainKey, StoreError> {
+        if let Some(key) = self.domains.get(domain) {
+            return Ok(key);
+        }
+        let _filling = self.destroying.read().await;
+        if self.newest_epoch(domain).await? == 0 {
+            self.make_domain_key(domain, 1).await?;
+        }
+        let key = self.read_domain_key(domain, self.newest_epoch(domain).await?).await?;
+        self.domains.insert(domain.clone(), key.clone());
+        Ok(key)
+    }
+
+    /// The key of an epoch that may be past: a pseudonym given before a rotation still reads.
+    ///
+    /// # Errors
+    /// [`StoreError::NotThere`] when there is no such epoch, or the domain is closed.
+    pub async fn domain_key_of(&self, domain: &Domain, epoch: u32) -> Result<DomainKey, StoreError> {
+        self.read_domain_key(domain, epoch).await
+    }
+
+    /// Begins a new epoch: new pseudonyms are made with a new key, old ones still read until the domain closes.
+    ///
+    /// # Errors
+    /// [`StoreError::NotThere`] when the domain is closed.
+    pub async fn rotate_domain(&self, domain: &Domain) -> Result<DomainKey, StoreError> {
+        let current = self.domain_key(domain).await?.epoch();
+        let _alone = self.destroying.write().await;
+        self.make_domain_key(domain, current.saturating_add(1)).await?;
+        self.domains.invalidate(domain);
+        self.read_domain_key(domain, current.saturating_add(1)).await
+    }
+
+    /// Deletes every key of a domain, for ever: its pseudonyms lead back to nobody. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// The store is unavailable: to be done again.
+    pub async fn close_domain(&self, domain: &Domain, now: Instant) -> Result<(), StoreError> {
+        let _alone = self.destroying.write().await;
+        if self.newest_epoch(domain).await? == 0 {
+            // Never used: a row all the same, so that it can never be.
+            self.make_domain_key(domain, 1).await?;
+        }
+        let mut tx = self.side.begin("close_domain").await?;
+        sqlx::query(CLOSE_DOMAIN)
+            .bind(now.unix_ms())
+            .bind("close_domain")
+            .bind(domain.recipient.as_str())
+            .bind(&domain.purpose)
+            .bind(domain.agreement_text())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::in_statement("close_domain"))?;
+        self.side.commit("close_domain", tx).await?;
+        self.domains.invalidate(domain);
+        dialect::overwrite(&self.side.pool).await
+    }
+
+    /// 0 when the domain has no key yet.
+    async fn newest_epoch(&self, domain: &Domain) -> Result<u32, StoreError> {
+        let row = sqlx::query(NEWEST_EPOCH)
+            .bind(domain.recipient.as_str())
+            .bind(&domain.purpose)
+            .bind(domain.agreement_text())
+            .fetch_optional(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("newest_epoch"))?;
+        match row {
+            Some(row) => u32::try_from(number(&row, "epoch")?).map_err(|_| StoreError::Damaged("domain_key")),
+            None => Ok(0),
+        }
+    }
+
+    async fn make_domain_key(&self, domain: &Domain, epoch: u32) -> Result<(), StoreError> {
+        let wrapped = Secret::random()?.wrap(&self.domain_master, &place(&row(domain), epoch))?;
+        let mut tx = self.side.begin("make_domain_key").await?;
+        sqlx::query(MAKE_DOMAIN_KEY)
+            .bind(domain.recipient.as_str())
+            .bind(&domain.purpose)
+            .bind(domain.agreement_text())
+            .bind(i64::from(epoch))
+            .bind(wrapped)
+            .bind("make_domain_key")
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::in_statement("make_domain_key"))?;
+        self.side.commit("make_domain_key", tx).await
+    }
+
+    async fn read_domain_key(&self, domain: &Domain, epoch: u32) -> Result<DomainKey, StoreError> {
+        let found = sqlx::query(DOMAIN_KEY)
+            .bind(domain.recipient.as_str())
+            .bind(&domain.purpose)
+            .bind(domain.agreement_text())
+            .bind(i64::from(epoch))
+            .fetch_optional(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("domain_key"))?;
+        let found = found.ok_or(StoreError::NotThere("domain_key"))?;
+        let secret = Secret::unwrap_from(&self.domain_master, &place(&row(domain), epoch), &bytes(&found, "wrapped")?)?;
+        Ok(DomainKey::new(secret, epoch))
+    }
+}
+
+/// A space stands in no id: no two domains give the same text.
+fn row(domain: &Domain) -> String {
+    format!("{} {} {}", domain.recipient, domain.agreement_text(), domain.purpose)
+}
+
+fn place(row: &str, epoch: u32) -> Place<'_> {
+    Place { table: "domain_key", row, column: "wrapped", class: "", epoch }
+}
+
+const NEWEST_EPOCH: &str = "-- newest_epoch
+SELECT epoch FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 ORDER BY epoch DESC LIMIT 1";
+
+const MAKE_DOMAIN_KEY: &str = "-- make_domain_key
+INSERT INTO domain_key (recipient, purpose, agreement, epoch, wrapped, written_by) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (recipient, purpose, agreement, epoch) DO NOTHING";
+
+const DOMAIN_KEY: &str = "-- domain_key
+SELECT wrapped FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 AND epoch = $4 AND wrapped IS NOT NULL";
+
+const CLOSE_DOMAIN: &str = "-- close_domain
+UPDATE domain_key SET wrapped = NULL, closed_at = $1, written_by = $2
+WHERE recipient = $3 AND purpose = $4 AND agreement = $5 AND wrapped IS NOT NULL";

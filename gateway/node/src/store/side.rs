@@ -1,0 +1,81 @@
+//! What the two databases beside the main one share: how they open, to whom they belong, how their log stays short.
+
+use std::future::Future;
+
+use sqlx::{Any, AnyPool, Transaction};
+use tokio::sync::watch;
+
+use super::{StoreError, batch::Batcher, dialect, exactly_one, exchange::text, writer};
+use crate::seal::KeyStore;
+
+/// A database beside the main one.
+#[derive(Clone)]
+pub(super) struct Side {
+    pub(super) pool: AnyPool,
+    written: watch::Sender<u64>,
+}
+
+impl Side {
+    /// Opens, migrates, and refuses a database that another key store wrote.
+    pub(super) async fn open(url: &str, name: &'static str, schema: &'static str, keystore: &KeyStore) -> Result<Self, StoreError> {
+        let pool = dialect::pool(url, 4).await?;
+        dialect::migrate(&pool, &[(1, name, schema)]).await?;
+        let (written, commits) = watch::channel(0);
+        let side = Self { pool, written };
+        let mut tx = side.begin("bind_keystore").await?;
+        sqlx::query(BIND_KEYSTORE)
+            .bind(keystore.fingerprint())
+            .bind("bind_keystore")
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::in_statement("bind_keystore"))?;
+        let bound = sqlx::query(BOUND_KEYSTORE).fetch_one(&mut *tx).await.map_err(StoreError::in_statement("bound_keystore"))?;
+        let bound = text(&bound, "fingerprint")?;
+        if bound != keystore.fingerprint() {
+            return Err(StoreError::ForeignKeys(name, bound));
+        }
+        side.commit("bind_keystore", tx).await?;
+        tokio::spawn(writer::keep_log_short(side.pool.clone(), commits));
+        Ok(side)
+    }
+
+    /// Begins a transaction that will write; dropped without [`Side::commit`], it changes nothing.
+    pub(super) async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+        self.pool.begin_with(dialect::BEGIN_WRITE).await.map_err(|e| StoreError::Unavailable(name, e))
+    }
+
+    /// Makes a transaction durable.
+    pub(super) async fn commit(&self, name: &'static str, tx: Transaction<'static, Any>) -> Result<(), StoreError> {
+        tx.commit().await.map_err(|e| StoreError::Unavailable(name, e))?;
+        self.written.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Starts a group commit on this database.
+    pub(super) fn batcher<T, R, F, Fut>(&self, commit: F) -> Batcher<T, R>
+    where
+        T: Send + Sync + 'static,
+        R: Send + 'static,
+        F: Fn(Self, std::sync::Arc<Vec<T>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,
+    {
+        let side = self.clone();
+        Batcher::start(move |items| commit(side.clone(), items))
+    }
+}
+
+/// A statement that must touch one row, on an open transaction.
+pub(super) async fn touch_one(
+    statement: &'static str,
+    query: sqlx::query::Query<'_, Any, sqlx::any::AnyArguments>,
+    tx: &mut Transaction<'static, Any>,
+) -> Result<(), StoreError> {
+    let done = query.execute(&mut **tx).await.map_err(StoreError::in_statement(statement))?;
+    exactly_one(statement, done.rows_affected())
+}
+
+const BIND_KEYSTORE: &str = "-- bind_keystore
+INSERT INTO keystore (id, fingerprint, written_by) VALUES (1, $1, $2) ON CONFLICT (id) DO NOTHING";
+
+const BOUND_KEYSTORE: &str = "-- bound_keystore
+SELECT fingerprint FROM keystore WHERE id = 1";

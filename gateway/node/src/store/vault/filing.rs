@@ -1,0 +1,244 @@
+//! Filing: whose mention is this? Runs inside the writer, on HMACs; its cost does not grow with history.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use exchange::{Instant, ProposalId};
+use sqlx::{Any, Executor, Transaction};
+
+use super::{MentionId, rid};
+use crate::{
+    seal::{
+        likeness::{Agreement, Likeness},
+        pseudonym::Rid,
+    },
+    store::{
+        StoreError,
+        exchange::bytes,
+        side::{Side, touch_one},
+    },
+};
+
+/// The subjects of one exchange, to be filed together.
+pub(super) struct Filing {
+    pub(super) mentions: Vec<NewMention>,
+    pub(super) at: Instant,
+}
+
+/// One subject, sealed.
+pub(super) struct NewMention {
+    pub(super) id: MentionId,
+    /// The person, if it turns out to be a new one.
+    pub(super) rid: Rid,
+    pub(super) sealed: Vec<u8>,
+    pub(super) likeness: Likeness,
+}
+
+/// A person that agrees with a mention.
+struct Candidate {
+    /// The person as it speaks for itself now.
+    root: Rid,
+    /// The person as it was first filed: a mention goes there, so that a later split takes it along.
+    filed: Rid,
+    reasons: Vec<Agreement>,
+}
+
+/// Files everything that waits, in one commit; one caller's failure undoes that caller's filing alone.
+pub(super) async fn file_all(side: Side, filings: Arc<Vec<Filing>>) -> Result<Vec<Result<Vec<Rid>, StoreError>>, StoreError> {
+    let failed = |e| StoreError::Unavailable("file_mentions", e);
+    let mut tx = side.begin("file_mentions").await?;
+    let mut results = Vec::with_capacity(filings.len());
+    for filing in filings.iter() {
+        tx.execute("SAVEPOINT filing").await.map_err(failed)?;
+        let result = file(&mut tx, filing).await;
+        let end = if result.is_ok() { "RELEASE SAVEPOINT filing" } else { "ROLLBACK TO SAVEPOINT filing; RELEASE SAVEPOINT filing" };
+        tx.execute(end).await.map_err(failed)?;
+        results.push(result);
+    }
+    side.commit("file_mentions", tx).await?;
+    Ok(results)
+}
+
+async fn file(tx: &mut Transaction<'static, Any>, filing: &Filing) -> Result<Vec<Rid>, StoreError> {
+    let mut persons: Vec<Rid> = Vec::new();
+    for mention in &filing.mentions {
+        let everything = mention.likeness.everything();
+        // The sender names two subjects and describes them alike: one of the two is somebody else, and a person says who.
+        let twin = everything.is_some() && filing.mentions.iter().filter(|other| other.likeness.everything() == everything).count() > 1;
+        let mut candidates = BTreeMap::new();
+        if let Some(key) = everything {
+            agreeing(tx, &[(Agreement::Everything, *key)], &mut candidates).await?;
+        }
+        let mut equal = candidates.values();
+        let person = match (equal.next(), equal.next()) {
+            (Some(one), None) if !twin && !persons.contains(&one.root) => {
+                insert_mention(tx, mention, &one.filed, filing.at).await?;
+                one.root
+            }
+            _ => {
+                agreeing(tx, &mention.likeness.keys, &mut candidates).await?;
+                insert_person(tx, mention, filing.at).await?;
+                insert_mention(tx, mention, &mention.rid, filing.at).await?;
+                propose(tx, mention, candidates.into_values().collect(), &persons, filing.at).await?;
+                mention.rid
+            }
+        };
+        persons.push(person);
+    }
+    Ok(persons)
+}
+
+/// Adds every person that agrees by one of these keys, each once, with the keys by which it does.
+async fn agreeing(
+    tx: &mut Transaction<'static, Any>,
+    keys: &[(Agreement, [u8; 16])],
+    found: &mut BTreeMap<Rid, Candidate>,
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut query = sqlx::query(ALIKE);
+    for place in 0..Agreement::ALL.len() {
+        // A key that is not there is an empty one, which no row has.
+        query = query.bind(keys.get(place).map(|(_, key)| key.to_vec()).unwrap_or_default());
+    }
+    let rows = query.fetch_all(&mut **tx).await.map_err(StoreError::in_statement("alike"))?;
+    for row in &rows {
+        let (mac, filed) = (bytes(row, "mac")?, rid(row, "rid")?);
+        let reason = keys.iter().find(|(_, key)| key[..] == mac[..]).map(|(agreement, _)| *agreement);
+        let reason = reason.ok_or(StoreError::Damaged("likeness"))?;
+        let root = root(tx, filed).await?;
+        let one = found.entry(root).or_insert_with(|| Candidate { root, filed, reasons: Vec::new() });
+        if !one.reasons.contains(&reason) {
+            one.reasons.push(reason);
+        }
+    }
+    Ok(())
+}
+
+/// The person that speaks for this one: itself, or the one it was merged into.
+pub(super) async fn root(tx: &mut Transaction<'static, Any>, mut person: Rid) -> Result<Rid, StoreError> {
+    for _ in 0..MERGES_IN_A_ROW {
+        let row =
+            sqlx::query(MERGED_INTO).bind(person.stored()).fetch_optional(&mut **tx).await.map_err(StoreError::in_statement("root"))?;
+        match row {
+            Some(row) => person = rid(&row, "merged_into")?,
+            None => return Ok(person),
+        }
+    }
+    Err(StoreError::Damaged("person"))
+}
+
+async fn insert_person(tx: &mut Transaction<'static, Any>, mention: &NewMention, at: Instant) -> Result<(), StoreError> {
+    let query = sqlx::query(INSERT_PERSON)
+        .bind(mention.rid.stored())
+        .bind(mention.likeness.population.as_str())
+        .bind(at.unix_ms())
+        .bind("file_mentions");
+    touch_one("insert_person", query, tx).await
+}
+
+async fn insert_mention(tx: &mut Transaction<'static, Any>, mention: &NewMention, person: &Rid, at: Instant) -> Result<(), StoreError> {
+    let keys: Vec<u8> = mention.likeness.keys.iter().flat_map(|(_, key)| *key).collect();
+    let query = sqlx::query(INSERT_MENTION)
+        .bind(mention.id.exchange.to_string())
+        .bind(i64::from(mention.id.n))
+        .bind(person.stored())
+        .bind(&mention.sealed[..])
+        .bind(&keys[..])
+        .bind(at.unix_ms())
+        .bind("file_mentions");
+    touch_one("insert_mention", query, tx).await?;
+    add_likeness(tx, &keys, person).await
+}
+
+/// One more mention of this person has these keys.
+pub(super) async fn add_likeness(tx: &mut Transaction<'static, Any>, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
+    for key in keys.chunks(16) {
+        let query = sqlx::query(ADD_LIKENESS).bind(key.to_vec()).bind(person.stored()).bind("add_likeness");
+        touch_one("add_likeness", query, tx).await?;
+    }
+    Ok(())
+}
+
+/// One mention less of this person has these keys.
+pub(super) async fn take_likeness(tx: &mut Transaction<'static, Any>, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
+    for key in keys.chunks(16) {
+        for statement in [TAKE_LIKENESS, DROP_LIKENESS] {
+            sqlx::query(statement)
+                .bind(key.to_vec())
+                .bind(person.stored())
+                .execute(&mut **tx)
+                .await
+                .map_err(StoreError::in_statement("take_likeness"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks a person whether the new one is one of those that agree most. Subjects of one exchange are told apart by its
+/// sender; only when described alike in everything are they asked about.
+async fn propose(
+    tx: &mut Transaction<'static, Any>,
+    mention: &NewMention,
+    mut candidates: Vec<Candidate>,
+    same_exchange: &[Rid],
+    at: Instant,
+) -> Result<(), StoreError> {
+    candidates.sort_by_key(|one| std::cmp::Reverse(one.reasons.len()));
+    let asked = candidates.iter().filter(|one| !same_exchange.contains(&one.root) || one.reasons.contains(&Agreement::Everything));
+    for candidate in asked.take(QUESTIONS) {
+        let mut reasons = candidate.reasons.clone();
+        reasons.sort();
+        let reasons: Vec<&str> = reasons.into_iter().map(Agreement::as_str).collect();
+        // Under the person it was filed as: that one has a description to compare with.
+        ask(tx, &mention.rid, &candidate.filed, &reasons.join(" "), at).await?;
+    }
+    Ok(())
+}
+
+/// Puts a question about two persons, unless it was put before.
+pub(super) async fn ask(tx: &mut Transaction<'static, Any>, one: &Rid, other: &Rid, reasons: &str, at: Instant) -> Result<(), StoreError> {
+    sqlx::query(ASK)
+        .bind(ProposalId::new().to_string())
+        .bind(one.min(other).stored())
+        .bind(one.max(other).stored())
+        .bind(reasons)
+        .bind(at.unix_ms())
+        .bind("file_mentions")
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::in_statement("ask"))?;
+    Ok(())
+}
+
+/// Questions that one mention may raise at most; those that agree most are asked first.
+const QUESTIONS: usize = 3;
+/// Merges into merges into merges: far more than people ever do.
+const MERGES_IN_A_ROW: usize = 64;
+
+// The limit bounds the cost: more persons alike than this is no likeness any more.
+const ALIKE: &str = "-- alike
+SELECT mac, rid FROM likeness WHERE mac IN ($1, $2, $3, $4, $5, $6, $7) LIMIT 64";
+
+const MERGED_INTO: &str = "-- root
+SELECT merged_into FROM person WHERE rid = $1 AND merged_into IS NOT NULL";
+
+const INSERT_PERSON: &str = "-- insert_person
+INSERT INTO person (rid, population, created_at, written_by) VALUES ($1, $2, $3, $4)";
+
+const INSERT_MENTION: &str = "-- insert_mention
+INSERT INTO mention (exchange_id, n, rid, sealed, likeness, created_at, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+const ADD_LIKENESS: &str = "-- add_likeness
+INSERT INTO likeness (mac, rid, mentions, written_by) VALUES ($1, $2, 1, $3)
+ON CONFLICT (mac, rid) DO UPDATE SET mentions = likeness.mentions + 1, written_by = excluded.written_by";
+
+const TAKE_LIKENESS: &str = "-- take_likeness
+UPDATE likeness SET mentions = mentions - 1, written_by = 'take_likeness' WHERE mac = $1 AND rid = $2 AND mentions > 0";
+
+const DROP_LIKENESS: &str = "-- drop_likeness
+DELETE FROM likeness WHERE mac = $1 AND rid = $2 AND mentions = 0";
+
+const ASK: &str = "-- ask
+INSERT INTO proposal (id, low, high, reasons, created_at, written_by) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (low, high) DO NOTHING";
