@@ -43,6 +43,11 @@ impl Identity {
         &self.leaves
     }
 
+    /// Whether an address, a telephone or an e-mail is there: class `contact`. Says nothing of which.
+    pub fn has_contact(&self) -> bool {
+        self.leaves.iter().any(|(at, _)| matches!(at.segments().first().map(String::as_str), Some("address" | "phone" | "email")))
+    }
+
     /// Code of CL-role, when one was given.
     pub fn role(&self) -> Option<&str> {
         self.text("role")

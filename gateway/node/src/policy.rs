@@ -3,17 +3,25 @@
 //! A [`Permit`] cannot be built outside this room, copied or printed: "the check was not reached" does not compile.
 //! This room knows rules and no database; it fails closed: an error of a rule is never a permission.
 
+mod advise;
+mod ask;
+mod cases;
 mod decide;
 mod explain;
 mod load;
 mod question;
 mod record;
-
 mod withhold;
+
+#[cfg(test)]
+mod tests;
 
 use exchange::ExchangeId;
 
-pub use decide::{Admitted, Decision, Denial};
+pub use advise::Decision;
+pub use ask::Unfit;
+pub use cases::{CasesFault, Report, run_cases};
+pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};
 pub use question::{Actor, AgreementState, Opening, Reading, Side, Submission};
@@ -21,6 +29,22 @@ pub use record::{DecisionRecord, Question, Replay};
 pub use withhold::{Release, Withheld};
 
 /// The gateway decided that something may happen to one exchange. One maker: the policy engine.
+///
+/// A room that needs one asks for it:
+/// ```
+/// fn reveal(permit: &gateway::policy::Permit) -> exchange::ExchangeId {
+///     permit.exchange()
+/// }
+/// ```
+/// Nobody else makes one, and nobody makes two of one:
+/// ```compile_fail
+/// let permit = gateway::policy::Permit { exchange: exchange::ExchangeId::new() };
+/// ```
+/// ```compile_fail
+/// fn again(permit: &gateway::policy::Permit) -> gateway::policy::Permit {
+///     permit.clone()
+/// }
+/// ```
 pub struct Permit {
     exchange: ExchangeId,
 }

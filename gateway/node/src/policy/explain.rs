@@ -42,4 +42,16 @@ impl Explanation {
             who: "vous-même, avec la CRIP".to_owned(),
         }
     }
+
+    /// The question could not be answered: refused, and nobody is told more.
+    pub(super) fn of_failure() -> Self {
+        Self {
+            rule: "R01".to_owned(),
+            article: "RGPD 5 et 32".to_owned(),
+            explain: "La décision n’a pas pu être prise ; dans le doute, la réponse est non.".to_owned(),
+            missing: "Une règle n’a pas pu être appliquée.".to_owned(),
+            cure: "Réessayer ; si le danger est grave et immédiat, téléphoner.".to_owned(),
+            who: "l’administrateur de la passerelle".to_owned(),
+        }
+    }
 }

@@ -12,11 +12,14 @@ use cedar_policy::{
     ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema, Template,
     ValidationMode, Validator,
 };
-use exchange::DataClass;
+use exchange::{DataClass, Instant};
 use ring::digest;
 use time::{Date, macros::format_description};
 
 use super::explain::Explanation;
+
+#[cfg(test)]
+mod tests;
 
 const ACTIONS: &[&str] = &["submit", "receive", "open", "disclose", "query", "reidentify", "break_glass"];
 const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field"];
@@ -45,6 +48,8 @@ pub struct Policies {
     names: BTreeMap<&'static str, EntityTypeName>,
     /// Catalogue paths that a rule speaks of by name.
     pub(super) fields: BTreeSet<String>,
+    /// Which words the rules compare which facts with: (rule, fact, word).
+    pub(super) words: Vec<(String, String, String)>,
     hash: String,
 }
 
@@ -69,6 +74,9 @@ struct Statement {
 
 impl Policies {
     /// Reads `schema.cedarschema`, `law/*.cedar` and `local/*.cedar` below `dir`. `obligation` says whether a code is known.
+    ///
+    /// # Errors
+    /// Every mistake of every file.
     pub fn load(dir: &Path, obligation: &dyn Fn(&str) -> bool) -> Result<Self, Vec<PolicyFault>> {
         let mut faults = Vec::new();
         let mut context = digest::Context::new(&digest::SHA256);
@@ -98,6 +106,12 @@ impl Policies {
                 match Template::parse(None, &statement.text) {
                     Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
                         Ok((id, read)) => {
+                            if parsed.to_json().map_or(true, |json| can_fail(&json)) {
+                                fault(CALCULATES.to_owned());
+                            }
+                            if template.is_some() {
+                                fault("only one rule may have slots: the one that agreements are linked from".to_owned());
+                            }
                             let parsed = parsed.new_id(PolicyId::new(&id));
                             if let Err(error) = all.add_template(parsed.clone()) {
                                 fault(error.to_string());
@@ -116,7 +130,7 @@ impl Policies {
                 Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
                     Ok((id, read)) => {
                         if parsed.to_json().map_or(true, |json| can_fail(&json)) {
-                            fault("a rule may not calculate or call an extension: it could fail".to_owned());
+                            fault(CALCULATES.to_owned());
                         }
                         let parsed = parsed.new_id(PolicyId::new(&id));
                         if let Err(error) = all.add(parsed.clone()) {
@@ -131,10 +145,13 @@ impl Policies {
                 Err(error) => fault(error.to_string()),
             }
         }
-        for error in Validator::new(schema.clone()).validate(&all, ValidationMode::Strict).validation_errors() {
-            let id: &str = error.policy_id().as_ref();
-            let (file, line) = places.get(id).cloned().unwrap_or((schema_file.clone(), 1));
-            faults.push(PolicyFault { file, line, what: error.to_string() });
+        // A warning (a rule that can never apply, a look-alike letter) is a rule that does not do what its author meant.
+        let checked = Validator::new(schema.clone()).validate(&all, ValidationMode::Strict);
+        let errors = checked.validation_errors().map(|error| (error.policy_id().clone(), error.to_string()));
+        let warnings = checked.validation_warnings().map(|warning| (warning.policy_id().clone(), warning.to_string()));
+        for (id, what) in errors.chain(warnings) {
+            let (file, line) = places.get(AsRef::<str>::as_ref(&id)).cloned().unwrap_or((schema_file.clone(), 1));
+            faults.push(PolicyFault { file, line, what });
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -166,6 +183,11 @@ impl Policies {
             changes.insert(note.from);
             changes.extend(note.to.and_then(Date::next_day));
         }
+        let mut words = Vec::new();
+        for policy in policies {
+            let json = policy.to_json().map_err(|error| error.to_string())?;
+            gather_words(policy.id().as_ref(), &json, &mut words);
+        }
         let mut days = Vec::new();
         for day in changes {
             let force = policies.iter().filter(|policy| {
@@ -173,12 +195,18 @@ impl Policies {
             });
             days.push((day, slice(force, &fields)?));
         }
-        Ok(Self { schema, notes, template, days, names, fields, hash })
+        Ok(Self { schema, notes, template, days, names, fields, words, hash })
     }
 
     /// Hex SHA-256 over the names and bytes of schema, law and local: which rules a decision was made with.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// An instant of the day of the newest change.
+    pub(super) fn newest(&self) -> Instant {
+        let day = self.days.last().map_or(Date::MIN, |(day, _)| *day);
+        Instant::from_unix_ms(day.midnight().assume_utc().unix_timestamp().saturating_mul(1000))
     }
 
     /// The rules of a day.
@@ -281,8 +309,13 @@ fn note<'a>(
     };
     let from = day(&wanted("effective_from")?)?;
     let to = all.get("effective_to").map(|text| day(text)).transpose()?;
+    if to.is_some_and(|to| to < from) {
+        return Err("the last day is before the first".to_owned());
+    }
     Ok((wanted("id")?, Note { explanation, obligations, hidden, from, to }))
 }
+
+const CALCULATES: &str = "a rule may not calculate or call an extension: it could fail";
 
 /// Arithmetic can overflow and extension constructors can reject their text: neither may stand in a rule.
 fn can_fail(json: &serde_json::Value) -> bool {
@@ -293,6 +326,31 @@ fn can_fail(json: &serde_json::Value) -> bool {
         serde_json::Value::Array(items) => items.iter().any(can_fail),
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => false,
     }
+}
+
+/// Every `context.fact == "word"`, `["word"].contains(context.fact)` and the like.
+fn gather_words(rule: &str, json: &serde_json::Value, words: &mut Vec<(String, String, String)>) {
+    let fact = |side: Option<&serde_json::Value>| side?.pointer("/./attr")?.as_str().map(str::to_owned);
+    if let serde_json::Value::Object(map) = json {
+        for operation in map.values() {
+            let (left, right) = (operation.get("left"), operation.get("right"));
+            for (fact, other) in [(fact(left), right), (fact(right), left)] {
+                if let (Some(fact), Some(other)) = (fact, other) {
+                    literals(other).into_iter().for_each(|word| words.push((rule.to_owned(), fact.clone(), word)));
+                }
+            }
+        }
+        map.values().for_each(|value| gather_words(rule, value, words));
+    } else if let serde_json::Value::Array(items) = json {
+        items.iter().for_each(|value| gather_words(rule, value, words));
+    }
+}
+
+fn literals(json: &serde_json::Value) -> Vec<String> {
+    if let Some(items) = json.get("Set").and_then(serde_json::Value::as_array) {
+        return items.iter().flat_map(literals).collect();
+    }
+    json.get("Value").and_then(serde_json::Value::as_str).map(str::to_owned).into_iter().collect()
 }
 
 fn read(file: &Path, context: &mut digest::Context, dir: &Path) -> Result<String, PolicyFault> {

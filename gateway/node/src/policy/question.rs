@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 
 use exchange::{
-    AgreementId, DataClass, ExchangeId, Instant, InstitutionId, Kind, ProtectionRole, Secrecy,
+    AgreementId, DataClass, ExchangeId, Instant, InstitutionId, Kind, Party, ProtectionRole, Secrecy,
     envelope::{Excluded, Route},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    catalogue::{AgreementNeed, ExchangeType, KindRule},
+    catalogue::{AgreementNeed, Destination, ExchangeType, KindRule},
     directory::Professional,
 };
 
@@ -35,19 +36,27 @@ pub enum Actor<'a> {
     InstitutionAlone,
 }
 
-/// What the register says of the agreement that the route names, for this type, these parties and this day.
+/// What the register says of the agreement that the route names, on this day.
+///
+/// The caller answers for what the register knows: dates, suspension, type, and that both units signed. This room
+/// checks once what depends on the document: both institutions are parties, the purpose is one of the agreement's,
+/// and every class of the document is covered. An agreement that does not cover them is out of scope.
 #[derive(Debug, Clone, Copy)]
 pub enum AgreementState<'a> {
     /// The route names none.
     NotNamed,
-    /// In force, and it covers type, purpose and classes; with its parties.
+    /// In force, and it covers this type and binds both units.
     InForce {
         /// Which one.
         id: &'a AgreementId,
         /// Who signed it.
-        parties: &'a BTreeSet<InstitutionId>,
+        parties: &'a [Party],
+        /// Codes of CL-purpose it covers.
+        purposes: &'a BTreeSet<String>,
+        /// Data classes it covers.
+        classes: &'a BTreeSet<DataClass>,
     },
-    /// In force, but not for this.
+    /// In force, but not for this type or these units.
     OutOfScope,
     /// Suspended, ended, not begun, or unknown.
     NotInForce,
@@ -117,25 +126,29 @@ pub struct Reading<'a> {
     pub now: Instant,
 }
 
-impl Submission<'_> {
-    pub(super) fn facts(&self, route: &Route, classes: &BTreeSet<DataClass>) -> Value {
-        let (actor, secrecy, role) = match self.actor {
-            Actor::Professional(who) => ("professional", who.secrecy, who.protection),
-            Actor::System => ("system", Secrecy::Aucun, ProtectionRole::None),
-            Actor::InstitutionAlone => ("institution-alone", Secrecy::Aucun, ProtectionRole::None),
-        };
-        let agreement = match self.agreement {
-            AgreementState::NotNamed => "aucune",
-            AgreementState::InForce { parties, .. } => {
-                if parties.contains(&route.sender.institution) && parties.contains(&route.recipient.institution) {
-                    "en-vigueur"
+impl<'a> AgreementState<'a> {
+    /// The word the rules use, and the agreement when it carries this document.
+    pub(super) fn towards(&self, route: &Route, document: &BTreeSet<DataClass>) -> (&'static str, Option<&'a AgreementId>) {
+        match *self {
+            Self::NotNamed => ("aucune", None),
+            Self::InForce { id, parties, purposes, classes } => {
+                let signed = |institution: &InstitutionId| parties.iter().any(|party| party.institution == *institution);
+                let both = signed(&route.sender.institution) && signed(&route.recipient.institution);
+                if both && purposes.contains(&route.purpose) && document.is_subset(classes) {
+                    ("en-vigueur", Some(id))
                 } else {
-                    "hors-perimetre"
+                    ("hors-perimetre", None)
                 }
             }
-            AgreementState::OutOfScope => "hors-perimetre",
-            AgreementState::NotInForce => "pas-en-vigueur",
-        };
+            Self::OutOfScope => ("hors-perimetre", None),
+            Self::NotInForce => ("pas-en-vigueur", None),
+        }
+    }
+}
+
+impl Submission<'_> {
+    pub(super) fn facts(&self, route: &Route, classes: &BTreeSet<DataClass>) -> Value {
+        let to_ok = |to: &Destination| to.kind == *self.recipient.kind && to.when.as_ref().is_none_or(|word| self.holds.contains(word));
         Facts {
             kind: self.exchange_type,
             route,
@@ -143,20 +156,11 @@ impl Submission<'_> {
             recipient: self.recipient,
             classes,
             now: self.now,
-            actor,
-            secrecy,
-            role,
+            actor: self.actor,
             necessity: self.necessity_stated,
-            agreement,
-            to_ok: self
-                .exchange_type
-                .to
-                .iter()
-                .any(|to| to.kind == *self.recipient.kind && to.when.as_ref().is_none_or(|word| self.holds.contains(word))),
-            reader: json!({
-                "in_unit": false, "in_institution": false, "habilitated": false, "case_link": false,
-                "reader_excluded": false, "break_glass": false, "written_reason": false,
-            }),
+            agreement: self.agreement.towards(route, classes).0,
+            to_ok: self.exchange_type.to.iter().any(to_ok),
+            reader: Reader::default(),
         }
         .gather()
     }
@@ -166,7 +170,6 @@ impl Reading<'_> {
     pub(super) fn facts(&self) -> Value {
         let who = self.reader;
         let own = who.institution == self.route.recipient.institution;
-        let in_unit = own && self.route.recipient.unit.as_ref().is_none_or(|unit| who.units.contains(unit));
         let excluded = self.route.exclus.iter().any(|entry| match entry {
             Excluded::Professional(id) => *id == who.id,
             Excluded::Institution { institution } => *institution == who.institution,
@@ -182,19 +185,48 @@ impl Reading<'_> {
             recipient: self.recipient,
             classes: &self.classes,
             now: self.now,
-            actor: "professional",
-            secrecy: who.secrecy,
-            role: who.protection,
+            actor: Actor::Professional(who),
             necessity: true,
             agreement: "aucune",
             to_ok: self.exchange_type.to.iter().any(|to| to.kind == *self.recipient.kind),
-            reader: json!({
-                "in_unit": in_unit, "in_institution": own, "habilitated": self.habilitated, "case_link": self.case_link,
-                "reader_excluded": excluded, "break_glass": broken, "written_reason": reason,
-            }),
+            reader: Reader {
+                in_unit: own && self.route.recipient.unit.as_ref().is_none_or(|unit| who.units.contains(unit)),
+                in_institution: own,
+                habilitated: self.habilitated,
+                case_link: self.case_link,
+                reader_excluded: excluded,
+                break_glass: broken,
+                written_reason: reason,
+            },
         }
         .gather()
     }
+}
+
+/// Every fact of the schema, about nothing: an exchange that no catalogue foresees.
+pub(super) fn nothing() -> Value {
+    json!({
+        "type": "sonde", "danger": false, "urgency": "ordinary", "classes": [], "purpose": "sonde", "purpose_ok": false,
+        "legal_basis": [], "instant": 0, "is_reply": false,
+        "from_kind": "sonde", "from_secrecy": "aucun", "from_role": "none", "from_ok": false,
+        "to_kind": "sonde", "to_secrecy": "aucun", "to_role": "none", "to_ok": false,
+        "actor": "system", "actor_secrecy": "aucun", "actor_role": "none", "actor_profession": "", "actor_functions": [],
+        "human_send": true, "parents": "non-renseigne", "child": "non-renseigne", "necessity": false, "has_case": false,
+        "agreement_need": "none", "agreement": "aucune",
+        "in_unit": false, "in_institution": false, "habilitated": false, "case_link": false, "reader_excluded": false,
+        "recipient_excluded": false, "break_glass": false, "written_reason": false,
+    })
+}
+
+#[derive(Default, Serialize)]
+struct Reader {
+    in_unit: bool,
+    in_institution: bool,
+    habilitated: bool,
+    case_link: bool,
+    reader_excluded: bool,
+    break_glass: bool,
+    written_reason: bool,
 }
 
 struct Facts<'a> {
@@ -204,13 +236,11 @@ struct Facts<'a> {
     recipient: Side<'a>,
     classes: &'a BTreeSet<DataClass>,
     now: Instant,
-    actor: &'static str,
-    secrecy: Secrecy,
-    role: ProtectionRole,
+    actor: Actor<'a>,
     necessity: bool,
     agreement: &'static str,
     to_ok: bool,
-    reader: Value,
+    reader: Reader,
 }
 
 impl Facts<'_> {
@@ -224,6 +254,11 @@ impl Facts<'_> {
             AgreementNeed::None => "none",
             AgreementNeed::Required => "required",
             AgreementNeed::ForChannel => "for-channel",
+        };
+        let (actor, person) = match self.actor {
+            Actor::Professional(who) => ("professional", Some(who)),
+            Actor::System => ("system", None),
+            Actor::InstitutionAlone => ("institution-alone", None),
         };
         let mut facts = json!({
             "type": self.kind.code.as_str(),
@@ -243,9 +278,11 @@ impl Facts<'_> {
             "to_secrecy": self.recipient.rule.secrecy.as_str(),
             "to_role": self.recipient.rule.role.as_str(),
             "to_ok": self.to_ok,
-            "actor": self.actor,
-            "actor_secrecy": self.secrecy.as_str(),
-            "actor_role": self.role.as_str(),
+            "actor": actor,
+            "actor_secrecy": person.map_or(Secrecy::Aucun, |who| who.secrecy).as_str(),
+            "actor_role": person.map_or(ProtectionRole::None, |who| who.protection).as_str(),
+            "actor_profession": person.map_or("", |who| who.profession.as_str()),
+            "actor_functions": person.map_or(&[][..], |who| &who.roles),
             "human_send": self.kind.human.send,
             "parents": self.route.parents_informed.as_deref().unwrap_or("non-renseigne"),
             "child": self.route.child_informed.as_deref().unwrap_or("non-renseigne"),
@@ -255,7 +292,7 @@ impl Facts<'_> {
             "agreement": self.agreement,
             "recipient_excluded": recipient_excluded,
         });
-        if let (Value::Object(all), Value::Object(reader)) = (&mut facts, self.reader) {
+        if let (Value::Object(all), Value::Object(reader)) = (&mut facts, json!(self.reader)) {
             all.extend(reader);
         }
         facts

@@ -65,11 +65,18 @@ pub struct Replay {
     pub different: Vec<Question>,
 }
 
+impl DecisionRecord {
+    /// A question failed, or none could be asked: the answer is no, and somebody has to look.
+    pub fn undecided(&self) -> bool {
+        self.questions.is_empty() || self.questions.iter().any(|question| question.error)
+    }
+}
+
 impl Policies {
     /// Asks every question of a record again with the rules of its day.
     pub fn replay(&self, record: &DecisionRecord) -> Replay {
         let mut different = Vec::new();
-        match self.ask(record.at, record.facts.clone(), record.from.clone(), record.to.clone(), record.agreement.clone()) {
+        match self.ask(record.at, &record.facts, (&record.from, &record.to), record.agreement.as_ref()) {
             Ok(mut asking) => {
                 for old in &record.questions {
                     let new = asking.question(&old.action, (&old.principal.0, &old.principal.1), (&old.resource.0, &old.resource.1));

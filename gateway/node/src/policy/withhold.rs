@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use exchange::{DataClass, document::Leaves};
 use serde::Serialize;
 
+use crate::catalogue::Field;
+
 use super::{
     Permit, Policies,
-    decide::{Asking, Denial},
+    ask::Asking,
+    decide::Denial,
     explain::Explanation,
     question::{Opening, Reading},
     record::{DecisionRecord, Question},
@@ -30,9 +33,38 @@ pub struct Withheld {
 pub struct Release {
     permit: Permit,
     granted: BTreeSet<DataClass>,
-    fields: BTreeMap<String, bool>,
+    gates: Gates,
     withheld: Vec<Withheld>,
     record: DecisionRecord,
+}
+
+/// What the rules say of one part: to the recipient's unit, then to this person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Gate {
+    receive: Say,
+    disclose: Say,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Say {
+    Permit,
+    Forbid,
+    /// No rule speaks of it, or it was not asked: a class stays closed, a field follows its class.
+    Nothing,
+}
+
+/// The gates of the classes present and of the fields that rules name.
+#[derive(Debug, Default)]
+struct Gates {
+    classes: BTreeMap<DataClass, Gate>,
+    fields: BTreeMap<String, Gate>,
+}
+
+/// An opening that the rules permit, before what is hidden is hidden.
+pub(super) struct Weighed {
+    gates: Gates,
+    pub(super) lost: Vec<Part>,
+    pub(super) record: DecisionRecord,
 }
 
 /// A part that is withheld, and whether even that is secret.
@@ -54,15 +86,17 @@ impl Release {
 
     /// Whether anything of `class` can be read: a class that cannot need not be decrypted.
     pub fn opens(&self, class: DataClass) -> bool {
-        self.granted.contains(&class) || self.fields.values().any(|granted| *granted)
+        self.granted.contains(&class) || self.gates.fields.values().any(|field| self.gates.passes(*field, class))
     }
 
-    /// Drops from the leaves of one class what this person may not read. A rule that names a field prevails over its class.
+    /// Drops from the leaves of one class what this person may not read. A rule that names a field prevails over its
+    /// class; where it says nothing, the class decides.
     pub fn filter(&self, class: DataClass, leaves: &mut Leaves) {
         let whole = self.granted.contains(&class);
         leaves.retain(|at| {
             let path = at.path();
-            self.fields.iter().filter(|(field, _)| under(&path, field)).map(|(_, granted)| *granted).reduce(|a, b| a && b).unwrap_or(whole)
+            let mut named = self.gates.fields.iter().filter(|(field, _)| under(&path, field)).peekable();
+            if named.peek().is_none() { whole } else { named.all(|(_, field)| self.gates.passes(*field, class)) }
         });
     }
 
@@ -77,6 +111,25 @@ impl Release {
     }
 }
 
+impl Gate {
+    fn open(self) -> bool {
+        self.receive == Say::Permit && self.disclose == Say::Permit
+    }
+}
+
+impl Gates {
+    /// Whether the leaf of a class passes under a field that a rule names.
+    fn passes(&self, field: Gate, class: DataClass) -> bool {
+        let class = self.classes.get(&class).copied().unwrap_or(Gate { receive: Say::Nothing, disclose: Say::Nothing });
+        let through = |field, class| match field {
+            Say::Permit => true,
+            Say::Forbid => false,
+            Say::Nothing => class == Say::Permit,
+        };
+        through(field.receive, class.receive) && through(field.disclose, class.disclose)
+    }
+}
+
 /// Whether a catalogue path is `top` or lies below it.
 fn under(path: &str, top: &str) -> bool {
     path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with('['))
@@ -84,71 +137,97 @@ fn under(path: &str, top: &str) -> bool {
 
 impl Policies {
     /// Whether this person may open the exchange, and which parts of it they may read.
+    ///
+    /// # Errors
+    /// [`Denial`], with the record of the decision for the log.
     pub fn release(&self, ask: &Reading<'_>) -> Result<Release, Denial> {
-        let facts = ask.facts();
-        let ends = (ask.reader.institution.to_string(), ask.route.recipient.institution.to_string());
-        let record = |asked: Vec<Question>| self.record(ask.exchange, ask.now, facts.clone(), ends.clone(), None, asked);
-        let Ok(mut asking) = self.ask(ask.now, facts.clone(), ends.0.clone(), ends.1.clone(), None) else {
-            return Err(Denial::Undecidable { record: Box::new(record(Vec::new())) });
+        let Weighed { gates, lost, record } = match self.weigh(ask) {
+            Ok(weighed) => weighed,
+            Err(record) if record.undecided() => return Err(Denial::Undecidable { record }),
+            Err(record) => {
+                let hidden = record.questions.iter().any(|question| self.hides(question));
+                let explanations = if hidden { Vec::new() } else { self.explanations(&record.questions, &record.facts) };
+                return Err(Denial::Forbidden { explanations, hidden, alarm: false, record });
+            }
         };
+        let granted = gates.classes.iter().filter(|(_, gate)| gate.open()).map(|(class, _)| *class).collect();
+        let withheld = lost.into_iter().filter(|part| !part.hidden).map(|part| part.shown).collect();
+        Ok(Release { permit: Permit { exchange: ask.exchange }, granted, gates, withheld, record })
+    }
+
+    /// Asks whether the exchange opens, then about each part; the error is the record of a refusal.
+    pub(super) fn weigh(&self, ask: &Reading<'_>) -> Result<Weighed, Box<DecisionRecord>> {
+        let facts = ask.facts();
+        let ends = (ask.reader.institution.as_str(), ask.route.recipient.institution.as_str());
+        let record = |asked: Vec<Question>| self.record(ask.exchange, ask.now, facts.clone(), ends, None, asked);
+        let Ok(mut asking) = self.ask(ask.now, &facts, ends, None) else { return Err(Box::new(record(Vec::new()))) };
         let reader = ask.reader.id.to_string();
         let action = match ask.opening {
             Opening::Ordinary => "open",
             Opening::BreakGlass { .. } => "break_glass",
         };
-        let first = asking.question(action, ("Professional", &reader), ("Exchange", &ask.exchange.to_string()));
-        if first.error {
-            return Err(Denial::Undecidable { record: Box::new(record(asking.into_asked())) });
+        if !asking.question(action, ("Professional", &reader), ("Exchange", &ask.exchange.to_string())).permitted {
+            return Err(Box::new(record(asking.into_asked())));
         }
-        if !first.permitted {
-            let hidden = first.policies.iter().filter_map(|id| self.note(id)).any(|note| note.hidden);
-            let explanations = if hidden { Vec::new() } else { self.explanations(std::slice::from_ref(&first), &facts) };
-            return Err(Denial::Forbidden { explanations, hidden, alarm: false, record: Box::new(record(asking.into_asked())) });
-        }
-        let (mut granted, mut fields, mut withheld, mut all) = (BTreeSet::new(), BTreeMap::new(), Vec::new(), Vec::new());
-        let named = self.fields.iter().filter(|field| ask.paths.iter().any(|path| under(path, field)));
-        let parts = ask.classes.iter().map(|class| ("DataClass", class.as_str(), Some(*class)));
-        for (kind, id, class) in parts.chain(named.map(|field| ("Field", field.as_str(), None))) {
-            let lost = match asking.receive(kind, id) {
-                Some(part) => Some(part),
-                None => asking.part("disclose", ("Professional", &reader), kind, id),
-            };
-            match (&lost, class) {
-                (None, Some(class)) => drop(granted.insert(class)),
-                (found, None) => drop(fields.insert(id.to_owned(), found.is_none())),
-                (Some(_), Some(_)) => {}
+        let (mut gates, mut lost) = (Gates::default(), Vec::new());
+        for class in &ask.classes {
+            let (gate, refused) = asking.gate(&reader, "DataClass", class.as_str());
+            gates.classes.insert(*class, gate);
+            if !gate.open() {
+                lost.extend(refused.map(|question| self.part(question, &facts)));
             }
-            if let Some(part) = lost {
-                all.push(id.to_owned());
-                if !part.hidden {
-                    withheld.push(part.shown);
-                }
+        }
+        for field in self.fields.iter().filter(|field| ask.paths.iter().any(|path| under(path, field))) {
+            let (gate, refused) = asking.gate(&reader, "Field", field);
+            gates.fields.insert(field.clone(), gate);
+            // A field whose class is withheld or hidden anyway is not told a second time.
+            let told = |path: &Field| gates.classes.get(&path.class).is_some_and(|class| class.open());
+            let forbidden = gate.receive == Say::Forbid || gate.disclose == Say::Forbid;
+            if forbidden && ask.exchange_type.fields.iter().filter(|path| under(&path.path, field)).any(told) {
+                lost.extend(refused.map(|question| self.part(question, &facts)));
             }
         }
         let mut record = record(asking.into_asked());
-        record.withheld = all;
-        if record.questions.iter().any(|question| question.error) {
+        record.withheld = lost.iter().map(|part| part.shown.part.clone()).collect();
+        if record.undecided() {
             record.permitted = false;
-            return Err(Denial::Undecidable { record: Box::new(record) });
+            return Err(Box::new(record));
         }
-        Ok(Release { permit: Permit { exchange: ask.exchange }, granted, fields, withheld, record })
+        Ok(Weighed { gates, lost, record })
+    }
+
+    fn part(&self, refused: Question, facts: &serde_json::Value) -> Part {
+        let hidden = refused.error || self.hides(&refused);
+        let reasons = self.explanations(std::slice::from_ref(&refused), facts);
+        Part { shown: Withheld { part: refused.resource.1, reasons }, hidden }
+    }
+
+    /// Whether even the existence of what was refused is withheld.
+    fn hides(&self, refused: &Question) -> bool {
+        !refused.permitted && refused.policies.iter().filter_map(|id| self.note(id)).any(|note| note.hidden)
     }
 }
 
 impl Asking<'_> {
-    /// `None` when the recipient's unit may hold the part.
-    pub(super) fn receive(&mut self, kind: &str, id: &str) -> Option<Part> {
-        let unit = self.facts.get("to_kind").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        self.part("receive", ("Unit", &unit), kind, id)
-    }
-
-    fn part(&mut self, action: &str, principal: (&str, &str), kind: &str, id: &str) -> Option<Part> {
-        let answer = self.question(action, principal, (kind, id));
-        if answer.permitted {
-            return None;
+    /// The gate of one part, with the question that closed it. A person is asked about only when the unit may hold it.
+    fn gate(&mut self, reader: &str, kind: &str, id: &str) -> (Gate, Option<Question>) {
+        let unit = self.receive(kind, id);
+        let receive = Say::of(&unit);
+        if receive == Say::Forbid || (receive == Say::Nothing && kind == "DataClass") {
+            return (Gate { receive, disclose: Say::Nothing }, Some(unit));
         }
-        let hidden = answer.error || answer.policies.iter().filter_map(|id| self.policies().note(id)).any(|note| note.hidden);
-        let reasons = self.policies().explanations(std::slice::from_ref(&answer), &self.facts);
-        Some(Part { shown: Withheld { part: id.to_owned(), reasons }, hidden })
+        let person = self.question("disclose", ("Professional", reader), (kind, id));
+        let disclose = Say::of(&person);
+        (Gate { receive, disclose }, (disclose != Say::Permit).then_some(person))
+    }
+}
+
+impl Say {
+    fn of(answer: &Question) -> Self {
+        match (answer.permitted, answer.error || !answer.policies.is_empty()) {
+            (true, _) => Self::Permit,
+            (false, true) => Self::Forbid,
+            (false, false) => Self::Nothing,
+        }
     }
 }

@@ -1,0 +1,139 @@
+//! Asking: one question at a time to the rules of the day, each remembered with its answer.
+//!
+//! Whatever goes wrong while asking (a rule that fails, a request outside the schema) is a refusal that says so.
+
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{Authorizer, Context, Decision as Verdict, Entities, Entity, PolicyId, Request, SlotId};
+use exchange::{AgreementId, Instant};
+use serde_json::Value;
+
+use super::{Policies, load::slice_name, question, record::Question};
+use crate::directory::day::day_in_france;
+
+/// A question did not fit the schema, or a rule failed: nothing can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the rules cannot be asked")]
+pub struct Unfit;
+
+/// One context, many questions.
+pub(super) struct Asking<'p> {
+    policies: &'p Policies,
+    at: Instant,
+    context: Context,
+    from: String,
+    to: String,
+    to_kind: String,
+    agreement: Option<AgreementId>,
+    asked: Vec<Question>,
+}
+
+impl Policies {
+    pub(super) fn ask(
+        &self,
+        at: Instant,
+        facts: &Value,
+        (from, to): (&str, &str),
+        agreement: Option<&AgreementId>,
+    ) -> Result<Asking<'_>, Unfit> {
+        let context = Context::from_json_value(facts.clone(), None).map_err(|_| Unfit)?;
+        let to_kind = facts.get("to_kind").and_then(Value::as_str).ok_or(Unfit)?.to_owned();
+        Ok(Asking {
+            policies: self,
+            at,
+            context,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            to_kind,
+            agreement: agreement.cloned(),
+            asked: Vec::new(),
+        })
+    }
+
+    /// A real decision, for the readiness probe: an exchange that nothing foresees, asked of the newest rules.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the rules cannot be asked, or permit what nothing foresees (R01).
+    pub fn probe(&self) -> Result<(), Unfit> {
+        let mut asking = self.ask(self.newest(), &question::nothing(), ("sonde", "sonde"), None)?;
+        let sent = asking.question("submit", ("Institution", "sonde"), ("Exchange", "sonde"));
+        let opened = asking.question("open", ("Professional", "sonde"), ("Exchange", "sonde"));
+        let refused = [sent, opened].iter().all(|answer| !answer.permitted && !answer.error);
+        if refused { Ok(()) } else { Err(Unfit) }
+    }
+}
+
+impl Asking<'_> {
+    /// Asks, remembers, answers. An error is a refusal that says so.
+    pub(super) fn question(&mut self, action: &str, principal: (&str, &str), resource: (&str, &str)) -> Question {
+        let (permitted, error, policies) = match self.evaluate(action, principal, resource) {
+            Ok((permitted, policies)) => (permitted, false, policies),
+            Err(Unfit) => (false, true, Vec::new()),
+        };
+        let own = |(kind, id): (&str, &str)| (kind.to_owned(), id.to_owned());
+        let question =
+            Question { action: action.to_owned(), principal: own(principal), resource: own(resource), permitted, error, policies };
+        self.asked.push(question.clone());
+        question
+    }
+
+    fn evaluate(&self, action: &str, principal: (&str, &str), resource: (&str, &str)) -> Result<(bool, Vec<String>), Unfit> {
+        let policies = self.policies;
+        let uid = |kind: &str, id: &str| policies.uid(kind, id).ok_or(Unfit);
+        let (who, what) = (uid(principal.0, principal.1)?, uid(resource.0, resource.1)?);
+        let (from, to) = (uid("Institution", &self.from)?, uid("Institution", &self.to)?);
+        let actor_in = if principal.0 == "Unit" { &to } else { &from };
+        let request = Request::new(who.clone(), uid("Action", action)?, what.clone(), self.context.clone(), Some(&policies.schema))
+            .map_err(|_| Unfit)?;
+        let date = day_in_france(self.at);
+        let set = policies.set_on(date).and_then(|slices| slices.get(&slice_name(action, resource.0, resource.1))).ok_or(Unfit)?;
+        let mut entities = Vec::new();
+        if principal.0 != "Institution" {
+            entities.push(Entity::new_no_attrs(who, HashSet::from([actor_in.clone()])));
+        }
+        if resource.0 == "Exchange" {
+            entities.push(Entity::new_no_attrs(what, HashSet::from([to.clone()])));
+        }
+        let entities = Entities::from_entities(entities, None).map_err(|_| Unfit)?;
+        let linked;
+        let mut link_of = None;
+        let set = match (&policies.template, &self.agreement) {
+            (Some(template), Some(agreement)) if action == "submit" && policies.in_force(AsRef::<str>::as_ref(template.id()), date) => {
+                let mut with = set.clone();
+                let (template_id, link_id) = (template.id().clone(), PolicyId::new(format!("convention/{agreement}")));
+                with.add_template(template.clone()).map_err(|_| Unfit)?;
+                let slots = HashMap::from([(SlotId::principal(), from.clone()), (SlotId::resource(), to.clone())]);
+                with.link(template_id.clone(), link_id.clone(), slots).map_err(|_| Unfit)?;
+                link_of = Some((link_id, template_id));
+                linked = with;
+                &linked
+            }
+            _ => set,
+        };
+        let response = Authorizer::new().is_authorized(&request, set, &entities);
+        // Cedar skips a forbid that fails: an error of any rule is a refusal.
+        if response.diagnostics().errors().next().is_some() {
+            return Err(Unfit);
+        }
+        let mut ids: Vec<String> = response
+            .diagnostics()
+            .reason()
+            .map(|id| match &link_of {
+                Some((link, template)) if id == link => template.to_string(),
+                _ => id.to_string(),
+            })
+            .collect();
+        ids.sort();
+        Ok((response.decision() == Verdict::Allow, ids))
+    }
+
+    /// Whether the recipient's unit may hold a part (`DataClass` or `Field`).
+    pub(super) fn receive(&mut self, kind: &str, id: &str) -> Question {
+        let unit = self.to_kind.clone();
+        self.question("receive", ("Unit", &unit), (kind, id))
+    }
+
+    pub(super) fn into_asked(self) -> Vec<Question> {
+        self.asked
+    }
+}

@@ -1,0 +1,125 @@
+//! Cases: situations with the answer a jurist expects, played against the rules as they are written.
+//!
+//! `policies/decisions/*.toml`. Each case is also replayed from its record; and every word that the rules compare a
+//! fact with must exist, since a misspelt kind would make a prohibition silent.
+
+mod play;
+mod shelf;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use exchange::{DataClass, Kind};
+
+use self::{shelf::Shelf, written::Case};
+use super::{Policies, PolicyFault};
+use crate::source::SourceFault;
+
+/// The folder cannot be played at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CasesFault {
+    /// The rules have mistakes.
+    #[error("{}", lines(.0))]
+    Policies(Vec<PolicyFault>),
+    /// The catalogue or the cases have mistakes.
+    #[error("{}", lines(.0))]
+    Sources(Vec<SourceFault>),
+}
+
+/// What playing every case gave. Printed in French.
+#[derive(Debug)]
+pub struct Report {
+    played: usize,
+    failures: Vec<Failure>,
+    unknown_words: Vec<String>,
+}
+
+/// A case that did not give the expected answer.
+#[derive(Debug)]
+struct Failure {
+    file: PathBuf,
+    line: usize,
+    title: String,
+    differences: Vec<String>,
+}
+
+/// Plays every case of `<folder>/decisions` with the rules and the catalogue of `folder`.
+///
+/// # Errors
+/// [`CasesFault`] with every mistake of the room that has one.
+pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
+    let shelf = Shelf::read(&folder.join("catalogue")).map_err(CasesFault::Sources)?;
+    let policies = Policies::load(folder, &|code| shelf.has_obligation(code)).map_err(CasesFault::Policies)?;
+    let cases = written::read(&folder.join("decisions")).map_err(CasesFault::Sources)?;
+    let mut failures = Vec::new();
+    for (file, line, case) in &cases {
+        let differences = match play::play(&policies, &shelf, case) {
+            Ok(differences) => differences,
+            Err(unknown) => vec![unknown],
+        };
+        if !differences.is_empty() {
+            failures.push(Failure { file: file.clone(), line: *line, title: case.title.clone(), differences });
+        }
+    }
+    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &shelf) })
+}
+
+/// Words of the rules that no list knows.
+fn unknown_words(policies: &Policies, shelf: &Shelf) -> Vec<String> {
+    let known = |fact: &str, word: &str| match fact {
+        "from_kind" | "to_kind" => word.parse::<Kind>().is_ok_and(|kind| shelf.kind(&kind).is_some()),
+        "classes" => word.parse::<DataClass>().is_ok(),
+        "from_secrecy" | "to_secrecy" | "actor_secrecy" => ["profession", "mission", "fonction", "aucun"].contains(&word),
+        "from_role" | "to_role" | "actor_role" => ["implements", "assists", "authority", "none"].contains(&word),
+        "actor" => ["professional", "system", "institution-alone"].contains(&word),
+        "urgency" => ["immediate", "priority", "ordinary", "batch"].contains(&word),
+        "agreement" => ["aucune", "en-vigueur", "hors-perimetre", "pas-en-vigueur"].contains(&word),
+        "agreement_need" => ["none", "required", "for-channel"].contains(&word),
+        "actor_functions" => serde_json::from_value::<crate::directory::Role>(word.into()).is_ok(),
+        "parents" => shelf.has_code("CL-info-parents", word),
+        "child" => shelf.has_code("CL-info-enfant", word),
+        "purpose" => shelf.has_code("CL-purpose", word),
+        // Types to come and professions have no closed list yet.
+        _ => true,
+    };
+    let unknown = policies.words.iter().filter(|(_, fact, word)| !known(fact, word));
+    unknown.map(|(rule, fact, word)| format!("{rule} : « {word} » n’existe pas pour {fact}")).collect()
+}
+
+impl Report {
+    /// Every case gave the expected answer, there is at least one, and the rules use no unknown word.
+    pub fn passed(&self) -> bool {
+        self.played > 0 && self.failures.is_empty() && self.unknown_words.is_empty()
+    }
+
+    /// How many cases were played.
+    pub fn played(&self) -> usize {
+        self.played
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for failure in &self.failures {
+            writeln!(f, "{}:{}: {}", failure.file.display(), failure.line, failure.title)?;
+            failure.differences.iter().try_for_each(|difference| writeln!(f, "    {difference}"))?;
+        }
+        self.unknown_words.iter().try_for_each(|word| writeln!(f, "{word}"))?;
+        if self.played == 0 {
+            return write!(f, "Aucun cas : rien n’est vérifié.");
+        }
+        write!(f, "{} cas joués, {} conformes.", self.played, self.played - self.failures.len())
+    }
+}
+
+fn lines(faults: &[impl fmt::Display]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+type Placed = (PathBuf, usize, Case);

@@ -1,0 +1,268 @@
+//! Playing one case: the situation becomes the question that acceptance or opening would ask.
+
+use std::collections::BTreeSet;
+
+use exchange::{
+    DataClass, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, UnitId,
+    document::{Leaves, Pointer},
+    envelope::{Draft, Excluded, Route},
+};
+use serde_json::Value;
+
+use super::{
+    shelf::{self, Shelf},
+    written::{Answer, Ask, Case, Person, Place, Sealed, Standing},
+};
+use crate::{
+    catalogue::ExchangeType,
+    directory::Professional,
+    policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Side, Submission},
+};
+
+/// What differs from the expected answer; the error is a word that nothing knows.
+pub(super) fn play(policies: &Policies, shelf: &Shelf, case: &Case) -> Result<Vec<String>, String> {
+    let own;
+    let exchange_type = match (&case.declared, shelf.exchange_type(&case.kind)) {
+        (Some(written), None) => {
+            own = shelf::declared(&case.kind, written);
+            &own
+        }
+        (None, Some(known)) => known,
+        (Some(_), Some(_)) => return Err(format!("le type {} est au catalogue : ôter declared", case.kind)),
+        (None, None) => return Err(format!("type inconnu : {}", case.kind)),
+    };
+    let all = || exchange_type.fields.iter().map(|field| field.class).collect();
+    let classes: BTreeSet<DataClass> = case.classes.clone().unwrap_or_else(all);
+    let scene = Scene::of(shelf, case, exchange_type, classes)?;
+    let got = match case.ask {
+        Ask::Submit => scene.submit(policies, case)?,
+        Ask::Open => scene.open(policies, case, Opening::Ordinary)?,
+        Ask::BreakGlass => scene.open(policies, case, Opening::BreakGlass { reason: true })?,
+        Ask::BreakGlassWithoutReason => scene.open(policies, case, Opening::BreakGlass { reason: false })?,
+    };
+    Ok(compare(policies, case, exchange_type.danger, &got))
+}
+
+struct Got {
+    answer: Answer,
+    explanations: Vec<Explanation>,
+    withheld: BTreeSet<String>,
+    alarm: bool,
+    record: DecisionRecord,
+}
+
+struct Scene<'a> {
+    exchange_type: &'a ExchangeType,
+    sender: Side<'a>,
+    recipient: Side<'a>,
+    person: Option<Professional>,
+    route: Route,
+    classes: BTreeSet<DataClass>,
+    now: Instant,
+}
+
+impl<'a> Scene<'a> {
+    fn of(shelf: &'a Shelf, case: &'a Case, exchange_type: &'a ExchangeType, classes: BTreeSet<DataClass>) -> Result<Self, String> {
+        let side = |kind: &'a Kind| shelf.kind(kind).map(|rule| Side { kind, rule }).ok_or_else(|| format!("sorte inconnue : {kind}"));
+        let (sender, recipient) = (party("expediteur")?, party("destinataire")?);
+        let person = match &case.person {
+            Some(written) => Some(person(written, case.ask)?),
+            None => None,
+        };
+        let sealed = |who: &Sealed| match who {
+            Sealed::Recipient => Some(Excluded::Institution { institution: recipient.institution.clone() }),
+            Sealed::Reader => person.as_ref().map(|person| Excluded::Professional(person.id.clone())),
+        };
+        let day = case.on.map_or_else(|| "2026-03-02".to_owned(), |day| day.to_string());
+        Ok(Self {
+            exchange_type,
+            sender: side(&case.from)?,
+            recipient: side(&case.to)?,
+            route: Route {
+                kind: case.kind.clone(),
+                exclus: case.excluded.iter().filter_map(sealed).collect(),
+                sender,
+                recipient,
+                purpose: case.purpose.clone().or_else(|| exchange_type.purpose.first().cloned()).unwrap_or_default(),
+                legal_basis: exchange_type.legal_basis.clone(),
+                agreement: None,
+                urgency: case.urgency,
+                in_reply_to: case.answers.then(ExchangeId::new),
+                case: case.case.then(|| "cas".to_owned()),
+                parents_informed: case.parents.clone(),
+                child_informed: case.child.clone(),
+            },
+            person,
+            classes,
+            now: format!("{day}T10:00:00.000Z").parse().map_err(|_| format!("jour illisible : {day}"))?,
+        })
+    }
+
+    fn submit(&self, policies: &Policies, case: &Case) -> Result<Got, String> {
+        let id = "convention".parse().map_err(|_| "convention".to_owned())?;
+        let own_purposes = BTreeSet::from([self.route.purpose.clone()]);
+        let written = case.agreement.as_ref();
+        let purposes = written.and_then(|agreement| agreement.purposes.as_ref()).unwrap_or(&own_purposes);
+        let classes = written.and_then(|agreement| agreement.classes.as_ref()).unwrap_or(&self.classes);
+        let both = [self.route.sender.clone(), self.route.recipient.clone()];
+        let others = [self.route.sender.clone(), party("tiers")?];
+        let in_force = |parties| AgreementState::InForce { id: &id, parties, purposes, classes };
+        let agreement = match written.map(|agreement| agreement.state) {
+            None => AgreementState::NotNamed,
+            Some(Standing::InForce) => in_force(&both),
+            Some(Standing::OtherParties) => in_force(&others),
+            Some(Standing::OtherType) => AgreementState::OutOfScope,
+            Some(Standing::Ended) => AgreementState::NotInForce,
+        };
+        let actor = match &self.person {
+            Some(person) => Actor::Professional(person),
+            None if self.exchange_type.danger => Actor::InstitutionAlone,
+            None => Actor::System,
+        };
+        let ask = Submission {
+            exchange: ExchangeId::new(),
+            exchange_type: self.exchange_type,
+            sender: self.sender,
+            recipient: self.recipient,
+            actor,
+            agreement,
+            necessity_stated: case.necessity,
+            holds: &case.holds,
+            now: self.now,
+        };
+        Ok(match policies.admit(self.draft(), &ask) {
+            Ok(admitted) => {
+                let (_, _, _, record) = admitted.into_parts();
+                Got { answer: Answer::Permit, explanations: Vec::new(), withheld: BTreeSet::new(), alarm: false, record }
+            }
+            Err(denial) => refused(denial)?,
+        })
+    }
+
+    fn open(&self, policies: &Policies, case: &Case, opening: Opening) -> Result<Got, String> {
+        let (Some(reader), Some(written)) = (&self.person, &case.person) else {
+            return Err("il faut une personne pour ouvrir".to_owned());
+        };
+        let paths = || self.exchange_type.fields.iter().map(|field| field.path.clone()).collect();
+        let ask = Reading {
+            exchange: ExchangeId::new(),
+            exchange_type: self.exchange_type,
+            route: &self.route,
+            sender: self.sender,
+            recipient: self.recipient,
+            reader,
+            habilitated: written.habilitated,
+            case_link: written.in_charge,
+            opening,
+            classes: self.classes.clone(),
+            paths: case.paths.clone().unwrap_or_else(paths),
+            now: self.now,
+        };
+        Ok(match policies.release(&ask) {
+            Ok(release) => Got {
+                answer: Answer::Permit,
+                explanations: Vec::new(),
+                withheld: release.withheld().iter().map(|withheld| withheld.part.clone()).collect(),
+                alarm: false,
+                record: release.record().clone(),
+            },
+            Err(denial) => refused(denial)?,
+        })
+    }
+
+    /// A document that holds one leaf of each class.
+    fn draft(&self) -> Draft {
+        let leaf = |class: &DataClass| {
+            let mut leaves = Leaves::new();
+            leaves.insert(Pointer::default().child("payload").child(class.as_str()), Value::Bool(true));
+            (*class, leaves)
+        };
+        Draft {
+            route: self.route.clone(),
+            subjects: Vec::new(),
+            body: self.classes.iter().map(leaf).collect(),
+            missing: Vec::new(),
+            non_conforme: Vec::new(),
+            attachments: Vec::new(),
+            occurred: None,
+            canonical: Vec::new(),
+        }
+    }
+}
+
+fn refused(denial: Denial) -> Result<Got, String> {
+    match denial {
+        Denial::Forbidden { explanations, hidden, alarm, record } => Ok(Got {
+            answer: if hidden { Answer::Hidden } else { Answer::Refusal },
+            explanations,
+            withheld: BTreeSet::new(),
+            alarm,
+            record: *record,
+        }),
+        Denial::Undecidable { .. } => Err("les règles n’ont pas pu répondre".to_owned()),
+    }
+}
+
+fn compare(policies: &Policies, case: &Case, danger: bool, got: &Got) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut differ = |what: &str, expected: String, found: String| {
+        if expected != found {
+            differences.push(format!("{what} : attendu {expected}, obtenu {found}"));
+        }
+    };
+    let because = got.record.rules.join(" ");
+    differ("réponse", format!("{:?}", case.expect.answer), format!("{:?}", got.answer));
+    let uncited: Vec<&String> = case.rules.iter().filter(|rule| !got.record.rules.contains(rule)).collect();
+    if !uncited.is_empty() || case.rules.is_empty() {
+        differ("règles citées", case.rules.join(" "), because);
+    }
+    if let Some(expected) = &case.expect.obligations {
+        differ("obligations", list(expected), list(&got.record.obligations));
+    }
+    if let Some(expected) = &case.expect.withheld {
+        differ("retenu", list(expected), list(&got.withheld));
+    }
+    if let Some(expected) = &case.expect.vanished {
+        let gone: BTreeSet<String> = got.record.withheld.iter().filter(|part| !got.withheld.contains(*part)).cloned().collect();
+        differ("disparu", list(expected), list(&gone));
+    }
+    let (explained, stopped) = (got.answer == Answer::Refusal, got.answer == Answer::Refusal && case.ask == Ask::Submit && danger);
+    differ("explications", explained.to_string(), (!got.explanations.is_empty()).to_string());
+    differ("alarme", stopped.to_string(), got.alarm.to_string());
+    differ("rejeu identique", true.to_string(), policies.replay(&got.record).same.to_string());
+    differences
+}
+
+fn list<'a>(items: impl IntoIterator<Item = &'a String>) -> String {
+    let items: Vec<&str> = items.into_iter().map(String::as_str).collect();
+    if items.is_empty() { "rien".to_owned() } else { items.join(", ") }
+}
+
+fn party(institution: &str) -> Result<Party, String> {
+    Ok(Party { institution: word(institution)?, unit: Some(word("service")?) })
+}
+
+fn person(written: &Person, ask: Ask) -> Result<Professional, String> {
+    let (institution, unit) = match (ask, written.works_in) {
+        (Ask::Submit, _) => ("expediteur", "service"),
+        (Ask::Open | Ask::BreakGlass | Ask::BreakGlassWithoutReason, Place::Recipient) => ("destinataire", "service"),
+        (Ask::Open | Ask::BreakGlass | Ask::BreakGlassWithoutReason, Place::OtherUnit) => ("destinataire", "autre-service"),
+        (Ask::Open | Ask::BreakGlass | Ask::BreakGlassWithoutReason, Place::OtherInstitution) => ("expediteur", "service"),
+    };
+    let institution: InstitutionId = word(institution)?;
+    let unit: UnitId = word(unit)?;
+    Ok(Professional {
+        id: ProfessionalId { issuer: format!("urn:passerelle:institution:{institution}"), subject: "p-00001".to_owned() },
+        institution,
+        units: vec![unit],
+        profession: written.profession.clone(),
+        secrecy: written.secrecy,
+        protection: written.role,
+        roles: written.functions.clone(),
+        habilitations: Vec::new(),
+    })
+}
+
+fn word<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("mot mal formé : {text}"))
+}

@@ -1,0 +1,203 @@
+//! A case as its file writes it: what a jurist reads and adds.
+
+use std::{collections::BTreeSet, path::Path};
+
+use exchange::{DataClass, Kind, ProtectionRole, Secrecy, TypeCode, Urgency};
+use serde::Deserialize;
+use toml::value::Datetime;
+
+use super::Placed;
+use crate::{
+    directory::Role,
+    source::{Folder, SourceFault},
+};
+
+/// One situation and the answer it must get.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    /// One French sentence.
+    pub(super) title: String,
+    /// Rules that the decision must cite.
+    pub(super) rules: Vec<String>,
+    pub(super) ask: Ask,
+    /// Exchange type.
+    #[serde(rename = "type")]
+    pub(super) kind: TypeCode,
+    /// Sending kind.
+    pub(super) from: Kind,
+    /// Receiving kind.
+    pub(super) to: Kind,
+    /// A type that the catalogue does not hold yet, in the words the rules need.
+    pub(super) declared: Option<Declared>,
+    /// Who sends or reads; absent: nobody in particular (a machine, or the institution alone for a danger type).
+    pub(super) person: Option<Person>,
+    /// Day; absent: 2026-03-02.
+    pub(super) on: Option<Datetime>,
+    /// Classes present; absent: every class of the type.
+    pub(super) classes: Option<BTreeSet<DataClass>>,
+    /// Catalogue paths present, from the envelope; absent: every path of the type.
+    pub(super) paths: Option<BTreeSet<String>>,
+    /// Absent: the first purpose of the type.
+    pub(super) purpose: Option<String>,
+    #[serde(default = "ordinary")]
+    pub(super) urgency: Urgency,
+    /// Code of CL-info-parents.
+    pub(super) parents: Option<String>,
+    /// Code of CL-info-enfant.
+    pub(super) child: Option<String>,
+    /// The sender wrote why sharing is necessary.
+    #[serde(default)]
+    pub(super) necessity: bool,
+    /// It belongs to a case that both services follow.
+    #[serde(default)]
+    pub(super) case: bool,
+    /// It answers an exchange.
+    #[serde(default)]
+    pub(super) answers: bool,
+    pub(super) agreement: Option<Agreement>,
+    /// Who is excluded from the file.
+    #[serde(default)]
+    pub(super) excluded: BTreeSet<Sealed>,
+    /// Conditions of destinations that hold, such as `immediate-hors-horaires`.
+    #[serde(default)]
+    pub(super) holds: BTreeSet<String>,
+    pub(super) expect: Expect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Ask {
+    /// May this be sent?
+    Submit,
+    /// May this be opened, and which parts?
+    Open,
+    /// The same, in the emergency way, with a written reason.
+    BreakGlass,
+    /// The same, without a reason.
+    BreakGlassWithoutReason,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Person {
+    pub(super) profession: String,
+    pub(super) secrecy: Secrecy,
+    pub(super) role: ProtectionRole,
+    #[serde(default)]
+    pub(super) functions: Vec<Role>,
+    /// For a reader: where this person works.
+    #[serde(default = "recipient")]
+    pub(super) works_in: Place,
+    /// For a reader: an habilitation for the recipient's unit is in date.
+    #[serde(default = "yes")]
+    pub(super) habilitated: bool,
+    /// For a reader: in charge of the case.
+    #[serde(default = "yes")]
+    pub(super) in_charge: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Place {
+    Recipient,
+    OtherUnit,
+    OtherInstitution,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Declared {
+    pub(super) danger: bool,
+    pub(super) purpose: Vec<String>,
+    pub(super) from: Vec<Kind>,
+    pub(super) to: Vec<Kind>,
+    pub(super) agreement: Need,
+    #[serde(default = "yes")]
+    pub(super) human_send: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Need {
+    None,
+    Required,
+    ForChannel,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Agreement {
+    pub(super) state: Standing,
+    /// Absent: those of the exchange.
+    pub(super) purposes: Option<BTreeSet<String>>,
+    /// Absent: those of the exchange.
+    pub(super) classes: Option<BTreeSet<DataClass>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Standing {
+    InForce,
+    Ended,
+    OtherType,
+    OtherParties,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Sealed {
+    /// The receiving institution.
+    Recipient,
+    /// The person who reads.
+    Reader,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    pub(super) answer: Answer,
+    /// Exactly these obligations; absent: not looked at.
+    pub(super) obligations: Option<BTreeSet<String>>,
+    /// Exactly these parts are said to be withheld; absent: not looked at.
+    pub(super) withheld: Option<BTreeSet<String>>,
+    /// Exactly these parts vanish without a trace; absent: not looked at.
+    pub(super) vanished: Option<BTreeSet<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Answer {
+    Permit,
+    /// With explanations; for a danger type, with an alarm.
+    Refusal,
+    /// Answers as if nothing existed.
+    Hidden,
+}
+
+/// Every case of every file of `folder`, in the order of names and lines.
+pub(super) fn read(folder: &Path) -> Result<Vec<Placed>, Vec<SourceFault>> {
+    let mut faults = Vec::new();
+    let read = Folder::read(folder, &mut faults);
+    let mut cases = Vec::new();
+    for source in read.toml() {
+        for (_, written) in source.lists(&["case"], &mut faults) {
+            if let Some(item) = source.item::<Case>(written, &mut faults) {
+                cases.push((source.file.clone(), item.line, item.value));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(cases) } else { Err(faults) }
+}
+
+fn ordinary() -> Urgency {
+    Urgency::Ordinary
+}
+
+fn recipient() -> Place {
+    Place::Recipient
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,113 @@
+//! Files with a mistake do not start, and a rule that fails refuses.
+
+use std::fs;
+
+use super::*;
+use crate::policy::{
+    Denial,
+    tests::world::{World, alert, copy, load},
+};
+
+const GOOD: &str = r#"@id("test")
+@rule("R01")
+@article("a")
+@effective_from("2016-03-14")
+@explain("Texte.")
+@missing("Texte.")
+@cure("Texte.")
+@who("personne")
+forbid (principal, action == Action::"submit", resource)
+when { context.to_kind == "famille" };
+"#;
+
+/// The mistakes when this stands in `law/` or `local/`.
+fn mistakes(part: &str, text: &str) -> Vec<String> {
+    let dir = copy();
+    fs::write(dir.path().join(part).join("test.cedar"), text).unwrap();
+    load(dir.path()).err().unwrap_or_default()
+}
+
+fn spoilt(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from));
+    let mistakes = mistakes("law", &GOOD.replacen(from, to, 1));
+    assert!(!mistakes.is_empty() && mistakes.iter().all(|what| what.contains("test.cedar:1: ")), "{mistakes:?}");
+    mistakes.join("\n")
+}
+
+#[test]
+fn a_good_rule_is_taken() {
+    assert!(mistakes("law", GOOD).is_empty());
+}
+
+#[test]
+fn each_mistake_is_told() {
+    assert!(spoilt("@who(\"personne\")", "@whom(\"personne\")").contains("unknown annotation `@whom`"));
+    assert!(spoilt("@explain(\"Texte.\")\n", "").contains("`@explain` is missing"));
+    assert!(spoilt("@missing(\"Texte.\")\n", "").contains("`@missing` is missing"));
+    assert!(spoilt("@cure(\"Texte.\")", "@cure(\" \")").contains("`@cure` is missing"));
+    assert!(spoilt("@id(\"test\")\n", "").contains("`@id` is missing"));
+    assert!(spoilt("@rule(\"R01\")\n", "").contains("`@rule` is missing"));
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @obligation(\"inventee\")").contains("unknown obligation `inventee`"));
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @hidden(\"tout\")").contains("is not `existence`"));
+    assert!(spoilt("2016-03-14", "14/03/2016").contains("is not a date"));
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @effective_to(\"2015-01-01\")").contains("before the first"));
+    assert!(spoilt("forbid", "permit").contains("law/ holds forbids"));
+    assert!(spoilt("context.to_kind", "context.to_sort").contains("to_sort"));
+    let typed = spoilt("\"famille\"", "3");
+    assert!(typed.contains("String"), "{typed}");
+    assert!(spoilt("Action::\"submit\"", "Action::\"envoyer\"").contains("envoyer"));
+    assert!(spoilt("context.to_kind == \"famille\"", "context.instant + 1 > 2").contains("it could fail"));
+    assert!(spoilt("context.to_kind == \"famille\"", "decimal(\"1.0\").lessThan(decimal(\"2.0\"))").contains("it could fail"));
+    // A rule that can never apply is a prohibition that its author believes in.
+    assert!(spoilt("action == Action::\"submit\", resource", "action == Action::\"submit\", resource is Field").contains("test"));
+    assert!(spoilt("id(\"test\")", "id(\"R72-mairie-envoi\")").contains("R72-mairie-envoi"));
+    assert!(spoilt("resource)", "resource").contains("test.cedar"));
+}
+
+#[test]
+fn a_prohibition_of_the_departement_and_a_second_template_are_refused() {
+    assert!(mistakes("local", GOOD)[0].contains("local/ holds permits"));
+    let template = r#"@id("autre") @rule("R05") @article("a") @effective_from("2016-03-14") @explain("Texte.")
+permit (principal in ?principal, action == Action::"submit", resource in ?resource);"#;
+    assert!(mistakes("local", template)[0].contains("only one rule may have slots"));
+    let failing = template.replace("resource in ?resource)", "resource in ?resource) when { context.instant + 1 > 2 }");
+    assert!(mistakes("local", &failing).iter().any(|what| what.contains("it could fail")));
+}
+
+#[test]
+fn a_missing_schema_or_folder_is_told() {
+    let dir = copy();
+    fs::remove_file(dir.path().join("schema.cedarschema")).unwrap();
+    assert!(load(dir.path()).unwrap_err()[0].contains("schema.cedarschema:1: cannot be read"));
+    let dir = copy();
+    fs::remove_dir_all(dir.path().join("law")).unwrap();
+    assert!(load(dir.path()).unwrap_err()[0].contains("law"));
+}
+
+#[test]
+fn the_hash_is_about_names_and_bytes() {
+    let hash = |dir: &std::path::Path| load(dir).unwrap().hash().to_owned();
+    let dir = copy();
+    let first = hash(dir.path());
+    assert_eq!(first, hash(copy().path()));
+    fs::rename(dir.path().join("law/mairie.cedar"), dir.path().join("law/mairies.cedar")).unwrap();
+    assert_ne!(first, hash(dir.path()));
+}
+
+/// Cedar skips a forbid that fails: without care, a failing prohibition would be silent.
+#[test]
+fn i04_a_rule_that_fails_is_a_refusal() {
+    let world = World::new();
+    let failing = GOOD.replace("context.to_kind == \"famille\"", "context.instant + 9223372036854775807 > 0");
+    let policy = Policy::parse(Some(PolicyId::new("test")), failing).unwrap();
+    let everything = Policy::parse(Some(PolicyId::new("tout")), "permit (principal, action, resource);").unwrap();
+    let explanation = Explanation::of_failure();
+    let note = Note { explanation, obligations: Vec::new(), hidden: false, from: Date::MIN, to: None };
+    let notes = BTreeMap::from([("test".to_owned(), note.clone()), ("tout".to_owned(), note)]);
+    let policies = Policies::assemble(world.policies.schema.clone(), notes, None, &[policy, everything], "test".to_owned()).unwrap();
+    let world = World { policies, ..world };
+    let Err(Denial::Undecidable { record }) = world.send(&alert(), "hopital", "crip").run(&world) else { panic!("decided") };
+    assert!(!record.permitted && record.undecided() && record.questions[0].error);
+    let advice = world.send(&alert(), "hopital", "crip").advice(&world);
+    assert!(!advice.permitted && advice.explanations == [Explanation::of_failure()]);
+}
