@@ -4,7 +4,6 @@
 //! fact with must exist, since a misspelt kind would make a prohibition silent.
 
 mod play;
-mod shelf;
 mod written;
 
 #[cfg(test)]
@@ -17,9 +16,9 @@ use std::{
 
 use exchange::{DataClass, Kind};
 
-use self::{shelf::Shelf, written::Case};
+use self::written::Case;
 use super::{Policies, PolicyFault};
-use crate::source::SourceFault;
+use crate::{catalogue::Catalogue, source::SourceFault};
 
 /// The folder cannot be played at all.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +53,12 @@ struct Failure {
 /// # Errors
 /// [`CasesFault`] with every mistake of the room that has one.
 pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
-    let shelf = Shelf::read(&folder.join("catalogue")).map_err(CasesFault::Sources)?;
-    let policies = Policies::load(folder, &|code| shelf.has_obligation(code)).map_err(CasesFault::Policies)?;
+    let catalogue = Catalogue::load(&folder.join("catalogue")).map_err(CasesFault::Sources)?;
+    let policies = Policies::load(folder, &|code| catalogue.obligation(code).is_some()).map_err(CasesFault::Policies)?;
     let cases = written::read(&folder.join("decisions")).map_err(CasesFault::Sources)?;
     let mut failures = Vec::new();
     for (file, line, case) in &cases {
-        let differences = match play::play(&policies, &shelf, case) {
+        let differences = match play::play(&policies, &catalogue, case) {
             Ok(differences) => differences,
             Err(unknown) => vec![unknown],
         };
@@ -67,13 +66,13 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
             failures.push(Failure { file: file.clone(), line: *line, title: case.title.clone(), differences });
         }
     }
-    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &shelf) })
+    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &catalogue) })
 }
 
 /// Words of the rules that no list knows.
-fn unknown_words(policies: &Policies, shelf: &Shelf) -> Vec<String> {
+fn unknown_words(policies: &Policies, catalogue: &Catalogue) -> Vec<String> {
     let known = |fact: &str, word: &str| match fact {
-        "from_kind" | "to_kind" => word.parse::<Kind>().is_ok_and(|kind| shelf.kind(&kind).is_some()),
+        "from_kind" | "to_kind" => word.parse::<Kind>().is_ok_and(|kind| catalogue.kind(&kind).is_some()),
         "classes" => word.parse::<DataClass>().is_ok(),
         "from_secrecy" | "to_secrecy" | "actor_secrecy" => ["profession", "mission", "fonction", "aucun"].contains(&word),
         "from_role" | "to_role" | "actor_role" => ["implements", "assists", "authority", "none"].contains(&word),
@@ -82,14 +81,16 @@ fn unknown_words(policies: &Policies, shelf: &Shelf) -> Vec<String> {
         "agreement" => ["aucune", "en-vigueur", "hors-perimetre", "pas-en-vigueur"].contains(&word),
         "agreement_need" => ["none", "required", "for-channel"].contains(&word),
         "actor_functions" => serde_json::from_value::<crate::directory::Role>(word.into()).is_ok(),
-        "parents" => shelf.has_code("CL-info-parents", word),
-        "child" => shelf.has_code("CL-info-enfant", word),
-        "purpose" => shelf.has_code("CL-purpose", word),
+        "parents" => catalogue.has_code("CL-info-parents", word),
+        "child" => catalogue.has_code("CL-info-enfant", word),
+        "purpose" => catalogue.has_code("CL-purpose", word),
         // Types to come and professions have no closed list yet.
         _ => true,
     };
-    let unknown = policies.words.iter().filter(|(_, fact, word)| !known(fact, word));
-    unknown.map(|(rule, fact, word)| format!("{rule} : « {word} » n’existe pas pour {fact}")).collect()
+    let words = policies.words.iter().filter(|(_, fact, word)| !known(fact, word));
+    let words = words.map(|(rule, fact, word)| format!("{rule} : « {word} » n’existe pas pour {fact}"));
+    let paths = policies.fields.iter().filter(|path| !catalogue.has_path(path));
+    words.chain(paths.map(|path| format!("aucun type n’a le champ « {path} »"))).collect()
 }
 
 impl Report {

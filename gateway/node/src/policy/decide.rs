@@ -8,6 +8,8 @@ use exchange::{
 };
 use serde_json::Value;
 
+use crate::catalogue::ExchangeType;
+
 use super::{
     Permit, Policies,
     explain::Explanation,
@@ -58,7 +60,7 @@ impl Policies {
     /// # Errors
     /// [`Denial`], with the record of the decision for the log.
     pub fn admit(&self, draft: Draft, ask: &Submission<'_>) -> Result<Admitted, Denial> {
-        let record = self.submit(&draft.route, &classes(&draft), ask);
+        let record = self.submit(&draft.route, &classes(&draft, ask.exchange_type), ask);
         if record.undecided() {
             return Err(Denial::Undecidable { record: Box::new(record) });
         }
@@ -142,8 +144,8 @@ impl Policies {
     }
 }
 
-/// The classes present in a draft. What does not conform is kept in the most protected class of all.
-fn classes(draft: &Draft) -> BTreeSet<DataClass> {
+/// The classes present in a draft. What does not conform is kept in the most protected class of the type.
+fn classes(draft: &Draft, exchange_type: &ExchangeType) -> BTreeSet<DataClass> {
     let mut classes: BTreeSet<DataClass> = draft.body.iter().filter(|(_, leaves)| !leaves.is_empty()).map(|(class, _)| *class).collect();
     if !draft.subjects.is_empty() {
         classes.insert(DataClass::Identite);
@@ -152,7 +154,7 @@ fn classes(draft: &Draft) -> BTreeSet<DataClass> {
         classes.insert(DataClass::Contact);
     }
     if !draft.non_conforme.is_empty() {
-        classes.extend(DataClass::ALL.iter().copied().max());
+        classes.insert(exchange_type.most_protected_class());
     }
     classes
 }

@@ -3,28 +3,28 @@
 use std::collections::BTreeSet;
 
 use exchange::{
-    DataClass, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, UnitId,
+    DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, UnitId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded, Route},
 };
 use serde_json::Value;
+use time::Date;
 
-use super::{
-    shelf::{self, Shelf},
-    written::{Answer, Ask, Case, Person, Place, Sealed, Standing},
-};
+use super::written::{Answer, Ask, Case, Declared, Person, Place, Sealed, Standing};
 use crate::{
-    catalogue::ExchangeType,
+    catalogue::{Catalogue, Destination, ExchangeType, Human, Presence},
     directory::Professional,
     policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Side, Submission},
 };
 
 /// What differs from the expected answer; the error is a word that nothing knows.
-pub(super) fn play(policies: &Policies, shelf: &Shelf, case: &Case) -> Result<Vec<String>, String> {
+pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<Vec<String>, String> {
+    let day = case.on.map_or_else(|| "2026-03-02".to_owned(), |day| day.to_string());
+    let now = format!("{day}T10:00:00.000Z").parse().map_err(|_| format!("jour illisible : {day}"))?;
     let own;
-    let exchange_type = match (&case.declared, shelf.exchange_type(&case.kind)) {
+    let exchange_type = match (&case.declared, catalogue.exchange_type(&case.kind, now)) {
         (Some(written), None) => {
-            own = shelf::declared(&case.kind, written);
+            own = declared(case, written);
             &own
         }
         (None, Some(known)) => known,
@@ -33,7 +33,7 @@ pub(super) fn play(policies: &Policies, shelf: &Shelf, case: &Case) -> Result<Ve
     };
     let all = || exchange_type.fields.iter().map(|field| field.class).collect();
     let classes: BTreeSet<DataClass> = case.classes.clone().unwrap_or_else(all);
-    let scene = Scene::of(shelf, case, exchange_type, classes)?;
+    let scene = Scene::of(catalogue, case, exchange_type, classes, now)?;
     let got = match case.ask {
         Ask::Submit => scene.submit(policies, case)?,
         Ask::Open => scene.open(policies, case, Opening::Ordinary)?,
@@ -62,8 +62,14 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn of(shelf: &'a Shelf, case: &'a Case, exchange_type: &'a ExchangeType, classes: BTreeSet<DataClass>) -> Result<Self, String> {
-        let side = |kind: &'a Kind| shelf.kind(kind).map(|rule| Side { kind, rule }).ok_or_else(|| format!("sorte inconnue : {kind}"));
+    fn of(
+        catalogue: &'a Catalogue,
+        case: &'a Case,
+        exchange_type: &'a ExchangeType,
+        classes: BTreeSet<DataClass>,
+        now: Instant,
+    ) -> Result<Self, String> {
+        let side = |kind: &'a Kind| catalogue.kind(kind).map(|rule| Side { kind, rule }).ok_or_else(|| format!("sorte inconnue : {kind}"));
         let (sender, recipient) = (party("expediteur")?, party("destinataire")?);
         let person = match &case.person {
             Some(written) => Some(person(written, case.ask)?),
@@ -73,7 +79,6 @@ impl<'a> Scene<'a> {
             Sealed::Recipient => Some(Excluded::Institution { institution: recipient.institution.clone() }),
             Sealed::Reader => person.as_ref().map(|person| Excluded::Professional(person.id.clone())),
         };
-        let day = case.on.map_or_else(|| "2026-03-02".to_owned(), |day| day.to_string());
         Ok(Self {
             exchange_type,
             sender: side(&case.from)?,
@@ -94,7 +99,7 @@ impl<'a> Scene<'a> {
             },
             person,
             classes,
-            now: format!("{day}T10:00:00.000Z").parse().map_err(|_| format!("jour illisible : {day}"))?,
+            now,
         })
     }
 
@@ -185,6 +190,7 @@ impl<'a> Scene<'a> {
             non_conforme: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
+            necessity_stated: false,
             canonical: Vec::new(),
         }
     }
@@ -265,4 +271,37 @@ fn person(written: &Person, ask: Ask) -> Result<Professional, String> {
 
 fn word<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("mot mal formé : {text}"))
+}
+
+/// A type that a case declares for itself, as far as rules read it.
+fn declared(case: &Case, written: &Declared) -> ExchangeType {
+    ExchangeType {
+        code: case.kind.clone(),
+        version: 1,
+        effective_from: Date::MIN,
+        effective_to: None,
+        title: case.kind.to_string(),
+        tier: 1,
+        danger: written.danger,
+        purpose: written.purpose.clone(),
+        legal_basis: Vec::new(),
+        from: written.from.iter().cloned().collect(),
+        to: written.to.iter().map(|kind| Destination { kind: kind.clone(), when: None }).collect(),
+        disclosure: Disclosure::Nominative,
+        agreement: written.agreement,
+        urgency: vec![case.urgency],
+        human: Human { send: written.human_send, receive: false, qualify: false },
+        clocks: Vec::new(),
+        obligations: Vec::new(),
+        answered_by: Vec::new(),
+        answers: Vec::new(),
+        answers_any: false,
+        native: Vec::new(),
+        retention: String::new(),
+        subjects: Presence::Optional,
+        information: Presence::Optional,
+        attachments: false,
+        fields: Vec::new(),
+        tree: Default::default(),
+    }
 }

@@ -31,7 +31,7 @@ ask = "submit"
 type = "information-preoccupante"
 from = "particulier"
 to = "crip"
-expect = { answer = "permit", obligations = ["acknowledge"] }
+expect = { answer = "permit", obligations = ["acknowledge", "evaluation", "premiere-analyse"] }
 "#;
 
 fn printed(from: &str, to: &str) -> String {
@@ -48,7 +48,7 @@ fn a_case_that_expects_something_else_is_told() {
     assert!(printed("\"permit\"", "\"refusal\"").contains("réponse : attendu Refusal, obtenu Permit"));
     assert!(printed("[\"R03\"]", "[\"R99\"]").contains("règles citées : attendu R99"));
     assert!(printed("[\"R03\"]", "[]").contains("règles citées"));
-    assert!(printed("[\"acknowledge\"]", "[]").contains("obligations : attendu rien, obtenu acknowledge"));
+    assert!(printed("[\"acknowledge\", ", "[").contains("obligations : attendu evaluation, premiere-analyse, obtenu acknowledge"));
     assert!(printed("\"particulier\"", "\"voisin\"").contains("sorte inconnue : voisin"));
     assert!(printed("type = \"information", "type = \"desinformation").contains("type inconnu"));
     assert!(printed("\"permit\"", "\"refusal\"").contains("a.toml:1: Un voisin alerte la CRIP"));

@@ -8,6 +8,7 @@ use toml::value::Datetime;
 
 use super::Placed;
 use crate::{
+    catalogue::AgreementNeed,
     directory::Role,
     source::{Folder, SourceFault},
 };
@@ -112,17 +113,9 @@ pub(super) struct Declared {
     pub(super) purpose: Vec<String>,
     pub(super) from: Vec<Kind>,
     pub(super) to: Vec<Kind>,
-    pub(super) agreement: Need,
+    pub(super) agreement: AgreementNeed,
     #[serde(default = "yes")]
     pub(super) human_send: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Need {
-    None,
-    Required,
-    ForChannel,
 }
 
 #[derive(Debug, Deserialize)]

@@ -57,12 +57,12 @@ fn i03_only_confidentiality_stops_danger_and_it_alarms() {
     assert_eq!(cited(sending.run(&world)), ["R81"]);
     assert_eq!(cited(world.send(&of, "hopital", "mairie-ccas").run(&world)), ["R06", "R72"]);
 
-    // Every other kind either takes an alert in, is refused by a rule of confidentiality, or is not foreseen at all.
+    // Every kind either takes an alert in, or is refused by a rule of confidentiality.
     for to in world.kinds.keys() {
         let answer = world.send(&of, "hopital", to.as_str()).run(&world);
         if answer.is_err() {
             let rules = cited(answer);
-            let confidential = rules.iter().all(|rule| ["R01", "R06", "R72"].contains(&rule.as_str()));
+            let confidential = rules.iter().all(|rule| ["R06", "R72"].contains(&rule.as_str()));
             assert!(confidential, "{to}: {rules:?}");
         }
     }
@@ -76,8 +76,8 @@ fn what_does_not_conform_is_kept_in_the_most_protected_class() {
     sending.classes.clear();
     sending.non_conforme = true;
     let (_, _, _, record) = sending.run(&world).unwrap().into_parts();
-    assert_eq!(record.facts["classes"], serde_json::json!(["lieu-accueil"]));
-    assert_eq!(DataClass::ALL.iter().max(), Some(&DataClass::LieuAccueil));
+    assert_eq!(record.facts["classes"], serde_json::json!(["declarant"]));
+    assert_eq!(of.most_protected_class(), DataClass::Declarant);
 }
 
 #[test]

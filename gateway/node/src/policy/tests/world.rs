@@ -15,7 +15,7 @@ use serde_json::Value;
 use time::macros::date;
 
 use crate::{
-    catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Level, Shape},
+    catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Level, Presence, Shape},
     directory::Professional,
     policy::{Actor, Admitted, AgreementState, Decision, Denial, Opening, Policies, Reading, Release, Side, Submission},
 };
@@ -132,6 +132,7 @@ impl Sending<'_> {
             non_conforme: if self.non_conforme { vec![odd] } else { Vec::new() },
             attachments: Vec::new(),
             occurred: None,
+            necessity_stated: false,
             canonical: Vec::new(),
         }
     }
@@ -211,6 +212,9 @@ fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], 
         class: *class,
         offered_to: Vec::new(),
         expected_if: None,
+        computed: None,
+        occurred: false,
+        item_class: None,
     };
     ExchangeType {
         code: code.parse().unwrap(),
@@ -235,6 +239,10 @@ fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], 
         answers_any: false,
         native: Vec::new(),
         retention: "ip".to_owned(),
+        subjects: Presence::Optional,
+        information: Presence::Optional,
+        attachments: false,
+        tree: Default::default(),
         fields: fields.iter().map(field).collect(),
     }
 }
