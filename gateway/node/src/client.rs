@@ -99,7 +99,14 @@ impl Client {
         let body = serde_json::to_vec(envelope).map_err(|_| ClientFault::Answer)?;
         let mut wait = Duration::from_millis(200);
         for attempt in 1.. {
-            let answer = self.send(self.request(Method::POST, "/v1/exchanges").header("idempotency-key", key).header("content-type", "application/json").body(body.clone())).await;
+            let answer = self
+                .send(
+                    self.request(Method::POST, "/v1/exchanges")
+                        .header("idempotency-key", key)
+                        .header("content-type", "application/json")
+                        .body(body.clone()),
+                )
+                .await;
             let again = match &answer {
                 Err(ClientFault::Transport(_)) => true,
                 Err(ClientFault::Refused { status, .. }) => matches!(status, 429 | 502..=504),
@@ -137,6 +144,14 @@ impl Client {
     /// [`ClientFault`].
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientFault> {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Takes something away.
+    ///
+    /// # Errors
+    /// [`ClientFault`].
+    pub async fn delete(&self, path: &str, body: &Value) -> Result<Value, ClientFault> {
+        self.send(self.request(Method::DELETE, path).json(body)).await
     }
 
     /// A request as this client makes it, for what has no method of its own.
@@ -177,7 +192,8 @@ pub fn new_key() -> Result<String, ClientFault> {
 /// [`ClientFault::File`].
 pub fn thumbprint(certificate: &Path) -> Result<[u8; 32], ClientFault> {
     let chain = certificates(certificate)?;
-    let first = chain.first().ok_or_else(|| ClientFault::File { file: certificate.display().to_string(), what: "no certificate".into() })?;
+    let first =
+        chain.first().ok_or_else(|| ClientFault::File { file: certificate.display().to_string(), what: "no certificate".into() })?;
     let mut thumbprint = [0; 32];
     thumbprint.copy_from_slice(digest::digest(&digest::SHA256, first.as_ref()).as_ref());
     Ok(thumbprint)

@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
@@ -70,6 +71,8 @@ pub struct Limits {
     pub burst: u32,
     /// Deposits of danger types per second of one certificate: a budget of their own.
     pub danger_per_second: u32,
+    /// Questions ("may I?") per minute of one professional.
+    pub questions_per_minute: NonZeroU32,
     /// Bytes of a JSON body.
     pub body_bytes: usize,
 }
@@ -82,6 +85,7 @@ impl Default for Limits {
             requests_per_second: 50,
             burst: 200,
             danger_per_second: 50,
+            questions_per_minute: NonZeroU32::MIN.saturating_add(59),
             body_bytes: 1024 * 1024,
         }
     }

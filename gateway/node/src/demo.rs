@@ -1,7 +1,7 @@
 //! The demonstration: a development PKI, a gateway, pretend partners as processes of their own, and the whole story in
 //! French on real sockets. Nothing here is reachable from a production build.
 
-mod envelopes;
+pub mod envelopes;
 mod partner;
 mod story;
 pub mod world;
@@ -74,9 +74,10 @@ pub async fn play(options: Demo) -> Result<ExitCode, CommandFault> {
         let cause = std::error::Error::source(&e).map(|cause| format!(": {cause}")).unwrap_or_default();
         CommandFault::Gateway(format!("demonstration: {e}{cause}"))
     };
-    let folder = options.folder.clone().unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("passerelle-demo-{}", uuid::Uuid::now_v7()))
-    });
+    let folder = options.folder.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("passerelle-demo-{}", uuid::Uuid::now_v7())));
+    if folder.exists() && std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_some()) {
+        return Err(CommandFault::file(&folder, &"the stage is built in an empty folder: remove it, or name another one"));
+    }
     let voice = Voice { quiet: options.quiet };
     voice.say(&format!("Décor : autorités de développement, annuaire fictif et clés dans {}", folder.display()));
     let world = World::create(&folder, SystemClock.now()).map_err(fault)?;
@@ -91,7 +92,7 @@ pub async fn play(options: Demo) -> Result<ExitCode, CommandFault> {
         let _ = tokio::signal::ctrl_c().await;
     }
     stage.end().await.map_err(fault)?;
-    if options.folder.is_none() && options.no_wait {
+    if options.folder.is_none() {
         let _ = std::fs::remove_dir_all(&folder);
     }
     Ok(ExitCode::SUCCESS)
@@ -108,11 +109,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the gateway and waits until it is ready.
     pub(crate) async fn start(&mut self) -> Result<(), DemoFault> {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.world.folder.join("gateway.log"))
-            .map_err(DemoFault::File)?;
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.world.folder.join("gateway.log")).map_err(DemoFault::File)?;
         let child = Command::new(std::env::current_exe().unwrap_or_else(|_| "gateway".into()))
             .arg("serve")
             .arg("--config")

@@ -11,43 +11,36 @@ pub mod decide;
 pub mod erase;
 pub mod follow;
 pub mod forward;
+mod law;
+pub mod matching;
 pub mod notary;
 pub mod remind;
+pub mod sweep;
 pub mod verify;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId};
+use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId, envelope::Route};
 use ring::rand::SystemRandom;
 use serde::Serialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use law::Law;
+
 use crate::{
-    agreements::Agreements,
-    catalogue::Catalogue,
     clock::Clock,
-    directory::{Directory, Professional, Role},
+    directory::{Professional, Role, day::day_in_france},
     log::{Entry, Event, TileId},
-    policy::Policies,
     receipt::Signer,
-    refusal::{CertificateFault, Refusal},
-    seal::KeyStore,
+    refusal::{CertificateFault, Refusal, TokenFault},
+    seal::{
+        KeyStore,
+        pseudonym::{Domain, Rid},
+    },
     store::{Store, StoreError, audit::NewEntry, keys::Keys, vault::Vault},
 };
-
-/// One coherent version of everything that is data: swapped as a whole, so that a request sees one.
-pub struct Law {
-    /// Exchange types.
-    pub catalogue: Catalogue,
-    /// Who is who.
-    pub directory: Directory,
-    /// Agreements in force.
-    pub agreements: Agreements,
-    /// What may be.
-    pub policies: Policies,
-}
 
 /// Everything a flow may ask.
 pub struct Rooms {
@@ -98,7 +91,7 @@ pub enum Author {
     /// Nobody is named: a machine, or a professional without a token.
     Unnamed,
     /// A token came and is not good: why.
-    Faulty(Refusal),
+    Faulty(TokenFault),
 }
 
 impl Caller {
@@ -106,14 +99,14 @@ impl Caller {
     ///
     /// # Errors
     /// The certificate's revocation state is stale; no token, a bad one, or an unknown professional.
-    pub fn professional<'l>(self: &Self, law: &'l Law) -> Result<&'l Professional, Refusal> {
+    pub fn professional<'l>(&self, law: &'l Law) -> Result<&'l Professional, Refusal> {
         if self.stale {
             return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
         }
         let id = match &self.author {
             Author::Professional(id) => id,
             Author::Unnamed => return Err(Refusal::TokenMissing),
-            Author::Faulty(refusal) => return Err(refusal.again()),
+            Author::Faulty(fault) => return Err(Refusal::Token(*fault)),
         };
         law.directory.professional(id).filter(|p| p.institution == self.institution).ok_or(Refusal::UnknownProfessional)
     }
@@ -168,17 +161,35 @@ impl Rooms {
     /// Waits until the leaf stands in a signed checkpoint: before that, nothing is released (invariant 5).
     ///
     /// # Errors
-    /// [`Refusal::Internal`] when the notary has stopped, [`Refusal::Unavailable`] when the store has.
+    /// [`Refusal::Unsigned`] when the notary has stopped or does not sign in time, [`Refusal::Unavailable`] when the store
+    /// has stopped.
     pub async fn signed(&self, leaf_hash: &[u8; 32]) -> Result<(), Refusal> {
         let mut signed = self.signed.clone();
+        let until = tokio::time::Instant::now() + SIGNED_WITHIN;
         loop {
             signed.borrow_and_update();
             let entry = self.store.entry(leaf_hash).await?.ok_or(Refusal::Internal("entry"))?;
             if entry.index.is_some() {
                 return Ok(());
             }
-            signed.changed().await.map_err(|_| Refusal::Internal("notary"))?;
+            match tokio::time::timeout_at(until, signed.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(Refusal::Unsigned),
+            }
         }
+    }
+
+    /// What the recipient of an exchange calls these persons, for this purpose and agreement: nobody else does.
+    ///
+    /// # Errors
+    /// The key of the domain cannot be had.
+    pub async fn pseudonyms(&self, recipient: &InstitutionId, route: &Route, persons: &[Rid]) -> Result<Vec<String>, StoreError> {
+        if persons.is_empty() {
+            return Ok(Vec::new());
+        }
+        let domain = Domain { recipient: recipient.clone(), purpose: route.purpose.clone(), agreement: route.agreement.clone() };
+        let key = self.keys.domain_key(&domain).await?;
+        Ok(persons.iter().map(|person| key.pseudonym(person).to_string()).collect())
     }
 
     /// A tile as the wire asks for it: the hashes of a full tile, or the first `width` of a growing one.
@@ -215,3 +226,12 @@ pub(crate) fn acting_unit(professional: &Professional, asked: Option<&UnitId>) -
     };
     Ok(Party { institution: professional.institution.clone(), unit })
 }
+
+/// Whether a professional answers for a unit today: works there, with a habilitation in date.
+pub(crate) fn answers_for(professional: &Professional, recipient: &Party, now: Instant) -> bool {
+    professional.institution == recipient.institution
+        && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, day_in_france(now)))
+}
+
+/// How long a release may wait for its record to be signed.
+const SIGNED_WITHIN: Duration = Duration::from_secs(30);

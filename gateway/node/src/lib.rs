@@ -5,7 +5,7 @@
 //!
 //! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`seal`] [`log`]
 //! * [`store`]
-//! * edges: [`config`] [`listen`]
+//! * edges: [`config`]
 
 // rules
 pub mod agreements;
@@ -20,6 +20,20 @@ pub mod source;
 pub mod token;
 // store
 pub mod store;
+// what a flow says when it says no
+pub mod refusal;
+// flows
+pub mod flows;
 // edges
+pub mod client;
 pub mod config;
 pub mod listen;
+pub mod problem;
+pub mod routes;
+pub mod send;
+pub mod watch;
+// node
+pub mod commands;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod node;

@@ -1,2 +1,104 @@
-//! placeholder
-fn main() {}
+//! The commands of the gateway: what a person types. Each has its `--help`; exit codes are those of [`gateway::commands`].
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use gateway::commands::{CommandFault, audit, member, run, vault};
+
+/// Passerelle: the gateway through which French institutions exchange information about children in danger
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = LONG, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the master keys and a configuration to complete
+    Init(run::Init),
+    /// Say everything that would stop the gateway from starting
+    Check(run::Serve),
+    /// Run the gateway until SIGTERM or Ctrl-C, then drain
+    Serve(run::Serve),
+    /// Play the whole story with a development PKI and pretend partners
+    #[cfg(feature = "demo")]
+    Demo(gateway::demo::Demo),
+    /// Deposit an exchange (member)
+    Submit(member::Submit),
+    /// Read, open and acknowledge what waits for your unit (member)
+    #[command(subcommand)]
+    Mailbox(member::Mailbox),
+    /// Follow an exchange, get its evidence, record a telephone call (member)
+    #[command(subcommand)]
+    Exchange(member::Exchange),
+    /// Sign professional tokens, print their public key (member)
+    #[command(subcommand)]
+    Token(member::Token),
+    /// Ask "may I?" before sending (member)
+    #[command(subcommand)]
+    Decision(member::Decision),
+    /// Match descriptions of children that may be one child (gateway's machine)
+    #[command(subcommand)]
+    Vault(vault::Vault),
+    /// Copy the log out, verify it against pinned keys
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Play the decision cases of a policies folder
+    #[command(subcommand)]
+    Policy(run::Policy),
+}
+
+const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
+On the gateway's machine: init, check, serve, vault, audit bundle, policy.\n\
+For a member institution, against any gateway: submit, mailbox, exchange, decision, token.\n\
+For an auditor, with nothing but keys noted beforehand: audit verify.";
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, or found wrong; 2 could not be done (a file, the network, the gateway itself).";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let json = command.wants_json();
+    match command.run().await {
+        Ok(code) => code,
+        Err(fault) => {
+            fault.tell(json);
+            fault.exit_code()
+        }
+    }
+}
+
+impl Command {
+    async fn run(self) -> Result<ExitCode, CommandFault> {
+        match self {
+            Self::Init(options) => run::init(&options)?,
+            Self::Check(options) => run::check(&options)?,
+            Self::Serve(options) => run::serve(&options).await?,
+            #[cfg(feature = "demo")]
+            Self::Demo(options) => return gateway::demo::play(options).await,
+            Self::Submit(options) => member::submit(options).await?,
+            Self::Mailbox(command) => member::mailbox(command).await?,
+            Self::Exchange(command) => member::exchange(command).await?,
+            Self::Token(command) => member::token(command).await?,
+            Self::Decision(command) => return member::decision(command).await,
+            Self::Vault(command) => return vault::vault(command).await,
+            Self::Audit(command) => return audit::audit(command).await,
+            Self::Policy(command) => return run::policy(&command),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Whether a refusal is to be printed for a program.
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Submit(options) => options.link.json,
+            Self::Mailbox(command) => command.link().json,
+            Self::Exchange(command) => command.link().json,
+            Self::Decision(command) => command.json(),
+            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Token(_) | Self::Vault(_) | Self::Audit(_) | Self::Policy(_) => false,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => false,
+        }
+    }
+}

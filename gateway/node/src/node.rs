@@ -12,16 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    agreements::Agreements,
-    catalogue::Catalogue,
     clock::Clock,
     config::Config,
-    directory::Directory,
-    flows::{Law, Rooms, forward, notary::Notary, remind},
-    listen,
-    log,
-    policy::Policies,
-    receipt,
+    flows::{Rooms, forward, notary::Notary, remind, sweep},
+    listen, log, receipt,
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
@@ -79,11 +73,10 @@ impl Node {
 
         // 3. The log takes over its tree, or the gateway does not start.
         let origin = config.origin();
-        let log_key = log::Signer::from_pkcs8(&origin, log::checkpoint::KeyKind::Log, keystore.log_key())
-            .map_err(|e| StartFault::of("log")(&e))?;
+        let log_key =
+            log::Signer::from_pkcs8(&origin, log::checkpoint::KeyKind::Log, keystore.log_key()).map_err(|e| StartFault::of("log")(&e))?;
         let log_vkey = log_key.verifier().to_string();
-        let (notary, signed) =
-            Notary::open(store.clone(), clock.clone(), log_key).await.map_err(|e| StartFault::of("log")(&e))?;
+        let (notary, signed) = Notary::open(store.clone(), clock.clone(), log_key).await.map_err(|e| StartFault::of("log")(&e))?;
         let signer = receipt::Signer::new(keystore.receipt_key(), &config.gateway, &origin).map_err(|e| StartFault::of("receipt")(&e))?;
         let rooms = Arc::new(Rooms {
             gateway: config.gateway.clone(),
@@ -102,7 +95,7 @@ impl Node {
 
         // 4. The doors.
         let door = listen::Door::open(&config.tls, &config.limits, clock.clone()).map_err(|e| StartFault::of("tls")(&e))?;
-        let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey));
+        let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey, config.limits.questions_per_minute));
         let listener = TcpListener::bind(config.listen).await.map_err(|e| StartFault::of("listen")(&e))?;
         let local = TcpListener::bind(config.local).await.map_err(|e| StartFault::of("local")(&e))?;
         let address = listener.local_addr().map_err(|e| StartFault::of("listen")(&e))?;
@@ -120,6 +113,9 @@ impl Node {
             workers: TaskTracker::new(),
             notary: TaskTracker::new(),
         };
+        // Before anybody is served: the first entry of a run says with what data it runs.
+        reload::state_start(&rooms).await?;
+        sweep::finish_erasures(&rooms).await.map_err(|e| StartFault::of("erasure")(&e))?;
         node.notary.spawn(notary.run(node.stop_notary.clone()));
         let router = routes::routes(edge, config.limits.body_bytes);
         node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));
@@ -134,11 +130,13 @@ impl Node {
         // 5. The workers.
         let every = Duration::from_millis;
         node.workers.spawn(remind::run(rooms.clone(), every(config.workers.clocks_ms), node.stop_workers.clone()));
-        let poster = Arc::new(Poster::new(door.push_client(&config.tls).map_err(|e| StartFault::of("tls")(&e))?).map_err(|e| StartFault::of("push")(&e))?);
+        let poster = Arc::new(
+            Poster::new(door.push_client(&config.tls).map_err(|e| StartFault::of("tls")(&e))?).map_err(|e| StartFault::of("push")(&e))?,
+        );
         let attempts = config.workers.push_attempts;
         node.workers.spawn(forward::run(rooms.clone(), poster, attempts, every(config.workers.push_ms), node.stop_workers.clone()));
+        node.workers.spawn(sweep::run(rooms.clone(), node.stop_workers.clone()));
         node.workers.spawn(reload::run(rooms.clone(), config, door, node.stop_workers.clone()));
-        reload::state_start(&rooms).await?;
         Ok(node)
     }
 
@@ -159,9 +157,7 @@ impl Node {
 
     /// Drains and stops: edges, then workers, then the notary, then the store.
     pub async fn stop(self) {
-        for (stop, tasks) in
-            [(&self.stop_edges, &self.edges), (&self.stop_workers, &self.workers), (&self.stop_notary, &self.notary)]
-        {
+        for (stop, tasks) in [(&self.stop_edges, &self.edges), (&self.stop_workers, &self.workers), (&self.stop_notary, &self.notary)] {
             stop.cancel();
             tasks.close();
             if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
@@ -169,6 +165,8 @@ impl Node {
             }
         }
         self.rooms.store.close().await;
+        self.rooms.keys.close().await;
+        self.rooms.vault.close().await;
     }
 }
 

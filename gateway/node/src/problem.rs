@@ -57,10 +57,10 @@ impl IntoResponse for Refusal {
             Refusal::TooMany { retry_after } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
             }
-            Refusal::Unavailable(_) | Refusal::Undecidable => {
+            Refusal::Unavailable(_) | Refusal::Undecidable | Refusal::Unsigned => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(2));
             }
-            Refusal::TokenMissing | Refusal::Token(_) | Refusal::TokenRevoked => {
+            Refusal::TokenMissing | Refusal::Token(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"passerelle\""));
             }
             _ => {}

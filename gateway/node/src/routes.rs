@@ -60,7 +60,12 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
     params(("Idempotency-Key" = String, Header, description = "16 à 64 caractères parmi A-Za-z0-9_-, tirés au hasard, gardés pour les répétitions")),
     request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue)"),
     responses((status = 201, description = "Accepté et gardé", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
-async fn submit(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Response, Refusal> {
+async fn submit(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
     let bytes = json_body(&headers, body)?;
     let deposit = accept::Deposit { caller: &caller, key: text(&headers, "idempotency-key"), bytes: &bytes };
     let accepted = accept::accept(&edge.rooms, deposit).await?;
@@ -162,7 +167,13 @@ async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Path(id):
 /// "May I?": the decision and its explanation; nothing is sent.
 #[utoipa::path(post, path = "/v1/decisions", tag = "décisions", request_body(content = Value, content_type = "application/json", description = "Question : action, type, party, classes…"),
     responses((status = 200, description = "Décision expliquée", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn decision(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Json<Value>, Refusal> {
+async fn decision(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Refusal> {
+    edge.count_question(&caller)?;
     let question = parsed(&headers, body)?;
     decide::ask(&edge.rooms, &caller, question).await.map(Json)
 }
@@ -170,7 +181,12 @@ async fn decision(State(edge): State<Arc<Edge>>, caller: Caller, headers: Header
 /// Ends a token before its time: by the institution that issued it.
 #[utoipa::path(post, path = "/v1/tokens/revocations", tag = "annuaire", request_body(content = Value, content_type = "application/json", description = "{\"jti\": \"…\"}"),
     responses((status = 204, description = "Révoqué"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn revoke_token(State(edge): State<Arc<Edge>>, caller: Caller, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<StatusCode, Refusal> {
+async fn revoke_token(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Refusal> {
     let revocation: Revocation = parsed(&headers, body)?;
     edge.revoke_token(&caller, &revocation.jti).await.map(|()| StatusCode::NO_CONTENT)
 }
@@ -216,7 +232,8 @@ async fn checkpoint(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Response
 #[utoipa::path(get, path = "/log/tile/{path}", tag = "journal", params(("path" = String, Path, description = "niveau/index[.p/largeur]")),
     responses((status = 200, description = "Tuile de condensés", content_type = "application/octet-stream", body = Vec<u8>), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
 async fn tile(State(edge): State<Arc<Edge>>, _: Caller, Path(path): Path<String>) -> Result<Response, Refusal> {
-    let id = format!("tile/{path}").parse::<TileId>().ok().filter(|id| matches!(id.kind(), TileKind::Hashes(_))).ok_or(Refusal::NotFound)?;
+    let id =
+        format!("tile/{path}").parse::<TileId>().ok().filter(|id| matches!(id.kind(), TileKind::Hashes(_))).ok_or(Refusal::NotFound)?;
     let hashes = edge.rooms.tile(&id).await?.ok_or(Refusal::NotFound)?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], hashes).into_response())
 }

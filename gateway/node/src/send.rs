@@ -37,14 +37,17 @@ impl Poster {
 impl Post for Poster {
     fn post<'a>(&'a self, url: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), &'static str>> {
         Box::pin(async move {
-            let answer = self
-                .client
-                .post(url)
-                .header("idempotency-key", notice.delivery.to_string())
-                .json(notice)
-                .send()
-                .await
-                .map_err(|error| if error.is_timeout() { "timeout" } else if error.is_connect() { "unreachable" } else { "transport" })?;
+            let answer = self.client.post(url).header("idempotency-key", notice.delivery.to_string()).json(notice).send().await.map_err(
+                |error| {
+                    if error.is_timeout() {
+                        "timeout"
+                    } else if error.is_connect() {
+                        "unreachable"
+                    } else {
+                        "transport"
+                    }
+                },
+            )?;
             let status = answer.status();
             if status.is_success() {
                 Ok(())

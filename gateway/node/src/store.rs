@@ -151,3 +151,6 @@ pub(crate) async fn options(connections: u32) -> AnyPoolOptions {
 const PROBE: &str = "-- probe
 INSERT INTO probe (id, at, written_by) VALUES (1, $1, $2)
 ON CONFLICT (id) DO UPDATE SET at = excluded.at, written_by = excluded.written_by";
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! What a member types: `submit`, `mailbox`, `token`. The reference for integrators.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -76,6 +79,9 @@ pub enum Mailbox {
         /// Only what arrived after this cursor
         #[arg(long, default_value_t = 0)]
         after: i64,
+        /// How many at most, 200 at most
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
         /// How to reach the gateway
         #[command(flatten)]
         link: Link,
@@ -131,10 +137,18 @@ pub enum Token {
         #[arg(long, default_value_t = 10)]
         minutes: u8,
     },
-    /// Print the public key (JWK) of a token key, for the directory
+    /// Print the public key of a token key as a JWK set: the file of the directory's `keys/` folder
     Jwk {
         /// Private key (PKCS#8 PEM)
         key: PathBuf,
+    },
+    /// End a token of your institution before its time
+    Revoke {
+        /// Id (`jti`) of the token
+        jti: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
     },
 }
 
@@ -168,6 +182,25 @@ pub enum Exchange {
         #[command(flatten)]
         link: Link,
     },
+    /// Say that you did what a follow-up asked
+    Done {
+        /// Follow-up id, as `exchange due` prints it
+        follow_up: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Destroy the key of a content (data-protection officer of the recipient); receipts and the log stay
+    Erase {
+        /// Exchange id
+        exchange: String,
+        /// Why
+        #[arg(long)]
+        motive: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
     /// What is due to your units: clocks, reminders, follow-ups
     Due {
         /// How to reach the gateway
@@ -176,27 +209,96 @@ pub enum Exchange {
     },
 }
 
+/// `gateway decision explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// submit or open
+    #[arg(long, default_value = "submit")]
+    pub action: String,
+    /// Exchange type
+    #[arg(long = "type")]
+    pub kind: String,
+    /// The other party: INSTITUTION or INSTITUTION/UNIT
+    #[arg(long)]
+    pub party: String,
+    /// Your own unit, when you work in several
+    #[arg(long)]
+    pub unit: Option<String>,
+    /// Classes the document would hold; all those of the type when absent
+    #[arg(long = "class")]
+    pub classes: Vec<String>,
+    /// Purpose; the type's first when absent
+    #[arg(long)]
+    pub purpose: Option<String>,
+    /// Agreement invoked
+    #[arg(long)]
+    pub agreement: Option<String>,
+    /// immediate, priority, ordinary or batch
+    #[arg(long)]
+    pub urgency: Option<String>,
+    /// Code of CL-info-parents, for example `faite` or `non-faite-interet-enfant`
+    #[arg(long)]
+    pub parents_informed: Option<String>,
+    /// Code of CL-info-enfant
+    #[arg(long)]
+    pub child_informed: Option<String>,
+    /// Why sharing is strictly necessary
+    #[arg(long)]
+    pub necessity: Option<String>,
+    /// How to reach the gateway
+    #[command(flatten)]
+    pub link: Link,
+}
+
 /// `gateway decision`
 #[derive(Debug, Subcommand)]
 pub enum Decision {
     /// Ask "may I?": nothing is sent; the answer names the article, the missing fact and the cure
-    Explain {
-        /// submit or open
-        #[arg(long, default_value = "submit")]
-        action: String,
-        /// Exchange type
-        #[arg(long = "type")]
-        kind: String,
-        /// The other party: INSTITUTION or INSTITUTION/UNIT
+    Explain(Explain),
+    /// Ask a past decision again with the rules loaded now (on the gateway's machine)
+    Replay {
+        /// Exchange id
+        exchange: String,
+        /// Configuration of the gateway
+        #[arg(long, env = "PASSERELLE_CONFIG", default_value = "gateway.toml")]
+        config: PathBuf,
+        /// Print JSON for programs
         #[arg(long)]
-        party: String,
-        /// Classes the document would hold; all those of the type when absent
-        #[arg(long = "class")]
-        classes: Vec<String>,
-        /// How to reach the gateway
-        #[command(flatten)]
-        link: Link,
+        json: bool,
     },
+}
+
+impl Mailbox {
+    /// How the command reaches the gateway.
+    pub fn link(&self) -> &Link {
+        match self {
+            Self::List { link, .. } | Self::Open { link, .. } | Self::Acknowledge { link, .. } => link,
+        }
+    }
+}
+
+impl Exchange {
+    /// How the command reaches the gateway.
+    pub fn link(&self) -> &Link {
+        match self {
+            Self::Show { link, .. }
+            | Self::Evidence { link, .. }
+            | Self::Telephone { link, .. }
+            | Self::Done { link, .. }
+            | Self::Erase { link, .. }
+            | Self::Due { link } => link,
+        }
+    }
+}
+
+impl Decision {
+    /// Whether the answer is for a program.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Explain(question) => question.link.json,
+            Self::Replay { json, .. } => *json,
+        }
+    }
 }
 
 /// Deposits one envelope.
@@ -233,9 +335,9 @@ pub async fn submit(options: Submit) -> Result<(), CommandFault> {
 /// [`CommandFault`].
 pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
     match command {
-        Mailbox::List { unit, wait, after, link } => {
+        Mailbox::List { unit, wait, after, limit, link } => {
             let unit = unit.map(|unit| format!("&unit={unit}")).unwrap_or_default();
-            let page = link.client()?.get(&format!("/v1/mailbox?wait={wait}&after={after}{unit}")).await?;
+            let page = link.client()?.get(&format!("/v1/mailbox?wait={wait}&after={after}&limit={limit}{unit}")).await?;
             if link.json {
                 print(&page.to_string());
                 return Ok(());
@@ -246,7 +348,15 @@ pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
             }
             for one in waiting {
                 let of = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
-                print(&format!("{}  {:<9}  {}  {}", of("delivery"), of("urgency"), of("delivered_at"), of("type")));
+                let sender = one.pointer("/sender/institution").and_then(Value::as_str).unwrap_or("-");
+                print(&format!(
+                    "{}  {:<9}  {}  {}  de {sender}  (échange {})",
+                    of("delivery"),
+                    of("urgency"),
+                    of("delivered_at"),
+                    of("type"),
+                    of("exchange")
+                ));
             }
         }
         Mailbox::Open { delivery, link } => {
@@ -284,6 +394,14 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
             let answer = link.client()?.post(&format!("/v1/exchanges/{exchange}/telephone"), &json!({"reached": !not_reached})).await?;
             (link, answer)
         }
+        Exchange::Done { follow_up, link } => {
+            let answer = link.client()?.post(&format!("/v1/follow-ups/{follow_up}/done"), &json!({})).await?;
+            (link, answer)
+        }
+        Exchange::Erase { exchange, motive, link } => {
+            let answer = link.client()?.delete(&format!("/v1/exchanges/{exchange}"), &json!({"motive": motive})).await?;
+            (link, answer)
+        }
         Exchange::Due { link } => {
             let answer = link.client()?.get("/v1/clocks").await?;
             (link, answer)
@@ -293,34 +411,49 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
     Ok(())
 }
 
-/// Asks "may I?".
+/// Asks "may I?", or asks a past decision again.
 ///
 /// # Errors
 /// [`CommandFault`].
-pub async fn decision(command: Decision) -> Result<(), CommandFault> {
-    let Decision::Explain { action, kind, party, classes, link } = command;
-    let party = match party.split_once('/') {
-        Some((institution, unit)) => json!({"institution": institution, "unit": unit}),
-        None => json!({"institution": party}),
+pub async fn decision(command: Decision) -> Result<ExitCode, CommandFault> {
+    let asked = match command {
+        Decision::Replay { exchange, config, json } => return super::audit::replay(&config, &exchange, json).await,
+        Decision::Explain(asked) => asked,
     };
-    let mut question = json!({"action": action, "type": kind, "party": party});
-    if let (false, Value::Object(question)) = (classes.is_empty(), &mut question) {
-        question.insert("classes".into(), json!(classes));
+    let party = match asked.party.split_once('/') {
+        Some((institution, unit)) => json!({"institution": institution, "unit": unit}),
+        None => json!({"institution": asked.party}),
+    };
+    let mut question = json!({"action": asked.action, "type": asked.kind, "party": party});
+    let given = [
+        ("unit", asked.unit),
+        ("purpose", asked.purpose),
+        ("agreement", asked.agreement),
+        ("urgency", asked.urgency),
+        ("parents_informed", asked.parents_informed),
+        ("child_informed", asked.child_informed),
+        ("necessity", asked.necessity),
+    ];
+    if let Value::Object(question) = &mut question {
+        question.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
+        if !asked.classes.is_empty() {
+            question.insert("classes".into(), json!(asked.classes));
+        }
     }
-    let answer = link.client()?.post("/v1/decisions", &question).await?;
-    show(&link, &answer);
-    Ok(())
+    let answer = asked.link.client()?.post("/v1/decisions", &question).await?;
+    show(&asked.link, &answer);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(link: &Link, answer: &Value) {
     print(&if link.json { answer.to_string() } else { serde_json::to_string_pretty(answer).unwrap_or_default() });
 }
 
-/// Signs tokens, prints public keys.
+/// Signs tokens, prints public keys, revokes.
 ///
 /// # Errors
 /// [`CommandFault`].
-pub fn token(command: Token) -> Result<(), CommandFault> {
+pub async fn token(command: Token) -> Result<(), CommandFault> {
     match command {
         Token::Issue { institution, professional, key, certificate, gateway_id, minutes } => {
             let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
@@ -337,8 +470,12 @@ pub fn token(command: Token) -> Result<(), CommandFault> {
         }
         Token::Jwk { key } => {
             let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
-            let (kid, jwk) = token::jwk_of_private_key(&pem).map_err(|e| CommandFault::file(&key, &e))?;
-            print(&json!({"kid": kid, "jwk": jwk}).to_string());
+            let (_, jwk) = token::jwk_of_private_key(&pem).map_err(|e| CommandFault::file(&key, &e))?;
+            print(&json!({"keys": [jwk]}).to_string());
+        }
+        Token::Revoke { jti, link } => {
+            link.client()?.post("/v1/tokens/revocations", &json!({"jti": jti})).await?;
+            print(if link.json { "{}" } else { "Jeton révoqué." });
         }
     }
     Ok(())

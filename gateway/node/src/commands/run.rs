@@ -92,12 +92,22 @@ pub fn check(options: &Serve) -> Result<(), CommandFault> {
 /// The gateway could not start.
 pub async fn serve(options: &Serve) -> Result<(), CommandFault> {
     node::log_to_stderr();
+    forbid_core_dumps();
     let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
     let node = Node::start(config, Arc::new(SystemClock)).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
     print(&format!("Passerelle écoute sur https://{} ; santé sur http://{}", node.address(), node.local_address()));
     stop_signal().await;
     node.stop().await;
     Ok(())
+}
+
+/// A core dump would hold identities in clear. Where the system does not let us forbid it, the reason is logged.
+fn forbid_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable)) {
+        tracing::warn!(error = %error, "core dumps could not be forbidden: forbid them in the system's configuration");
+    }
 }
 
 /// Plays the jurists' cases.

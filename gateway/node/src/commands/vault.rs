@@ -50,6 +50,7 @@ pub enum Vault {
         one: MentionId,
         /// The other
         other: MentionId,
+        /// Who decides
         #[command(flatten)]
         who: Who,
     },
@@ -62,6 +63,7 @@ pub enum Vault {
         /// The mention that is somebody else's
         #[arg(long, group = "what")]
         mention: Option<MentionId>,
+        /// Who decides
         #[command(flatten)]
         who: Who,
     },
@@ -75,6 +77,7 @@ pub enum Match {
         /// How many at most
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        /// Where the gateway is
         #[command(flatten)]
         place: Place,
     },
@@ -85,6 +88,7 @@ pub enum Match {
     Show {
         /// The question
         proposal: ProposalId,
+        /// Who decides
         #[command(flatten)]
         who: Who,
     },
@@ -99,6 +103,7 @@ pub enum Match {
         /// They are two
         #[arg(long, group = "answer")]
         different: bool,
+        /// Who decides
         #[command(flatten)]
         who: Who,
     },

@@ -21,11 +21,8 @@ impl Summary {
 
     fn table(&self) -> String {
         let width = self.rows.iter().map(|(what, _)| what.chars().count()).max().unwrap_or(0);
-        let lines: Vec<String> = self
-            .rows
-            .iter()
-            .map(|(what, result)| format!("  {what}{}  {result}", " ".repeat(width - what.chars().count())))
-            .collect();
+        let lines: Vec<String> =
+            self.rows.iter().map(|(what, result)| format!("  {what}{}  {result}", " ".repeat(width - what.chars().count()))).collect();
         format!("\nRésumé\n{}", lines.join("\n"))
     }
 }
@@ -89,7 +86,12 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
         let delivery = text(&waiting, "/delivery");
         let document = crip.run(&["mailbox", "open", &delivery], None).await?.done("ouverture")?;
         crip.run(&["mailbox", "acknowledge", &delivery], None).await?.done("prise en charge")?;
-        voice.say(&format!("   {} de {} : {} classe(s) retenue(s).", text(&document, "/type"), text(&document, "/sender/institution"), count(&document, "/withheld")));
+        voice.say(&format!(
+            "   {} de {} : {} classe(s) retenue(s).",
+            text(&document, "/type"),
+            text(&document, "/sender/institution"),
+            count(&document, "/withheld")
+        ));
         opened.push(document);
     }
     ensure(opened.iter().any(|d| d.pointer("/payload/constats_sante/texte").is_some()), "la CRIP n’a pas lu les constats")?;
@@ -207,7 +209,8 @@ async fn audit(stage: &Stage, school: &Partner) -> Result<(String, String), Demo
     let (code, report) = verify(bundle).await?;
     ensure(code == 1, "le journal altéré passe la vérification")?;
     let report: Value = serde_json::from_str(&report).unwrap_or(Value::Null);
-    let finding = report.get("findings").and_then(Value::as_array).and_then(|list| list.iter().find(|f| f.get("leaf").is_some_and(Value::is_u64)));
+    let finding =
+        report.get("findings").and_then(Value::as_array).and_then(|list| list.iter().find(|f| f.get("leaf").is_some_and(Value::is_u64)));
     let leaf = finding.and_then(|f| f.get("leaf")).and_then(Value::as_u64);
     ensure(leaf == Some(ALTERED), &format!("la feuille altérée n’est pas nommée : {report}"))?;
     Ok((leaves, format!("la feuille {ALTERED} est nommée")))
@@ -217,7 +220,10 @@ async fn alter_copy(stage: &Stage, to: &Path) -> Result<(), DemoFault> {
     use sqlx::Connection;
     std::fs::create_dir_all(to.join("data")).map_err(DemoFault::File)?;
     let text = std::fs::read_to_string(stage.world.config()).map_err(DemoFault::File)?;
-    let text = text.replace("\"keys.json\"", "\"../keys.json\"").replace("\"policies\"", "\"../policies\"").replace("\"directory\"", "\"../directory\"");
+    let text = text
+        .replace("\"keys.json\"", "\"../keys.json\"")
+        .replace("\"policies\"", "\"../policies\"")
+        .replace("\"directory\"", "\"../directory\"");
     std::fs::write(to.join("gateway.toml"), text).map_err(DemoFault::File)?;
     let story = |e: sqlx::Error| DemoFault::Story(e.to_string());
     sqlx::any::install_default_drivers();

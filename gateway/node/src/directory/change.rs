@@ -2,7 +2,10 @@
 //!
 //! Never a telephone, a key or a profession: ids and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use exchange::{InstitutionId, ProfessionalId, UnitId};
 
@@ -32,6 +35,27 @@ pub enum Change {
     Professional(Turn, ProfessionalId),
     /// The habilitations of a professional in a unit.
     Habilitation(Turn, ProfessionalId, UnitId),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Institution(turn, id) => write!(f, "institution {id} {turn}"),
+            Self::Unit(turn, institution, unit) => write!(f, "unit {institution}/{unit} {turn}"),
+            Self::Professional(turn, id) => write!(f, "professional {id} {turn}"),
+            Self::Habilitation(turn, id, unit) => write!(f, "habilitation {id} {unit} {turn}"),
+        }
+    }
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        })
+    }
 }
 
 impl Directory {

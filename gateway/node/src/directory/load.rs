@@ -216,10 +216,10 @@ impl<'a> Reading<'a> {
             named.push(Named { source, at: written.span().start, issuer, subject: written.get_ref().clone(), part });
         }
         if let Some(push) = &from.push
-            && !["https://", "sftp://", "mailto:"].iter().any(|scheme| push.get_ref().url.starts_with(scheme))
+            && !push.get_ref().url.starts_with("https://")
         {
             let what = format!("`{}` cannot be a push address", push.get_ref().url);
-            self.say(source, push.span().start, what, "write an `https://`, `sftp://` or `mailto:` address");
+            self.say(source, push.span().start, what, "write an `https://` address");
         }
         Unit {
             id: from.id.into_inner(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use adapters::json;
 use exchange::{
     ExchangeId, FollowUpId, Instant, Kind, Party,
-    envelope::FieldFault,
+    envelope::{Draft, FieldFault},
 };
 use serde_json::{Value, json};
 
@@ -19,10 +19,10 @@ use crate::{
     catalogue::{ExchangeType, ReadContext, ReadFailure},
     directory::Professional,
     log::Event,
-    policy::{Actor, Denial, Side, Submission},
+    policy::{Actor, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
-    store::{StoreError, exchange::NewFollowUp},
+    store::{StoreError, audit::AppendEntries, exchange::NewFollowUp},
 };
 
 /// What came to the door.
@@ -59,32 +59,46 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let author = identify(rooms, &law, deposit.caller, exchange_type).await?;
 
     // 3. Repeat: the same key gets the same answer.
-    let key = usable_key(deposit.key, exchange_type, &author)?;
-    if let Some(key) = key {
-        if let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &native.canonical).await? {
-            return Ok(earlier);
-        }
+    let key = usable_key(deposit.key, exchange_type)?;
+    if let Some(key) = key
+        && let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &native.canonical).await?
+    {
+        return Ok(earlier);
     }
 
     // 4. Conform: fields, codes, classes. A danger type keeps sealed whatever does not.
-    let context = context(rooms, &law, deposit.caller, exchange_type, now)?;
-    let canonical = native.canonical;
-    let mut draft = law.catalogue.read(exchange_type, native.envelope, canonical, &context).map_err(unread)?;
+    let mut draft = read(rooms, &law, deposit.caller, exchange_type, native, now)?;
+    route::sending_unit(&law, exchange_type, &author, &mut draft)?;
     let ends = route::resolve(rooms, &law, exchange_type, &mut draft, now).await?;
     let id = ExchangeId::new();
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
+    let necessity_stated = draft.necessity_stated;
     let admitted = {
-        let agreement = route::agreement(&law, exchange_type, &draft, now)?;
-        let holds = route::conditions(&law, &draft, now);
+        let agreement = match law.agreement(exchange_type, &draft.route, now) {
+            Ok(agreement) => agreement,
+            Err(refusal) => {
+                return Err(written_down(
+                    rooms,
+                    &law,
+                    deposit.caller,
+                    exchange_type,
+                    &json!({"result": "refusal", "because": "agreement"}),
+                    refusal,
+                    now,
+                )
+                .await);
+            }
+        };
+        let holds = law.conditions(&draft.route, now);
         let ask = Submission {
             exchange: id,
             exchange_type,
-            sender: side(&law, &ends.sender_kind)?,
-            recipient: side(&law, &ends.recipient_kind)?,
+            sender: law.side(&ends.sender_kind)?,
+            recipient: law.side(&ends.recipient_kind)?,
             actor: author.actor(&law),
             agreement,
-            necessity_stated: false,
+            necessity_stated,
             holds: &holds,
             now,
         };
@@ -96,7 +110,9 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     };
 
     // 6. Seal, and keep: nothing we keep names a child; exchange, deliveries, clocks and entry commit together.
-    let kept = keep::keep(rooms, &law, keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now }).await;
+    let kept =
+        keep::keep(rooms, &law, keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now })
+            .await;
     match kept {
         // Another request with the same key won the race: its answer is this one's answer.
         Err(Refusal::Unavailable(StoreError::AlreadyThere)) => {
@@ -165,7 +181,7 @@ async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &Exc
         },
         Author::Unnamed if !exchange_type.human.send => return Ok(Depositor::System),
         Author::Unnamed => Refusal::TokenMissing,
-        Author::Faulty(refusal) => refusal.again(),
+        Author::Faulty(fault) => Refusal::Token(*fault),
     };
     if exchange_type.danger {
         let fault = fault.face().code;
@@ -178,8 +194,9 @@ async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &Exc
 }
 
 /// The key, if it can serve. For a danger type a missing or malformed key does not stop the deposit.
-fn usable_key<'a>(key: Option<&'a str>, exchange_type: &ExchangeType, _: &Depositor) -> Result<Option<&'a str>, Refusal> {
-    let well_formed = |key: &&str| (16..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+fn usable_key<'a>(key: Option<&'a str>, exchange_type: &ExchangeType) -> Result<Option<&'a str>, Refusal> {
+    let well_formed =
+        |key: &&str| (16..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     match key {
         Some(key) if well_formed(&key) => Ok(Some(key)),
         Some(_) if exchange_type.danger => Ok(None),
@@ -189,45 +206,57 @@ fn usable_key<'a>(key: Option<&'a str>, exchange_type: &ExchangeType, _: &Deposi
     }
 }
 
+/// The earlier acceptance under this key. The author's own comes first; a danger type that was deposited with a name
+/// and is repeated without one, or the other way round, is the same deposit if it is the same body.
 async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str, canonical: &[u8]) -> Result<Option<Accepted>, Refusal> {
-    let Some(earlier) = rooms.store.repeated(&caller.institution, author.author(), key).await? else {
-        return Ok(None);
-    };
-    if let Some(at) = earlier.erased_at {
-        return Err(Refusal::Erased { id: earlier.exchange, at });
+    let nobody = |author: &str| author.is_empty();
+    let mut found = rooms.store.repeated(&caller.institution, key).await?;
+    found.retain(|earlier| earlier.author == author.author() || nobody(&earlier.author) || nobody(author.author()));
+    found.sort_by_key(|earlier| earlier.author != author.author());
+    for earlier in found {
+        let own = earlier.author == author.author();
+        if let Some(at) = earlier.erased_at {
+            if own {
+                return Err(Refusal::Erased { id: earlier.exchange, at });
+            }
+            continue;
+        }
+        // Compared under the exchange's own key: a bare digest would let whoever reads the table test guesses.
+        let exchange_key = rooms.keys.exchange_key(earlier.exchange).await?.ok_or(Refusal::Internal("key"))?;
+        if seal::same_body(&exchange_key, canonical, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
+            return Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }));
+        }
+        if own {
+            return Err(Refusal::KeyReused);
+        }
     }
-    // Compared under the exchange's own key: a bare digest would let whoever reads the table test guesses.
-    let exchange_key = rooms.keys.exchange_key(earlier.exchange).await?.ok_or(Refusal::Internal("key"))?;
-    if seal::same_body(&exchange_key, canonical, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
-        Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }))
-    } else {
-        Err(Refusal::KeyReused)
-    }
+    Ok(None)
 }
 
-fn context(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &ExchangeType, now: Instant) -> Result<ReadContext, Refusal> {
-    let sender = Party { institution: caller.institution.clone(), unit: caller.unit.clone() };
-    let known = law.directory.party(&sender).ok_or(Refusal::Certificate(CertificateFault::UnknownInstitution))?;
-    Ok(ReadContext {
+fn read(
+    rooms: &Rooms,
+    law: &Law,
+    caller: &Caller,
+    exchange_type: &ExchangeType,
+    native: json::Native,
+    now: Instant,
+) -> Result<Draft, Refusal> {
+    let kind_of = |party: &Party| law.directory.party(party).map(|known| known.kind.clone());
+    let context = ReadContext {
         now,
-        sender_kind: known.kind.clone(),
+        sender: Party { institution: caller.institution.clone(), unit: caller.unit.clone() },
+        kind_of: &kind_of,
         default_recipient: route::default_recipient(rooms, law, exchange_type),
-        sender,
-    })
+    };
+    law.catalogue.read(exchange_type, native.envelope, native.canonical, &context).map_err(unread)
 }
 
 fn unread(failure: ReadFailure) -> Refusal {
     match failure {
-        ReadFailure::UnknownType => Refusal::UnknownType,
         ReadFailure::NotAnEnvelope => Refusal::Malformed("enveloppe"),
         ReadFailure::SenderMismatch => Refusal::SenderMismatch,
         ReadFailure::Faults(faults) => Refusal::NotConforming(faults),
     }
-}
-
-/// One end as rules see it.
-fn side<'l>(law: &'l Law, kind: &'l Kind) -> Result<Side<'l>, Refusal> {
-    law.catalogue.kind(kind).map(|rule| Side { kind, rule }).ok_or(Refusal::Undecidable)
 }
 
 /// A refusal by the law is a fact of its own: it is logged before it is answered.
@@ -240,13 +269,26 @@ async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &
         metrics::counter!("passerelle_confidentiality_stops_total").increment(1);
         tracing::error!(exchange.kind = %exchange_type.code, "a confidentiality rule stopped a danger type towards its recipient");
     }
+    written_down(rooms, law, caller, exchange_type, &json!({"result": "refusal", "record": record}), refusal, now).await
+}
+
+/// Gives the refusal once the log holds it, or the reason why the log does not.
+async fn written_down(
+    rooms: &Rooms,
+    law: &Law,
+    caller: &Caller,
+    exchange_type: &ExchangeType,
+    decision: &Value,
+    refusal: Refusal,
+    now: Instant,
+) -> Refusal {
     let statement = rooms
         .state(law, Event::ExchangeRefused, None, now)
         .commit("sender", &caller.institution)
         .commit("type", &exchange_type.code)
-        .commit("decision", &json!({"result": "refusal", "record": record}));
+        .commit("decision", decision);
     let kept = match rooms.entry(statement) {
-        Ok(entry) => rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await.map_err(Refusal::from),
+        Ok(entry) => rooms.store.write(AppendEntries(vec![entry])).await.map_err(Refusal::from),
         Err(internal) => Err(internal),
     };
     match kept {
@@ -267,4 +309,3 @@ pub(crate) struct Ends {
 fn follow_up(code: &str, owner: &Party, details: Vec<String>) -> NewFollowUp {
     NewFollowUp { id: FollowUpId::new(), code: code.to_owned(), owner: owner.clone(), details }
 }
-

@@ -1,13 +1,13 @@
 //! Acknowledging: a named professional of the recipient answers for the unit. Opened is not acknowledged.
 //! Also what is told on the telephone when an exchange cannot wait for its reader.
 
-use exchange::{DeliveryId, ExchangeId, FollowUpId, Party};
+use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Rooms};
+use super::{Caller, Rooms, answers_for};
 use crate::{
-    directory::{Professional, day::day_in_france},
+    directory::day::day_in_france,
     log::Event,
     refusal::Refusal,
     seal,
@@ -62,14 +62,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
         return Err(Refusal::NotFound);
     }
     let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
-    let query = crate::store::delivery::MailboxQuery {
-        unit: &delivery.recipient,
-        reader: Some(&professional.id),
-        after: delivery.arrival - 1,
-        limit: 1,
-    };
-    if delivery.acknowledged_at.is_none() && !rooms.store.mailbox(&query).await?.iter().any(|seen| seen.id == id) {
-        // Sealed from this person: it does not exist.
+    if rooms.store.sealed_from(row.id, &professional.institution, &professional.id).await? {
         return Err(Refusal::NotFound);
     }
     // 2. A refusal needs its reason.
@@ -128,9 +121,9 @@ pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Cal
     let now = rooms.clock.now();
     let professional = caller.professional(&law)?;
     let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let sent = row.sender.institution == professional.institution
-        && row.sender.unit.as_ref().is_none_or(|unit| professional.units.contains(unit));
-    if !sent {
+    let sent =
+        row.sender.institution == professional.institution && row.sender.unit.as_ref().is_none_or(|unit| professional.units.contains(unit));
+    if !sent || rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
         return Err(Refusal::NotFound);
     }
     let read_back = read_back(rooms)?;
@@ -161,25 +154,23 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId) -> Result<()
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
     let professional = caller.professional(&law)?;
-    for unit in professional.units.iter().map(Some).chain([None]) {
-        let owner = Party { institution: professional.institution.clone(), unit: unit.cloned() };
-        let Some(open) = rooms.store.open_follow_ups(&owner).await?.into_iter().find(|f| f.id == id) else { continue };
-        let entry = rooms.entry(
-            rooms
-                .state(&law, Event::FollowUpDone, Some(open.exchange), now)
-                .commit("follow_up", &open.id)
-                .commit("code", &open.code)
-                .commit("professional", &professional.id),
-        )?;
-        rooms.store.write(FinishFollowUp { id, owner, at: now, by: professional.id.subject.clone(), entry }).await?;
-        return Ok(());
+    let open = rooms.store.follow_up(id).await?.filter(|open| open.done_at.is_none()).ok_or(Refusal::NotFound)?;
+    let mine = open.owner.institution == professional.institution
+        && open.owner.unit.as_ref().is_none_or(|unit| professional.habilitated(unit, day_in_france(now)));
+    if !mine || rooms.store.sealed_from(open.exchange, &professional.institution, &professional.id).await? {
+        return Err(Refusal::NotFound);
     }
-    Err(Refusal::NotFound)
-}
-
-fn answers_for(professional: &Professional, recipient: &Party, now: exchange::Instant) -> bool {
-    professional.institution == recipient.institution
-        && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, day_in_france(now)))
+    let entry = rooms.entry(
+        rooms
+            .state(&law, Event::FollowUpDone, Some(open.exchange), now)
+            .commit("follow_up", &open.id)
+            .commit("code", &open.code)
+            .commit("professional", &professional.id),
+    )?;
+    match rooms.store.write(FinishFollowUp { id, owner: open.owner, at: now, by: professional.id.subject.clone(), entry }).await {
+        Err(StoreError::NotThere(_)) => Err(Refusal::NotFound),
+        other => Ok(other?),
+    }
 }
 
 fn read_back(rooms: &Rooms) -> Result<String, Refusal> {

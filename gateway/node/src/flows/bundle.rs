@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::{
     log::{
         Hash, SignedCheckpoint, TileId, TileKind,
@@ -30,11 +32,17 @@ pub enum BundleFault {
     Damaged(String),
 }
 
-/// Writes everything up to the newest checkpoint; says how many leaves.
+/// Writes everything up to the newest checkpoint, and `keys` for information; says how many leaves.
 ///
 /// # Errors
 /// [`BundleFault`]; the folder is then to be thrown away.
-pub async fn write(store: &Store, keystore: &KeyStore, folder: &Path, progress: &dyn Fn(u64, u64)) -> Result<u64, BundleFault> {
+pub async fn write(
+    store: &Store,
+    keystore: &KeyStore,
+    folder: &Path,
+    keys: &Value,
+    progress: &dyn Fn(u64, u64),
+) -> Result<u64, BundleFault> {
     let bundle = BundleWriter::create(folder)?;
     let (size, _) = store.latest_checkpoint().await?.ok_or(BundleFault::Empty)?;
     // 1. Heads: the newest, and every one signed before it.
@@ -74,7 +82,8 @@ pub async fn write(store: &Store, keystore: &KeyStore, folder: &Path, progress: 
         }
         progress(first + u64::from(id.width()), size);
     }
-    // 4. Receipts.
+    // 4. Receipts, and public keys for information.
+    bundle.keys(keys)?;
     let mut after = String::new();
     loop {
         let page = store.receipts_after(&after).await?;

@@ -6,20 +6,20 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use exchange::{
-    DataClass, DeliveryId, Identity, Instant, Party, UnitId,
+    DataClass, DeliveryId, Disclosure, Identity, Instant, Party, UnitId,
     document::{Leaves, Pointer},
     envelope::Route,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Author, Caller, Law, Rooms, acting_unit};
+use super::{Author, Caller, Law, Rooms, acting_unit, answers_for};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
     policy::{Denial, Opening, Reading, Release, Side, Withheld},
     refusal::{CertificateFault, Refusal},
-    seal,
+    seal::{self, ExchangeKey},
     store::{
         delivery::{DeliveryRow, MailboxQuery, OpenDelivery},
         exchange::ExchangeRow,
@@ -95,9 +95,9 @@ pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, 
     let until = tokio::time::Instant::now() + Duration::from_secs(ask.wait.min(60));
     loop {
         commits.borrow_and_update();
-        let rows = rooms.store.mailbox(&query).await?;
+        let (rows, after) = rooms.store.mailbox(&query).await?;
         if !rows.is_empty() || ask.wait == 0 {
-            return Ok(page(rows, ask.after, reader.is_some()));
+            return Ok(page(rows, after, reader.is_some()));
         }
         match tokio::time::timeout_at(until, commits.changed()).await {
             Ok(Ok(())) => {}
@@ -122,15 +122,16 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
         return Err(Refusal::NotFound);
     }
     if let Some(at) = row.erased_at {
-        return if member(professional, &delivery.recipient) { Err(Refusal::Erased { id: row.id, at }) } else { Err(Refusal::NotFound) };
+        let may_know = answers_for(professional, &delivery.recipient, now)
+            && !rooms.store.sealed_from(row.id, &professional.institution, &professional.id).await?;
+        return Err(if may_know { Refusal::Erased { id: row.id, at } } else { Refusal::NotFound });
     }
-    let key = rooms.keys.exchange_key(row.id).await?.ok_or(Refusal::Internal("key"))?;
-    let route: Route = serde_json::from_slice(
-        &seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?,
-    )
-    .map_err(|_| Refusal::Internal("route"))?;
+    let key = rooms.keys.exchange_key(row.id).await?.ok_or(Refusal::NotFound)?;
+    let route: Route =
+        serde_json::from_slice(&seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?)
+            .map_err(|_| Refusal::Internal("route"))?;
     let sealed = rooms.store.content(row.id).await?.ok_or(Refusal::Internal("content"))?;
-    let compartments = seal::Compartments::read(sealed).map_err(|_| Refusal::Internal("content"))?;
+    let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
     let mut classes = compartments.classes();
     // Identities live in the vault, never in a compartment.
     classes.extend([DataClass::Identite, DataClass::Contact]);
@@ -151,10 +152,7 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
         .commit("decision", &json!({"result": "permit", "record": release.record()}));
     let entry = rooms.entry(statement)?;
     let leaf = entry.leaf_hash;
-    rooms
-        .store
-        .write(OpenDelivery { id, exchange: row.id, at: now, by: professional.id.subject.clone(), entry })
-        .await?;
+    rooms.store.write(OpenDelivery { id, exchange: row.id, at: now, by: professional.id.subject.clone(), entry }).await?;
     rooms.signed(&leaf).await?;
 
     // 4. Release: only what was granted is ever decrypted into the document.
@@ -166,10 +164,41 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
             leaves.extend(granted);
         }
     }
-    for (n, identity) in rooms.vault.reveal(release.permit(), &key).await?.into_iter().enumerate() {
-        leaves.extend(visible_identity(&release, n, &identity));
-    }
+    leaves.extend(subjects(rooms, &law, &row, &route, &release, &key).await?);
     Ok(document(&delivery, &row, &route, leaves.reveal(), release.withheld()))
+}
+
+/// The subjects as far as the type discloses them and this reader may read: named, under the recipient's pseudonym for
+/// each, or not at all.
+async fn subjects(
+    rooms: &Rooms,
+    law: &Law,
+    row: &ExchangeRow,
+    route: &Route,
+    release: &Release,
+    key: &ExchangeKey,
+) -> Result<Leaves, Refusal> {
+    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or(Refusal::Undecidable)?;
+    let mut leaves = Leaves::new();
+    if exchange_type.disclosure == Disclosure::Anonymous {
+        return Ok(leaves);
+    }
+    let persons = rooms.vault.persons(release.permit()).await?;
+    let pseudonyms = rooms.pseudonyms(&row.recipient.institution, route, &persons).await?;
+    let identities = rooms.vault.reveal(release.permit(), key).await?;
+    for (n, (identity, pseudonym)) in identities.iter().zip(pseudonyms).enumerate() {
+        let mut visible = visible_identity(release, n, identity);
+        if exchange_type.disclosure == Disclosure::Pseudonymous {
+            visible = Leaves::new();
+        }
+        if !visible.is_empty() || exchange_type.disclosure == Disclosure::Pseudonymous {
+            let top = Pointer::default().child("subjects").child(n.to_string());
+            visible.insert(top.child("ref"), json!(identity.reference()));
+            visible.insert(top.child("pseudonym"), json!(pseudonym));
+        }
+        leaves.extend(visible);
+    }
+    Ok(leaves)
 }
 
 fn visible_identity(release: &Release, n: usize, identity: &Identity) -> Leaves {
@@ -182,9 +211,6 @@ fn visible_identity(release: &Release, n: usize, identity: &Identity) -> Leaves 
         }
         release.filter(class, &mut leaves);
         visible.extend(leaves);
-    }
-    if !visible.is_empty() {
-        visible.insert(top.child("ref"), json!(identity.reference()));
     }
     visible
 }
@@ -300,7 +326,6 @@ fn may_look(professional: &Professional, unit: &Party, now: Instant) -> Result<(
 }
 
 fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
-    let after = rows.iter().map(|row| row.arrival).max().unwrap_or(after);
     let deliveries = rows
         .into_iter()
         .map(|row| Notice {

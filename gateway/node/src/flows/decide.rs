@@ -9,12 +9,12 @@ use exchange::{AgreementId, DataClass, ExchangeId, Party, TypeCode, Urgency, env
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Caller, Rooms, acting_unit};
+use super::{Caller, Law, Rooms, acting_unit};
 use crate::{
-    agreements::InForce,
-    catalogue::AgreementNeed,
+    catalogue::ExchangeType,
+    directory::day::day_in_france,
     log::Event,
-    policy::{Actor, AgreementState, Denial, End, Reading, Submission},
+    policy::{Actor, Opening, Reading, Side, Submission},
     refusal::Refusal,
     store::audit::AppendEntries,
 };
@@ -51,6 +51,9 @@ pub struct Question {
     /// Urgency.
     #[serde(default)]
     pub urgency: Option<Urgency>,
+    /// Why sharing is strictly necessary.
+    #[serde(default)]
+    pub necessity: Option<String>,
 }
 
 /// What is asked about.
@@ -73,23 +76,69 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     // 1. Who asks, about what?
     let professional = caller.professional(&law)?;
     let own = acting_unit(professional, question.unit.as_ref())?;
-    let own_kind = law.directory.party(&own).ok_or(Refusal::UnknownProfessional)?.kind.clone();
     let exchange_type = law.catalogue.exchange_type(&question.kind, now).ok_or(Refusal::UnknownType)?;
-    let other_kind = law.directory.party(&question.party).ok_or(Refusal::UnknownRecipient)?.kind.clone();
+    let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
-    let agreement = match (&exchange_type.agreement, &question.agreement) {
-        (AgreementNeed::None | AgreementNeed::ForChannel, _) => AgreementState::NotNeeded,
-        (AgreementNeed::Required, Some(id)) => match law.agreements.in_force(id, now) {
-            InForce::InForce(found) => AgreementState::InForce(found.id.clone()),
-            _ => return Err(Refusal::Agreement("non en vigueur")),
-        },
-        (AgreementNeed::Required, None) => return Err(Refusal::Agreement("aucun protocole indiqué")),
+    let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
+    let route = route(exchange_type, question, own);
+    // 2. Decide, as acceptance or opening would, about an exchange that does not exist.
+    let decision = match action {
+        Action::Submit => {
+            let holds = law.conditions(&route, now);
+            law.policies.may_submit(
+                &route,
+                &classes,
+                &Submission {
+                    exchange: ExchangeId::new(),
+                    exchange_type,
+                    sender: side(&law, &route.sender)?,
+                    recipient: side(&law, &route.recipient)?,
+                    actor: Actor::Professional(professional),
+                    agreement: law.agreement(exchange_type, &route, now)?,
+                    necessity_stated,
+                    holds: &holds,
+                    now,
+                },
+            )
+        }
+        Action::Open => {
+            let unit = route.recipient.unit.as_ref();
+            law.policies.may_open(&Reading {
+                exchange: ExchangeId::new(),
+                exchange_type,
+                route: &route,
+                sender: side(&law, &route.sender)?,
+                recipient: side(&law, &route.recipient)?,
+                reader: professional,
+                habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
+                case_link: true,
+                opening: Opening::Ordinary,
+                paths: exchange_type.fields.iter().filter(|f| classes.contains(&f.class)).map(|f| f.path.clone()).collect(),
+                classes,
+                now,
+            })
+        }
     };
+    let answer = serde_json::to_value(&decision).map_err(|_| Refusal::Internal("decision"))?;
+    // 3. Questions are logged: a probing of the rules leaves a trace.
+    let entry = rooms.entry(
+        rooms
+            .state(&law, Event::DecisionMade, None, now)
+            .commit("professional", &professional.id)
+            .commit("type", &exchange_type.code)
+            .commit("decision", &json!({"result": "question", "record": decision.record})),
+    )?;
+    rooms.store.write(AppendEntries(vec![entry])).await?;
+    Ok(answer)
+}
+
+/// The route of the exchange that is asked about: from the asker for `submit`, to the asker for `open`.
+fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route {
     let (sender, recipient) = match question.action {
-        Action::Submit => (own.clone(), question.party.clone()),
-        Action::Open => (question.party.clone(), own.clone()),
+        Action::Submit => (own, question.party),
+        Action::Open => (question.party, own),
     };
-    let route = Route {
+    Route {
         kind: exchange_type.code.clone(),
         sender,
         recipient,
@@ -97,61 +146,15 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
         purpose: question.purpose.or_else(|| exchange_type.purpose.first().cloned()).unwrap_or_default(),
         legal_basis: exchange_type.legal_basis.clone(),
         agreement: question.agreement,
-        urgency: question.urgency.unwrap_or(Urgency::Ordinary),
+        urgency: question.urgency.or_else(|| exchange_type.urgency.last().copied()).unwrap_or(Urgency::Ordinary),
         in_reply_to: None,
         case: None,
         parents_informed: question.parents_informed,
         child_informed: question.child_informed,
-    };
-    // 2. Decide, as acceptance or opening would, about an exchange that does not exist.
-    let hypothetical = ExchangeId::new();
-    let answer = match question.action {
-        Action::Submit => {
-            let decision = law.policies.may_submit(
-                &route,
-                &Submission {
-                    exchange: hypothetical,
-                    exchange_type,
-                    sender: End { party: &route.sender, kind: &own_kind },
-                    recipient: End { party: &route.recipient, kind: &other_kind },
-                    actor: Actor::Professional(professional),
-                    classes: &classes,
-                    agreement,
-                    now,
-                },
-            );
-            serde_json::to_value(decision).map_err(|_| Refusal::Internal("decision"))?
-        }
-        Action::Open => {
-            let unit = own.unit.as_ref();
-            match law.policies.release(&Reading {
-                exchange: hypothetical,
-                exchange_type,
-                route: &route,
-                sender: End { party: &route.sender, kind: &other_kind },
-                recipient: End { party: &route.recipient, kind: &own_kind },
-                reader: professional,
-                member: true,
-                habilitated: unit.is_some_and(|unit| professional.habilitated(unit, now.date())),
-                classes: classes.clone(),
-                now,
-            }) {
-                Ok(release) => json!({"verdict": "permit", "withheld": release.withheld(), "reserve": RESERVE}),
-                Err(Denial::Forbidden { explanations, .. }) => json!({"verdict": "refusal", "explanations": explanations}),
-                Err(Denial::Undecidable { .. }) => return Err(Refusal::Undecidable),
-            }
-        }
-    };
-    // 3. Questions are logged: a probing of the rules leaves a trace.
-    let entry = rooms.entry(
-        rooms
-            .state(&law, Event::DecisionMade, None, now)
-            .commit("professional", &professional.id)
-            .commit("type", &exchange_type.code)
-            .commit("answer", &answer),
-    )?;
-    rooms.store.write(AppendEntries(vec![entry])).await?;
-    Ok(answer)
+    }
 }
 
-const RESERVE: &str = "Sous réserve de ce qui dépend d’autres que vous (lien avec la situation, personnes écartées) : décidé à la remise.";
+fn side<'l>(law: &'l Law, party: &Party) -> Result<Side<'l>, Refusal> {
+    let known = law.directory.party(party).ok_or(Refusal::UnknownRecipient)?;
+    law.side(known.kind)
+}

@@ -6,7 +6,7 @@ use exchange::ExchangeId;
 use super::Rooms;
 use crate::{directory::Role, flows::Caller, log::Event, refusal::Refusal, store::exchange::MarkErased};
 
-/// Erases one content, by the act of a data-protection officer or an administrator of a party.
+/// Erases one content, by the act of a data-protection officer of its recipient.
 ///
 /// # Errors
 /// [`Refusal::RoleMissing`], [`Refusal::NotFound`] when it does not exist or belongs to others, [`Refusal::Erased`]
@@ -28,7 +28,8 @@ async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Resul
     let now = rooms.clock.now();
     rooms.keys.destroy(id, now, motive).await?;
     rooms.vault.forget(id).await?;
-    let entry = rooms.entry(rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("professional", &by).commit("motive", &motive))?;
+    let entry =
+        rooms.entry(rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("professional", &by).commit("motive", &motive))?;
     rooms.store.write(MarkErased { id, at: now, entry }).await?;
     Ok(())
 }

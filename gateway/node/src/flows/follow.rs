@@ -41,6 +41,9 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let professional = caller.professional(&law)?;
     let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
     let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
+        return Err(Refusal::NotFound);
+    }
     let deliveries = rooms.store.deliveries_of(id).await?;
     let inside = !matches!(view, View::Sender { reporter: true });
     let seen: Vec<Value> = deliveries
@@ -56,9 +59,9 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
             seen
         })
         .collect();
-    let mine = |owner: &Party| owner.institution == professional.institution && owner.unit.as_ref().is_none_or(|u| professional.units.contains(u));
-    let follow_ups: Vec<Value> =
-        rooms.store.follow_ups(id).await?.iter().filter(|f| mine(&f.owner)).map(|f| follow_up(&law, f)).collect();
+    let mine =
+        |owner: &Party| owner.institution == professional.institution && owner.unit.as_ref().is_none_or(|u| professional.units.contains(u));
+    let follow_ups: Vec<Value> = rooms.store.follow_ups(id).await?.iter().filter(|f| mine(&f.owner)).map(|f| follow_up(&law, f)).collect();
     let clocks: Vec<Value> = rooms.store.clocks_of(id).await?.iter().filter(|c| mine(&c.owner)).map(|c| clock(&law, c)).collect();
     let answers: Vec<Value> = rooms
         .store
@@ -91,6 +94,9 @@ pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let professional = caller.professional(&law)?;
     let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
     let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
+        return Err(Refusal::NotFound);
+    }
     let mut hash = [0; 32];
     hash.copy_from_slice(row.leaf_hash.get(..32).ok_or(Refusal::Internal("leaf"))?);
     rooms.signed(&hash).await?;
@@ -127,9 +133,9 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     let (mut clocks, mut reminders, mut follow_ups) = (Vec::new(), Vec::new(), Vec::new());
     for unit in professional.units.iter().filter(|unit| professional.habilitated(unit, day_in_france(rooms.clock.now()))) {
         let owner = Party { institution: professional.institution.clone(), unit: Some(unit.clone()) };
-        clocks.extend(rooms.store.clocks_owned(&owner).await?.iter().map(|c| clock(&law, c)));
-        reminders.extend(rooms.store.reminders_of(&owner).await?.iter().map(|r| reminder(&law, r)));
-        follow_ups.extend(rooms.store.open_follow_ups(&owner).await?.iter().map(|f| follow_up(&law, f)));
+        clocks.extend(rooms.store.clocks_owned(&owner, &professional.id).await?.iter().map(|c| clock(&law, c)));
+        reminders.extend(rooms.store.reminders_of(&owner, &professional.id).await?.iter().map(|r| reminder(&law, r)));
+        follow_ups.extend(rooms.store.open_follow_ups(&owner, &professional.id).await?.iter().map(|f| follow_up(&law, f)));
     }
     Ok(json!({"clocks": clocks, "reminders": reminders, "follow_ups": follow_ups}))
 }
@@ -167,7 +173,10 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
     let of = |party: &Party| {
         party.institution == professional.institution
-            && party.unit.as_ref().is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, day_in_france(now)))
+            && party
+                .unit
+                .as_ref()
+                .is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, day_in_france(now)))
     };
     let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
     if of(&row.recipient) {

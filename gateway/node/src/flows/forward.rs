@@ -75,12 +75,14 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
         Err(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
     };
     let entry = match event {
-        Some(event) => Some(rooms.entry(
-            rooms
-                .state(&law, event, Some(lease.delivery.exchange), rooms.clock.now())
-                .commit("delivery", &lease.delivery.id)
-                .commit("recipient", &lease.delivery.recipient),
-        )?),
+        Some(event) => Some(
+            rooms.entry(
+                rooms
+                    .state(&law, event, Some(lease.delivery.exchange), rooms.clock.now())
+                    .commit("delivery", &lease.delivery.id)
+                    .commit("recipient", &lease.delivery.recipient),
+            )?,
+        ),
         None => None,
     };
     match rooms.store.write(FinishPush { id: lease.delivery.id, token, result, entry }).await {

@@ -66,7 +66,8 @@ async fn fire(rooms: &Rooms, law: &Law, clock: &ClockRow, now: Instant) -> Resul
             .commit("due", &latest)
             .commit("told", &told.iter().map(|(stage, who, _)| (*stage, who.as_str())).collect::<Vec<_>>()),
     )?;
-    metrics::counter!("passerelle_clocks_fired_total", "clock" => clock.name.clone(), "overdue" => if overdue { "yes" } else { "no" }).increment(1);
+    metrics::counter!("passerelle_clocks_fired_total", "clock" => clock.name.clone(), "overdue" => if overdue { "yes" } else { "no" })
+        .increment(1);
     if overdue {
         tracing::warn!(exchange.id = %clock.exchange, clock = %clock.name, unit = %clock.owner, "a legal clock is overdue");
     }

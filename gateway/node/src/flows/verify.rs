@@ -13,12 +13,14 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use exchange::Instant;
 use jsonwebtoken::jwk::JwkSet;
+use serde::Deserialize;
+use serde_json::Value;
 
 pub use evidence::{Evidence, verify_evidence};
 pub use report::{Finding, FindingKind, Report};
 
 use crate::log::{
-    Hash, LogTrust, SignedCheckpoint,
+    Hash, LogTrust, SignedCheckpoint, VerifierKey,
     bundle::{CHECKPOINT, CHECKPOINTS, RECEIPTS},
 };
 use receipt::Receipts;
@@ -38,6 +40,34 @@ pub struct Trust {
 impl Default for Trust {
     fn default() -> Self {
         Self { log: LogTrust::default(), receipts: JwkSet { keys: Vec::new() }, tolerance: Duration::from_secs(60) }
+    }
+}
+
+/// A key that was to be pinned cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusablePin {
+    /// Not a C2SP verifier key.
+    #[error("`{0}` is not a verifier key (name+hash+base64)")]
+    Key(String),
+    /// Not a JWK set.
+    #[error("the receipt keys are not a JWK set")]
+    Receipts,
+}
+
+impl Trust {
+    /// Believes these keys and no other: C2SP verifier keys of the log and of witnesses, a JWK set for receipts.
+    ///
+    /// # Errors
+    /// [`UnusablePin`].
+    pub fn pinned(logs: &[String], receipts: Option<&Value>, witnesses: &[String], quorum: usize) -> Result<Self, UnusablePin> {
+        let keys = |texts: &[String]| -> Result<Vec<VerifierKey>, UnusablePin> {
+            texts.iter().map(|text| text.parse().map_err(|_| UnusablePin::Key(text.clone()))).collect()
+        };
+        let receipts = match receipts {
+            Some(set) => JwkSet::deserialize(set).map_err(|_| UnusablePin::Receipts)?,
+            None => JwkSet { keys: Vec::new() },
+        };
+        Ok(Self { log: LogTrust { logs: keys(logs)?, witnesses: keys(witnesses)?, quorum }, receipts, ..Self::default() })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A connection may outlive a revocation, a directory entry or a token; nothing of an earlier request is believed.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Request},
@@ -11,6 +11,11 @@ use axum::{
     response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use exchange::ProfessionalId;
+use governor::{
+    DefaultKeyedRateLimiter, Quota,
+    clock::{Clock as _, DefaultClock},
+};
 use ring::digest;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,11 +23,11 @@ use uuid::Uuid;
 use crate::{
     agreements::InForce,
     directory::day::day_in_france,
-    flows::{Author, Caller, Law, Rooms},
+    flows::{Author, Caller, Rooms},
     listen::{Connection, Door, Standing},
     log::Event,
     problem,
-    refusal::{CertificateFault, Refusal},
+    refusal::{CertificateFault, Refusal, TokenFault},
     store::tokens::RevokeToken,
     token::{Expect, TokenVerifier},
 };
@@ -35,14 +40,29 @@ pub struct Edge {
     pub log_vkey: String,
     door: Arc<Door>,
     tokens: TokenVerifier,
+    /// Questions of one professional: the rules are not to be probed by the thousand.
+    questions: DefaultKeyedRateLimiter<ProfessionalId>,
     audience: String,
 }
 
 impl Edge {
     /// The edge of one gateway.
-    pub fn new(rooms: Arc<Rooms>, door: Arc<Door>, tokens: TokenVerifier, log_vkey: String) -> Self {
+    pub fn new(rooms: Arc<Rooms>, door: Arc<Door>, tokens: TokenVerifier, log_vkey: String, questions_per_minute: NonZeroU32) -> Self {
         let audience = format!("urn:passerelle:gateway:{}", rooms.gateway);
-        Self { rooms, log_vkey, door, tokens, audience }
+        let questions = DefaultKeyedRateLimiter::keyed(Quota::per_minute(questions_per_minute));
+        Self { rooms, log_vkey, door, tokens, questions, audience }
+    }
+
+    /// Counts one question ("may I?") of the caller's professional.
+    ///
+    /// # Errors
+    /// [`Refusal::TooMany`] beyond the limit.
+    pub fn count_question(&self, caller: &Caller) -> Result<(), Refusal> {
+        let Author::Professional(id) = &caller.author else { return Ok(()) };
+        if self.questions.len() > REMEMBERED {
+            self.questions.retain_recent();
+        }
+        self.questions.check_key(id).map_err(|until| Refusal::TooMany { retry_after: until.wait_time_from(DefaultClock::default().now()) })
     }
 
     /// Ends a token of the caller's own institution.
@@ -60,9 +80,8 @@ impl Edge {
         let issuer = law.directory.institution(&caller.institution).and_then(|i| i.token_issuer.as_ref());
         let issuer = issuer.ok_or(Refusal::Malformed("issuer"))?.issuer.clone();
         let now = self.rooms.clock.now();
-        let entry = self.rooms.entry(
-            self.rooms.state(&law, Event::TokenRevoked, None, now).commit("issuer", &issuer).commit("jti", &jti),
-        )?;
+        let entry =
+            self.rooms.entry(self.rooms.state(&law, Event::TokenRevoked, None, now).commit("issuer", &issuer).commit("jti", &jti))?;
         let until = now.plus(std::time::Duration::from_secs(3600));
         self.rooms.store.write(RevokeToken { issuer, jti: jti.to_owned(), until, entry }).await?;
         Ok(())
@@ -93,33 +112,34 @@ impl Edge {
         if peer.unit.as_ref().is_some_and(|unit| !institution.units.contains_key(unit)) {
             return Err(Refusal::Certificate(CertificateFault::UnknownInstitution));
         }
+        let codes = &institution.codes;
+        let siren = codes.get("siren").map(String::as_str).or_else(|| codes.get("siret").and_then(|siret| siret.get(..9)));
+        if let (Some(theirs), Some(ours)) = (&peer.siren, siren)
+            && theirs != ours
+        {
+            return Err(Refusal::Certificate(CertificateFault::Siren));
+        }
         // 2. How much it may ask: deposits have a budget of their own.
         let deposit = parts.method == axum::http::Method::POST && parts.uri.path() == "/v1/exchanges";
         self.door.admit(&peer.thumbprint, deposit).map_err(|retry_after| Refusal::TooMany { retry_after })?;
         // 3. Who acts for it.
         let author = match bearer(parts) {
             None => Author::Unnamed,
-            Some(Err(malformed)) => Author::Faulty(malformed),
-            Some(Ok(token)) => self.author(&law, institution, peer.thumbprint, token).await?,
+            Some(Err(fault)) => Author::Faulty(fault),
+            Some(Ok(token)) => self.author(institution, peer.thumbprint, token).await?,
         };
         Ok(Caller { institution: peer.institution.clone(), unit: peer.unit.clone(), stale, author })
     }
 
-    async fn author(
-        &self,
-        law: &Law,
-        institution: &crate::directory::Institution,
-        thumbprint: [u8; 32],
-        token: &str,
-    ) -> Result<Author, Refusal> {
+    async fn author(&self, institution: &crate::directory::Institution, thumbprint: [u8; 32], token: &str) -> Result<Author, Refusal> {
         let now = self.rooms.clock.now();
         let expect = Expect { audience: &self.audience, institution, certificate_thumbprint: thumbprint, now };
         let verified = match self.tokens.verify(token, &expect) {
             Ok(verified) => verified,
-            Err(refusal) => return Ok(Author::Faulty(Refusal::Token(refusal))),
+            Err(refusal) => return Ok(Author::Faulty(TokenFault::Refused(refusal))),
         };
         if self.rooms.store.token_revoked(&verified.professional.issuer, &verified.jti).await? {
-            return Ok(Author::Faulty(Refusal::TokenRevoked));
+            return Ok(Author::Faulty(TokenFault::Revoked));
         }
         Ok(Author::Professional(verified.professional))
     }
@@ -133,10 +153,10 @@ impl FromRequestParts<Arc<Edge>> for Caller {
     }
 }
 
-fn bearer(parts: &Parts) -> Option<Result<&str, Refusal>> {
+fn bearer(parts: &Parts) -> Option<Result<&str, TokenFault>> {
     let header = parts.headers.get(header::AUTHORIZATION)?;
     let token = header.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    Some(token.map(|(_, token)| token.trim()).ok_or(Refusal::Malformed("Authorization")))
+    Some(token.map(|(_, token)| token.trim()).ok_or(TokenFault::Malformed))
 }
 
 /// Gives each request its id, in every log line and in the answer.
@@ -237,5 +257,7 @@ pub fn directory(rooms: &Rooms) -> Value {
 
 /// Kinds whose very address may put a child at risk (C. civ. 375-7).
 const HIDDEN_KINDS: [&str; 2] = ["lieu-accueil", "assistant-familial"];
+/// Professionals whose questions are counted at once.
+const REMEMBERED: usize = 10_000;
 /// How long deposits of danger types stay open on a stale revocation list (invariant 3).
 const STALE_AT_MOST: std::time::Duration = std::time::Duration::from_secs(72 * 3600);

@@ -11,11 +11,31 @@ use crate::flows::Caller;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Passerelle", description = "Échanges d’informations sur les enfants en danger entre institutions. TLS mutuel ; jeton de professionnel en Authorization: Bearer."),
+    info(
+        title = "Passerelle",
+        description = "Échanges d’informations sur les enfants en danger entre institutions. TLS mutuel ; jeton de professionnel en Authorization: Bearer."
+    ),
     paths(
-        super::submit, super::timeline, super::erase_content, super::evidence, super::telephone, super::mailbox, super::open,
-        super::acknowledgement, super::follow_up_done, super::decision, super::revoke_token, super::catalogue, super::agreements,
-        super::directory, super::clocks, super::keys, super::checkpoint, super::tile, super::proof, document,
+        super::submit,
+        super::timeline,
+        super::erase_content,
+        super::evidence,
+        super::telephone,
+        super::mailbox,
+        super::open,
+        super::acknowledgement,
+        super::follow_up_done,
+        super::decision,
+        super::revoke_token,
+        super::catalogue,
+        super::agreements,
+        super::directory,
+        super::clocks,
+        super::keys,
+        super::checkpoint,
+        super::tile,
+        super::proof,
+        document,
     )
 )]
 struct Api;

@@ -239,6 +239,11 @@ fn unsigned(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|_| StoreError::Damaged("index"))
 }
 
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] =
+    &[INSERT_ENTRY, PLACE_ENTRY, PUT_TILE, PUT_CHECKPOINT, PENDING_ENTRIES, LATEST_CHECKPOINT, TILE, ENTRY, ENTRIES_OF, ENTRIES_FROM];
+
 const INSERT_ENTRY: &str = "-- insert_entry
 INSERT INTO entry (id, leaf, leaf_hash, event, exchange_id, opening, expires_at, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 

@@ -1,6 +1,6 @@
 //! Legal clocks: what runs, what fires now, what was told to whom. A reminder fires once, whatever restarts.
 
-use exchange::{ClockId, ExchangeId, Instant, Party};
+use exchange::{ClockId, ExchangeId, Instant, Party, ProfessionalId};
 use futures::future::BoxFuture;
 use sqlx::any::AnyRow;
 
@@ -177,25 +177,29 @@ impl Store {
         rows.iter().map(read_clock).collect()
     }
 
-    /// What is due to one unit, soonest first, 200 at most.
-    pub async fn clocks_owned(&self, owner: &Party) -> Result<Vec<ClockRow>, StoreError> {
-        let mut reader = self.reader("clocks_owned").await?;
+    /// What is due to one unit, soonest first, 200 at most, less what is sealed from `reader`.
+    pub async fn clocks_owned(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<ClockRow>, StoreError> {
+        let mut connection = self.reader("clocks_owned").await?;
         let rows = sqlx::query(CLOCKS_OWNED)
             .bind(owner.institution.as_str())
             .bind(unit_text(owner))
-            .fetch_all(&mut *reader)
+            .bind(&reader.issuer)
+            .bind(&reader.subject)
+            .fetch_all(&mut *connection)
             .await
             .map_err(StoreError::in_statement("clocks_owned"))?;
         rows.iter().map(read_clock).collect()
     }
 
-    /// What was told to one unit, newest first, 200 at most.
-    pub async fn reminders_of(&self, owner: &Party) -> Result<Vec<ReminderRow>, StoreError> {
-        let mut reader = self.reader("reminders_of").await?;
+    /// What was told to one unit, newest first, 200 at most, less what is sealed from `reader`.
+    pub async fn reminders_of(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<ReminderRow>, StoreError> {
+        let mut connection = self.reader("reminders_of").await?;
         let rows = sqlx::query(REMINDERS_OF)
             .bind(owner.institution.as_str())
             .bind(unit_text(owner))
-            .fetch_all(&mut *reader)
+            .bind(&reader.issuer)
+            .bind(&reader.subject)
+            .fetch_all(&mut *connection)
             .await
             .map_err(StoreError::in_statement("reminders_of"))?;
         rows.iter()
@@ -235,6 +239,11 @@ fn instants(list: &[Instant]) -> String {
     format!("[{}]", numbers.join(","))
 }
 
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] =
+    &[INSERT_CLOCK, STOP_CLOCKS, ADVANCE_CLOCK, INSERT_REMINDER, DUE_CLOCKS, CLOCKS_OF, CLOCKS_OWNED, REMINDERS_OF];
+
 const INSERT_CLOCK: &str = "-- insert_clock
 INSERT INTO clock (id, exchange_id, name, institution, unit, started_at, limit_at, fires, next_at, stops, written_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, ' ' || $10 || ' ', $11)";
@@ -258,9 +267,13 @@ SELECT id, exchange_id, name, institution, unit, started_at, limit_at, fires, st
 
 const CLOCKS_OWNED: &str = "-- clocks_owned
 SELECT id, exchange_id, name, institution, unit, started_at, limit_at, fires, stopped_at FROM clock
-WHERE institution = $1 AND unit = $2 AND stopped_at IS NULL ORDER BY limit_at LIMIT 200";
+WHERE institution = $1 AND unit = $2 AND stopped_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = clock.exchange_id AND (x.institution = $1 OR (x.issuer = $3 AND x.subject = $4)))
+ORDER BY limit_at LIMIT 200";
 
 const REMINDERS_OF: &str = "-- reminders_of
 SELECT r.clock_id AS clock_id, c.exchange_id AS exchange_id, c.name AS name, r.due_at AS due_at, r.fired_at AS fired_at, r.stage AS stage,
     r.professional AS professional
-FROM reminder r JOIN clock c ON c.id = r.clock_id WHERE r.institution = $1 AND r.unit = $2 ORDER BY r.fired_at DESC LIMIT 200";
+FROM reminder r JOIN clock c ON c.id = r.clock_id WHERE r.institution = $1 AND r.unit = $2
+    AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = c.exchange_id AND (x.institution = $1 OR (x.issuer = $3 AND x.subject = $4)))
+ORDER BY r.fired_at DESC LIMIT 200";

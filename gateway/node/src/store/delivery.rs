@@ -350,11 +350,29 @@ pub struct MailboxQuery<'a> {
 }
 
 impl Store {
-    /// What came to a unit after a cursor and is not acknowledged, urgent first within the page.
-    pub async fn mailbox(&self, query: &MailboxQuery<'_>) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("mailbox").await?;
+    /// What came to a unit after a cursor and is not acknowledged, urgent first; and the cursor of the next page.
+    /// What is `immediate` shows on every page before its turn: it must not wait behind a long list.
+    pub async fn mailbox(&self, query: &MailboxQuery<'_>) -> Result<(Vec<DeliveryRow>, i64), StoreError> {
+        let mut page = self.mailbox_rows("mailbox", MAILBOX, query).await?;
+        let cursor = page.iter().map(|row| row.arrival).max().unwrap_or(query.after);
+        for urgent in self.mailbox_rows("mailbox_immediate", MAILBOX_IMMEDIATE, query).await? {
+            if page.iter().all(|row| row.id != urgent.id) {
+                page.push(urgent);
+            }
+        }
+        page.sort_by_key(|row| (row.urgency, row.arrival));
+        Ok((page, cursor))
+    }
+
+    async fn mailbox_rows(
+        &self,
+        name: &'static str,
+        statement: &'static str,
+        query: &MailboxQuery<'_>,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        let mut reader = self.reader(name).await?;
         let (issuer, subject) = query.reader.map_or(("", ""), |id| (id.issuer.as_str(), id.subject.as_str()));
-        let rows = sqlx::query(MAILBOX)
+        let rows = sqlx::query(statement)
             .bind(query.unit.institution.as_str())
             .bind(unit_text(query.unit))
             .bind(query.after)
@@ -363,10 +381,8 @@ impl Store {
             .bind(i64::from(query.limit))
             .fetch_all(&mut *reader)
             .await
-            .map_err(StoreError::in_statement("mailbox"))?;
-        let mut page: Vec<DeliveryRow> = rows.iter().map(read_delivery).collect::<Result<_, _>>()?;
-        page.sort_by_key(|row| (row.urgency, row.arrival));
-        Ok(page)
+            .map_err(StoreError::in_statement(name))?;
+        rows.iter().map(read_delivery).collect()
     }
 
     /// One delivery.
@@ -429,6 +445,24 @@ impl Store {
     }
 }
 
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[
+    INSERT_DELIVERY,
+    OPEN_DELIVERY,
+    ACKNOWLEDGE_DELIVERY,
+    BIND_CALL,
+    INSERT_CALL,
+    LEASE_PUSH,
+    FINISH_PUSH,
+    MAILBOX,
+    MAILBOX_IMMEDIATE,
+    DELIVERY,
+    DELIVERIES_OF,
+    DEAD_LETTERS,
+    REASON,
+];
+
 const INSERT_DELIVERY: &str = "-- insert_delivery
 INSERT INTO delivery (id, exchange_id, institution, unit, urgency, ordering, arrival, delivered_at, push, written_by)
 SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(arrival), 0) + 1 FROM delivery), $7, $8, $9";
@@ -465,6 +499,16 @@ SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_instit
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id
 WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
+                    AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
+ORDER BY d.arrival LIMIT $6";
+
+const MAILBOX_IMMEDIATE: &str = "-- mailbox_immediate
+SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
+    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+FROM delivery d JOIN exchange e ON e.id = d.exchange_id
+WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND d.urgency = 0
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";

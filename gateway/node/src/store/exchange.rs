@@ -1,6 +1,6 @@
 //! Exchanges: what acceptance writes, all of it in one transaction, and what is read back of it.
 
-use exchange::{DeliveryId, ExchangeId, FollowUpId, Instant, InstitutionId, Party, TypeCode, UnitId, Urgency};
+use exchange::{DeliveryId, ExchangeId, FollowUpId, Instant, InstitutionId, Party, ProfessionalId, TypeCode, UnitId, Urgency};
 use futures::future::BoxFuture;
 use sqlx::{Row, any::AnyRow};
 
@@ -145,6 +145,8 @@ pub struct FollowUpRow {
 pub struct Repeated {
     /// The exchange that consumed the key.
     pub exchange: ExchangeId,
+    /// Who used it: opaque subject, or empty.
+    pub author: String,
     /// Its receipt, verbatim.
     pub receipt: String,
     /// Keyed digest of the body.
@@ -340,25 +342,26 @@ impl Write for MarkErased {
 }
 
 impl Store {
-    /// What the key of this author already stands for.
-    pub async fn repeated(&self, institution: &InstitutionId, author: &str, key: &str) -> Result<Option<Repeated>, StoreError> {
+    /// What a key of this institution already stands for, by author; each author has keys of its own.
+    pub async fn repeated(&self, institution: &InstitutionId, key: &str) -> Result<Vec<Repeated>, StoreError> {
         let mut reader = self.reader("repeated").await?;
-        let row = sqlx::query(REPEATED)
+        let rows = sqlx::query(REPEATED)
             .bind(institution.as_str())
-            .bind(author)
             .bind(key)
-            .fetch_optional(&mut *reader)
+            .fetch_all(&mut *reader)
             .await
             .map_err(StoreError::in_statement("repeated"))?;
-        row.map(|row| {
-            Ok(Repeated {
-                exchange: text(&row, "id")?.parse().map_err(|_| StoreError::Damaged("repeated"))?,
-                receipt: text(&row, "receipt")?,
-                mac: bytes(&row, "mac")?,
-                erased_at: instant(&row, "erased_at")?,
+        rows.iter()
+            .map(|row| {
+                Ok(Repeated {
+                    exchange: text(row, "id")?.parse().map_err(|_| StoreError::Damaged("repeated"))?,
+                    author: text(row, "author")?,
+                    receipt: text(row, "receipt")?,
+                    mac: bytes(row, "mac")?,
+                    erased_at: instant(row, "erased_at")?,
+                })
             })
-        })
-        .transpose()
+            .collect()
     }
 
     /// One exchange, without its content.
@@ -393,13 +396,40 @@ impl Store {
         rows.iter().map(read_follow_up).collect()
     }
 
-    /// The open follow-ups of one unit, oldest first, 200 at most.
-    pub async fn open_follow_ups(&self, owner: &Party) -> Result<Vec<FollowUpRow>, StoreError> {
-        let mut reader = self.reader("open_follow_ups").await?;
+    /// One follow-up.
+    pub async fn follow_up(&self, id: FollowUpId) -> Result<Option<FollowUpRow>, StoreError> {
+        let mut reader = self.reader("follow_up").await?;
+        let row = sqlx::query(FOLLOW_UP)
+            .bind(id.to_string())
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("follow_up"))?;
+        row.as_ref().map(read_follow_up).transpose()
+    }
+
+    /// Whether an exchange is sealed from a professional of an institution: for this person it does not exist.
+    pub async fn sealed_from(&self, id: ExchangeId, institution: &InstitutionId, reader: &ProfessionalId) -> Result<bool, StoreError> {
+        let mut connection = self.reader("sealed_from").await?;
+        let row = sqlx::query(SEALED_FROM)
+            .bind(id.to_string())
+            .bind(institution.as_str())
+            .bind(&reader.issuer)
+            .bind(&reader.subject)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(StoreError::in_statement("sealed_from"))?;
+        Ok(row.is_some())
+    }
+
+    /// The open follow-ups of one unit, oldest first, 200 at most, less what is sealed from `reader`.
+    pub async fn open_follow_ups(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<FollowUpRow>, StoreError> {
+        let mut connection = self.reader("open_follow_ups").await?;
         let rows = sqlx::query(OPEN_FOLLOW_UPS)
             .bind(owner.institution.as_str())
             .bind(unit_text(owner))
-            .fetch_all(&mut *reader)
+            .bind(&reader.issuer)
+            .bind(&reader.subject)
+            .fetch_all(&mut *connection)
             .await
             .map_err(StoreError::in_statement("open_follow_ups"))?;
         rows.iter().map(read_follow_up).collect()
@@ -508,6 +538,28 @@ pub(crate) fn delivery_id(row: &AnyRow, column: &'static str) -> Result<Delivery
     text(row, column)?.parse().map_err(|_| StoreError::Damaged(column))
 }
 
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[
+    INSERT_EXCHANGE,
+    INSERT_CONTENT,
+    INSERT_IDEMPOTENCY,
+    INSERT_EXCLUSION,
+    INSERT_FOLLOW_UP,
+    FINISH_FOLLOW_UP,
+    MARK_ERASED,
+    DROP_CONTENT,
+    REPEATED,
+    EXCHANGE,
+    ANSWERS_TO,
+    CONTENT,
+    FOLLOW_UPS,
+    FOLLOW_UP,
+    SEALED_FROM,
+    OPEN_FOLLOW_UPS,
+    RECEIPTS_AFTER,
+];
+
 const INSERT_EXCHANGE: &str = "-- insert_exchange
 INSERT INTO exchange (id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution,
     recipient_unit, urgency, in_reply_to, accepted_at, incomplete, retention, leaf_hash, receipt, route, decision, written_by)
@@ -536,8 +588,8 @@ const DROP_CONTENT: &str = "-- drop_content
 DELETE FROM content WHERE exchange_id = $1";
 
 const REPEATED: &str = "-- repeated
-SELECT e.id AS id, e.receipt AS receipt, i.mac AS mac, e.erased_at AS erased_at
-FROM idempotency i JOIN exchange e ON e.id = i.exchange_id WHERE i.institution = $1 AND i.author = $2 AND i.key = $3";
+SELECT e.id AS id, i.author AS author, e.receipt AS receipt, i.mac AS mac, e.erased_at AS erased_at
+FROM idempotency i JOIN exchange e ON e.id = i.exchange_id WHERE i.institution = $1 AND i.key = $2 ORDER BY i.author";
 
 const EXCHANGE: &str = "-- exchange
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
@@ -553,9 +605,17 @@ SELECT sealed FROM content WHERE exchange_id = $1";
 const FOLLOW_UPS: &str = "-- follow_ups
 SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up WHERE exchange_id = $1 ORDER BY id";
 
+const FOLLOW_UP: &str = "-- follow_up
+SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up WHERE id = $1";
+
+const SEALED_FROM: &str = "-- sealed_from
+SELECT exchange_id FROM exclusion WHERE exchange_id = $1 AND (institution = $2 OR (issuer = $3 AND subject = $4)) LIMIT 1";
+
 const OPEN_FOLLOW_UPS: &str = "-- open_follow_ups
 SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up
-WHERE institution = $1 AND unit = $2 AND done_at IS NULL ORDER BY opened_at LIMIT 200";
+WHERE institution = $1 AND unit = $2 AND done_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = follow_up.exchange_id AND (x.institution = $1 OR (x.issuer = $3 AND x.subject = $4)))
+ORDER BY opened_at LIMIT 200";
 
 const RECEIPTS_AFTER: &str = "-- receipts_after
 SELECT id, receipt FROM exchange WHERE id > $1 ORDER BY id LIMIT 1000";

@@ -50,6 +50,10 @@ impl Store {
     }
 }
 
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[REVOKE_TOKEN, TOKEN_REVOKED];
+
 const REVOKE_TOKEN: &str = "-- revoke_token
 INSERT INTO token_revocation (issuer, jti, until, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (issuer, jti) DO NOTHING";
 

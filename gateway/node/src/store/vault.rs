@@ -135,6 +135,19 @@ impl Vault {
         rows.iter().map(|row| self.unseal(key, mention_id(row)?, &bytes(row, "sealed")?)).collect()
     }
 
+    /// Who the subjects of the permit's exchange are today, in order: what persons decided since is counted.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn persons(&self, permit: &Permit) -> Result<Vec<Rid>, StoreError> {
+        let rows = sqlx::query(PERSONS)
+            .bind(permit.exchange().to_string())
+            .fetch_all(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("persons"))?;
+        rows.iter().map(|row| rid(row, "rid")).collect()
+    }
+
     /// Closes the database.
     pub async fn close(&self) {
         self.side.pool.close().await;
@@ -184,6 +197,9 @@ fn rid(row: &AnyRow, column: &'static str) -> Result<Rid, StoreError> {
 
 const REVEAL: &str = "-- reveal
 SELECT exchange_id, n, sealed FROM mention WHERE exchange_id = $1 ORDER BY n";
+
+const PERSONS: &str = "-- persons
+SELECT COALESCE(p.merged_into, m.rid) AS rid FROM mention m JOIN person p ON p.rid = m.rid WHERE m.exchange_id = $1 ORDER BY m.n";
 
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,8 @@ CREATE TABLE idempotency (
     written_by  TEXT NOT NULL,
     PRIMARY KEY (institution, author, key)
 );
+-- Asked by repeated: a repeat whose author can no longer be identified is still a repeat.
+CREATE INDEX idempotency_key ON idempotency (institution, key);
 
 -- A promise to hand one exchange to one recipient unit.
 CREATE TABLE delivery (
@@ -94,13 +96,16 @@ CREATE TABLE delivery (
     CONSTRAINT lease_has_owner CHECK ((leased_until = 0) = (lease_token IS NULL)),
     CONSTRAINT acknowledged_says_how CHECK ((acknowledged_at IS NULL) = (outcome IS NULL))
 );
--- Asked by mailbox: what came to this unit after this cursor?
+-- Asked by insert_delivery: what is the last cursor?
 CREATE UNIQUE INDEX delivery_arrival ON delivery (arrival);
-CREATE INDEX delivery_mailbox ON delivery (institution, unit, arrival);
--- Asked by mailbox_waiting: what is not acknowledged yet?
-CREATE INDEX delivery_waiting ON delivery (institution, unit, urgency, arrival) WHERE acknowledged_at IS NULL;
+-- Asked by mailbox: what came to this unit after this cursor and is not acknowledged yet? What is done is not in it.
+CREATE INDEX delivery_mailbox ON delivery (institution, unit, arrival) WHERE acknowledged_at IS NULL;
+-- Asked by mailbox_immediate: the same, of one urgency.
+CREATE INDEX delivery_urgent ON delivery (institution, unit, urgency, arrival) WHERE acknowledged_at IS NULL;
 -- Asked by deliveries_of.
 CREATE INDEX delivery_exchange ON delivery (exchange_id);
+-- Asked by dead_letters: what was given up?
+CREATE INDEX delivery_dead ON delivery (arrival) WHERE push = 'dead';
 -- Asked by lease_push: what is to be pushed now, urgent first?
 CREATE INDEX delivery_push ON delivery (urgency, next_attempt_at) WHERE push = 'waiting';
 CREATE INDEX delivery_ordering ON delivery (ordering, arrival) WHERE push = 'waiting' AND ordering <> '';

@@ -171,7 +171,8 @@ impl Reading<'_> {
             Some(urgency) => urgency,
             None => {
                 self.misfit(&place("urgency"), Misfit::Code("CL-urgency que ce type admet".into()), value.clone());
-                default
+                // Somebody who tried to say how urgent it is must not wait for being misspelt.
+                if self.of.danger { allowed.iter().min().copied().unwrap_or(default) } else { default }
             }
         }
     }

@@ -194,7 +194,7 @@ fn i03_a_danger_type_keeps_aside_what_does_not_conform() {
     let value = |pointer: &str| &draft.non_conforme.iter().find(|kept| kept.pointer.to_string() == pointer).unwrap().value;
     assert_eq!(value("/payload/faits/0/texte"), nir);
     assert_eq!(value("/subjects/1"), &json!({"Capucine": true}), "an invented key is part of what is sealed");
-    assert_eq!((draft.route.urgency, draft.route.purpose.as_str()), (Urgency::Ordinary, "ip"));
+    assert_eq!((draft.route.urgency, draft.route.purpose.as_str()), (Urgency::Immediate, "ip"));
     // What conforms is read, and subjects are numbered without a gap.
     assert_eq!(draft.subjects[0].birth_name(), Some("FICTIVE"));
     assert_eq!(leaf(&draft, DataClass::Social, "/subjects/0/in_home"), Some(&json!("oui")));

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{Accepted, Depositor, Ends, follow_up};
 use crate::{
     catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
+    directory::day::day_in_france,
     flows::{Caller, Law, Rooms},
     log::Event,
     policy::{Admitted, DecisionRecord},
@@ -55,9 +56,9 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
 
     // 3. Identities to the vault, each under a key that dies with the exchange.
     rooms.keys.keep(minted).await?;
-    let subjects = rooms.vault.keep(&permit, &exchange_key, &draft.subjects, now).await?;
-    let subjects = pseudonyms(rooms, &draft, &ends, &subjects).await?;
-
+    let persons: Vec<_> =
+        rooms.vault.keep(&permit, &exchange_key, &draft.subjects, now).await?.into_iter().map(|mention| mention.rid).collect();
+    let subjects = rooms.pseudonyms(&ends.recipient.institution, &draft.route, &persons).await?;
 
     // 4. The acceptance leaf, and the receipt that names it.
     let statement = rooms
@@ -69,6 +70,8 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         .commit("decision", &json!({"result": "permit", "record": decision}))
         .commit("payload", &commitment.tag())
         .commit("subjects", &subjects);
+    // With a stale revocation list the deposit of danger stays open: that is logged, and alarms (invariant 3).
+    let statement = if caller.stale { statement.commit("revocation", &"stale") } else { statement };
     let entry = rooms.entry(statement)?;
     let own: Vec<String> = follow_ups.iter().filter(|f| f.owner == ends.sender).map(|f| f.code.clone()).collect();
     let receipt = rooms
@@ -86,13 +89,17 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
 
     // 5. Everything in one commit.
     let delivery = delivery(law, &draft, &ends.recipient);
-    let write = AcceptExchange {
-        idempotency: key.map(|key| IdempotencyKey {
+    let idempotency = match key {
+        Some(key) => Some(IdempotencyKey {
             institution: caller.institution.clone(),
             author: author.author().to_owned(),
             key: key.to_owned(),
             mac: seal::body_mac(&exchange_key, &draft.canonical).map_err(|_| Refusal::Internal("seal"))?,
         }),
+        None => None,
+    };
+    let write = AcceptExchange {
+        idempotency,
         exclusions: exclusions(&draft),
         deliveries: vec![delivery],
         clocks,
@@ -119,6 +126,10 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         },
     };
     rooms.store.write(write).await?;
+    if caller.stale {
+        metrics::counter!("passerelle_stale_deposits_total").increment(1);
+        tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
+    }
     metrics::counter!("passerelle_exchanges_accepted_total", "type" => exchange_type.code.to_string()).increment(1);
     tracing::info!(exchange.id = %id, exchange.kind = %exchange_type.code, incomplete, "exchange accepted");
     Ok(Accepted { id, receipt })
@@ -189,7 +200,7 @@ fn follow_ups(
     }
     // An obligation of the decision is somebody's task; the law says whose.
     for code in obligations {
-        if let Some(rule) = law.catalogue.obligation(code) {
+        if let Some(rule) = law.catalogue.obligation(code).filter(|rule| rule.task) {
             let owner = match rule.owner {
                 ClockOwner::Sender => &ends.sender,
                 ClockOwner::Recipient => &ends.recipient,
@@ -210,13 +221,13 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .iter()
         .filter_map(|name| law.catalogue.clock(name))
         .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
-        .map(|rule| {
+        .filter_map(|rule| {
             // Delivery to a mailbox is immediate: what is accepted is available.
             let started_at = match rule.starts {
                 ClockStart::Accepted => start,
                 ClockStart::Delivered => now,
             };
-            let due = law.catalogue.due(rule, draft.route.urgency, started_at, under_two);
+            let due = law.catalogue.due(rule, draft.route.urgency, started_at, under_two)?;
             let mut fires = due.warnings;
             fires.push(due.limit);
             fires.sort();
@@ -235,7 +246,7 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
                     ClockStop::Recorded(code) => format!("recorded:{code}"),
                 })
                 .collect();
-            NewClock { id: ClockId::new(), name: rule.name.clone(), owner: owner.clone(), started_at, limit: due.limit, fires, stops }
+            Some(NewClock { id: ClockId::new(), name: rule.name.clone(), owner: owner.clone(), started_at, limit: due.limit, fires, stops })
         })
         .collect()
 }

@@ -1,16 +1,12 @@
 //! Where an exchange goes: its recipient, what it answers, the agreement it flows under.
 
-use std::collections::BTreeSet;
+use exchange::{Instant, Party, envelope::Draft, envelope::FieldFault};
 
-use exchange::{Instant, Party, Urgency, envelope::Draft, envelope::FieldFault};
-
-use super::Ends;
+use super::{Depositor, Ends};
 use crate::{
-    agreements::InForce,
-    catalogue::{AgreementNeed, ExchangeType},
+    catalogue::ExchangeType,
     directory::day::day_in_france,
     flows::{Law, Rooms},
-    policy::AgreementState,
     refusal::Refusal,
 };
 
@@ -24,6 +20,23 @@ pub(super) fn default_recipient(rooms: &Rooms, law: &Law, exchange_type: &Exchan
         .map(|(institution, unit)| Party { institution: institution.id.clone(), unit: Some(unit.id.clone()) })
 }
 
+/// The unit for which a professional sends: one in which this person works (invariant 11), its first when none is named.
+/// A danger type from another unit is its institution's all the same, and says so.
+pub(super) fn sending_unit(law: &Law, exchange_type: &ExchangeType, author: &Depositor, draft: &mut Draft) -> Result<(), Refusal> {
+    let Depositor::Professional(id) = author else { return Ok(()) };
+    let units = law.directory.professional(id).map_or(&[][..], |professional| &professional.units);
+    match &draft.route.sender.unit {
+        None => draft.route.sender.unit = units.first().cloned(),
+        Some(unit) if units.contains(unit) => {}
+        Some(_) if exchange_type.danger => {
+            draft.route.sender.unit = units.first().cloned();
+            draft.missing.push("/sender/unit".to_owned());
+        }
+        Some(_) => return Err(Refusal::RoleMissing("membre du service émetteur")),
+    }
+    Ok(())
+}
+
 /// Both ends as the directory knows them; a recipient given as an institution becomes the one unit there that may receive.
 pub(super) async fn resolve(
     rooms: &Rooms,
@@ -34,10 +47,10 @@ pub(super) async fn resolve(
 ) -> Result<Ends, Refusal> {
     let sender = &draft.route.sender;
     let sender_kind = law.directory.party(sender).ok_or(Refusal::SenderMismatch)?.kind.clone();
-    if draft.route.recipient.unit.is_none() {
-        if let Some(unit) = receiving_unit(law, exchange_type, &draft.route.recipient) {
-            draft.route.recipient = unit;
-        }
+    if draft.route.recipient.unit.is_none()
+        && let Some(unit) = receiving_unit(law, exchange_type, &draft.route.recipient)
+    {
+        draft.route.recipient = unit;
     }
     if law.directory.party(&draft.route.recipient).is_none_or(|known| !known.institution.served_on(day_in_france(now))) {
         // A danger deposit with an unknown recipient goes to whom the law names, and says so.
@@ -61,9 +74,10 @@ async fn check_answer(rooms: &Rooms, exchange_type: &ExchangeType, draft: &mut D
     let fits = match rooms.store.exchange(answered).await? {
         None => false,
         Some(row) => {
-            let ends = row.sender.institution == draft.route.recipient.institution
-                && row.recipient.institution == draft.route.sender.institution;
-            ends && (exchange_type.answers_any || exchange_type.answers.contains(&row.kind))
+            let asker = &draft.route.recipient;
+            let back = row.sender.institution == asker.institution && (row.sender.unit.is_none() || row.sender.unit == asker.unit);
+            let asked = row.recipient.institution == draft.route.sender.institution;
+            back && asked && (exchange_type.answers_any || exchange_type.answers.contains(&row.kind))
         }
     };
     if fits {
@@ -90,43 +104,4 @@ fn receiving_unit(law: &Law, exchange_type: &ExchangeType, recipient: &Party) ->
         .filter(|to| to.when.is_none())
         .find_map(|to| institution.units.values().find(|unit| unit.kind == to.kind))
         .map(|unit| Party { institution: recipient.institution.clone(), unit: Some(unit.id.clone()) })
-}
-
-/// What the register says of the agreement under which this exchange would flow.
-pub(super) fn agreement<'l>(law: &'l Law, exchange_type: &ExchangeType, draft: &Draft, now: Instant) -> Result<AgreementState<'l>, Refusal> {
-    let route = &draft.route;
-    let Some(id) = &route.agreement else {
-        return match exchange_type.agreement {
-            AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotNamed),
-            AgreementNeed::Required => Err(Refusal::Agreement("aucun protocole indiqué")),
-        };
-    };
-    let state = match law.agreements.in_force(id, now) {
-        InForce::InForce(agreement) => {
-            let covers = agreement.types.contains(&route.kind) && agreement.binds_both(&route.sender, &route.recipient);
-            return Ok(if covers {
-                AgreementState::InForce { id: &agreement.id, parties: &agreement.parties }
-            } else {
-                AgreementState::OutOfScope
-            });
-        }
-        InForce::NotYet { .. } => "pas encore en vigueur",
-        InForce::Ended { .. } => "terminé",
-        InForce::Suspended => "suspendu",
-        InForce::NotSigned => "pas signé",
-        InForce::NoDates => "dates à saisir",
-        InForce::Unknown => "inconnu",
-    };
-    // A type that needs none flows all the same: naming a dead agreement is not a reason to lose it.
-    match exchange_type.agreement {
-        AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotInForce),
-        AgreementNeed::Required => Err(Refusal::Agreement(state)),
-    }
-}
-
-/// Condition words of destinations that hold now.
-pub(super) fn conditions(law: &Law, draft: &Draft, now: Instant) -> BTreeSet<String> {
-    let out_of_hours = !law.catalogue.working_now(now);
-    let immediate = draft.route.urgency == Urgency::Immediate;
-    (immediate && out_of_hours).then(|| "immediate-hors-horaires".to_owned()).into_iter().collect()
 }

@@ -1,0 +1,77 @@
+//! Sweeping: what a crash left between two commits is finished or taken away.
+//!
+//! Keys and identities are written before the exchange that names them: a crash between leaves orphans, which nothing was
+//! promised for. An erasure destroys keys before it says so: a crash between leaves it to be said.
+
+use std::{sync::Arc, time::Duration};
+
+use exchange::ExchangeId;
+use tokio_util::sync::CancellationToken;
+
+use super::Rooms;
+use crate::{
+    log::Event,
+    refusal::Refusal,
+    store::{exchange::MarkErased, keys::Erasure},
+};
+
+/// Says of each erasure that a crash interrupted that it happened; gives how many there were.
+///
+/// # Errors
+/// A store is unavailable.
+pub async fn finish_erasures(rooms: &Rooms) -> Result<usize, Refusal> {
+    let law = rooms.law.load_full();
+    // A crash was not longer ago than that: the start does not read the whole journal.
+    let since = rooms.clock.now().minus(RECENT);
+    let mut last = Erasure { exchange: ExchangeId::default(), at: since, motive: String::new() };
+    let mut finished = 0;
+    loop {
+        let page = rooms.keys.erasures(Some(&last)).await?;
+        for erasure in &page {
+            let unsaid = rooms.store.exchange(erasure.exchange).await?.is_some_and(|row| row.erased_at.is_none());
+            if unsaid {
+                rooms.vault.forget(erasure.exchange).await?;
+                let now = rooms.clock.now();
+                let statement = rooms.state(&law, Event::ExchangeErased, Some(erasure.exchange), now).commit("motive", &erasure.motive);
+                let entry = rooms.entry(statement)?;
+                rooms.store.write(MarkErased { id: erasure.exchange, at: now, entry }).await?;
+                finished += 1;
+            }
+        }
+        match page.into_iter().last() {
+            Some(erasure) => last = erasure,
+            None => return Ok(finished),
+        }
+    }
+}
+
+/// Takes away keys and identities that no exchange names, an hour after they were written.
+///
+/// # Errors
+/// A store is unavailable.
+pub async fn collect_orphans(rooms: &Rooms) -> Result<usize, Refusal> {
+    let before = rooms.clock.now().minus(PATIENCE);
+    Ok(rooms.vault.collect_orphans(&rooms.store, before).await? + rooms.keys.collect_orphans(&rooms.store, before).await?)
+}
+
+/// Sweeps at intervals until told to stop.
+pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
+    loop {
+        match collect_orphans(&rooms).await {
+            Ok(0) => {}
+            Ok(orphans) => tracing::info!(orphans, "what an interrupted acceptance had left was taken away"),
+            Err(error) => tracing::error!(error = %error, "orphans could not be collected; they will be at the next look"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// How far back an interrupted erasure is looked for.
+const RECENT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long an acceptance may be under way at the most.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(600);

@@ -1,0 +1,68 @@
+//! Properties of the statements themselves, and of the group commit.
+
+use futures::future::BoxFuture;
+use sqlx::{Row, SqlSafeStr};
+
+use super::*;
+
+/// Invariant 13: accepting, deciding, delivering and proving cost the same at 1,000 and at 10 million stored exchanges.
+/// A statement of these paths finds its rows by an index; none reads a whole table.
+#[tokio::test]
+async fn i13_cost_does_not_grow_with_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("sqlite://{}", folder.path().join("gateway.db").display())).await.unwrap();
+    let mut connection = store.pool.acquire().await.unwrap();
+    let all = [exchange::HOT, delivery::HOT, clocks::HOT, audit::HOT, tokens::HOT].concat();
+    assert!(all.len() > 30);
+    for statement in all {
+        let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")).into_sql_str();
+        let plan = sqlx::query(explained).fetch_all(&mut *connection).await.unwrap();
+        for row in plan {
+            let detail: String = row.get("detail");
+            // A walk along an index that stops at a limit, or takes one end of it, is bounded.
+            let bounded = detail.contains("USING") && (statement.contains("LIMIT") || statement.contains("MAX("));
+            let whole_table = detail.starts_with("SCAN") && !detail.contains("CONSTANT ROW") && !bounded;
+            assert!(!whole_table, "{detail}\n{statement}");
+        }
+    }
+}
+
+struct Insert(i64);
+
+impl Write for Insert {
+    const NAME: &'static str = "insert";
+    type Output = i64;
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<i64, StoreError>> {
+        Box::pin(async move {
+            sqlx::query("INSERT INTO checkpoint (size, note, signed_at, written_by) VALUES ($1, 'n', 0, 'test')")
+                .bind(self.0)
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("insert"))?;
+            if self.0 % 7 == 3 {
+                return Err(StoreError::NotThere("on purpose"));
+            }
+            Ok(self.0)
+        })
+    }
+}
+
+/// In one commit of many writes, the one that fails leaves nothing behind and takes nothing with it.
+#[tokio::test]
+async fn each_write_of_a_batch_stands_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("gateway.db").display());
+    let store = Store::open(&url).await.unwrap();
+    // Numbers 0..40 twice: the second of each pair meets its twin.
+    let writes = (0..80).map(|n| store.write(Insert(n % 40)));
+    let results = futures::future::join_all(writes).await;
+    let done: Vec<i64> = results.iter().filter_map(|r| r.as_ref().ok().copied()).collect();
+    let twice = results.iter().filter(|r| matches!(r, Err(StoreError::AlreadyThere))).count();
+    let failed = results.iter().filter(|r| matches!(r, Err(StoreError::NotThere(_)))).count();
+    let wanted: Vec<i64> = (0..40).filter(|n| n % 7 != 3).collect();
+    assert_eq!((done.clone(), twice, failed), (wanted.clone(), wanted.len(), 2 * (40 - wanted.len())));
+    store.close().await;
+    let store = Store::open(&url).await.unwrap();
+    assert_eq!(store.checkpoints().await.unwrap().len(), wanted.len());
+}
