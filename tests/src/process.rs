@@ -1,0 +1,114 @@
+//! A gateway as a process of its own: what can be killed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use gateway::{
+    client::{self, Client, Credentials},
+    clock::{Clock, SystemClock},
+    demo::{World, world::GATEWAY},
+    token,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+};
+
+/// A running `gateway serve`.
+pub struct Process {
+    child: Child,
+    local: String,
+}
+
+impl Process {
+    /// Starts `gateway serve` and waits until it says that it is ready.
+    pub async fn start(config: &Path, local: &str) -> Self {
+        Self::start_with(config, local, &[]).await
+    }
+
+    /// The same, with variables of the environment.
+    pub async fn start_with(config: &Path, local: &str, environment: &[(&str, &str)]) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(config.with_file_name("gateway.log")).unwrap();
+        let child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(config)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut process = Self { child, local: local.to_owned() };
+        for _ in 0..400 {
+            if process.get("/health/ready").await.is_some_and(|answer| answer.contains("\"ready\":true")) {
+                return process;
+            }
+            assert!(process.child.try_wait().unwrap().is_none(), "the gateway stopped: see gateway.log");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the gateway is not ready");
+    }
+
+    /// `kill -9`.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and waits for the drain.
+    pub async fn stop(mut self) {
+        Command::new("kill").arg(self.child.id().unwrap().to_string()).status().await.unwrap();
+        assert!(self.child.wait().await.unwrap().success());
+    }
+
+    /// Id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// What the local port answers.
+    pub async fn get(&self, path: &str) -> Option<String> {
+        let mut socket = tokio::net::TcpStream::connect(&self.local).await.ok()?;
+        socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.ok()?;
+        Some(answer)
+    }
+}
+
+/// Two ports that are free now.
+pub fn free_ports() -> (u16, u16) {
+    let bind = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (one, two) = (bind(), bind());
+    (one.local_addr().unwrap().port(), two.local_addr().unwrap().port())
+}
+
+/// The gateway's binary, built beside the tests.
+pub fn binary() -> PathBuf {
+    let me = std::env::current_exe().unwrap();
+    let folder = me.parent().and_then(Path::parent).unwrap();
+    let binary = folder.join("gateway");
+    assert!(binary.exists(), "{} is missing: build it with `cargo build -p gateway`", binary.display());
+    binary
+}
+
+/// A member's connection to the gateway at `base`, acting for one of its professionals by the wall clock.
+pub fn connect(world: &World, base: &str, institution: &str, professional: &str) -> Client {
+    let folder = world.folder.join("members").join(institution);
+    let certificate = folder.join("certificate.pem");
+    let credentials = Credentials { certificate: &certificate, key: &folder.join("key.pem"), authorities: &world.authorities() };
+    let wanted = token::Wanted {
+        issuer: &format!("urn:passerelle:institution:{institution}"),
+        subject: professional,
+        audience: &format!("urn:passerelle:gateway:{GATEWAY}"),
+        certificate_thumbprint: client::thumbprint(&certificate).unwrap(),
+        jti: &client::new_key().unwrap(),
+        now: SystemClock.now(),
+        life: 600,
+    };
+    let token = token::issue(&std::fs::read_to_string(folder.join("token.pem")).unwrap(), &wanted).unwrap();
+    Client::new(base, &credentials).unwrap().with_token(token)
+}

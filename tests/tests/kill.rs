@@ -1,0 +1,140 @@
+//! `kill -9` at random instants under load. At the end:
+//!
+//! * every deposit that was answered 201 is there, exactly once, under the receipt that was given;
+//! * every receipt verifies and the log holds its leaf;
+//! * nothing is there that nobody sent.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use gateway::{
+    client::Client,
+    clock::{Clock, SystemClock},
+    demo::World,
+    flows::{bundle, verify},
+    receipt,
+    seal::KeyStore,
+    store::Store,
+};
+use serde_json::{Value, json};
+use tests::process::{Process, connect, free_ports};
+use tokio::task::JoinSet;
+
+/// What a member was told under each key: `None` while it was told nothing.
+type Told = Arc<Mutex<BTreeMap<String, Option<Value>>>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_accepted_means_kept_through_kill_9() {
+    let rounds = if std::env::var_os("PASSERELLE_LONG").is_some() { 200 } else { 20 };
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::create(folder.path(), SystemClock.now()).unwrap();
+    let (port, local) = free_ports();
+    let (listen, local) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{local}"));
+    world.listen(&listen, &local).unwrap();
+    let base = format!("https://localhost:{port}");
+    let told: Told = Arc::default();
+
+    for round in 0..rounds {
+        let process = Process::start(&world.config(), &local).await;
+        let over = Arc::new(AtomicBool::new(false));
+        let mut members = JoinSet::new();
+        for member in 0..6 {
+            members.spawn(deposit_until(connect(&world, &base, "dsden-31", "p-5k2gh"), told.clone(), over.clone(), round * 6 + member));
+        }
+        let after = Duration::from_millis(30 + u64::from(random() % 500));
+        tokio::time::sleep(after).await;
+        process.kill().await;
+        over.store(true, Ordering::SeqCst);
+        while members.join_next().await.is_some() {}
+    }
+
+    // Repeating every key: what was accepted is told again, byte for byte; what was not is accepted now, once.
+    let process = Process::start(&world.config(), &local).await;
+    let client = connect(&world, &base, "dsden-31", "p-5k2gh");
+    let jwk = client.get("/v1/keys").await.unwrap()["keys"][0].clone();
+    let mut ids = BTreeMap::new();
+    let all = told.lock().unwrap().clone();
+    let answered = all.values().filter(|answer| answer.is_some()).count();
+    for (key, answer) in &all {
+        let again = client.submit(&envelope(key), key).await.unwrap();
+        if let Some(first) = answer {
+            assert_eq!(first, &again, "another answer after a kill");
+        }
+        let claims = receipt::verify(again["receipt"].as_str().unwrap(), &jwk).unwrap();
+        assert!(receipt::commits_to(&claims, &exchange::canonical::bytes(&envelope(key)).unwrap()));
+        assert!(ids.insert(again["id"].as_str().unwrap().to_owned(), key.clone()).is_none(), "two keys, one exchange");
+    }
+    let keys = client.get("/v1/keys").await.unwrap();
+    process.stop().await;
+    println!("{rounds} kills, {} keys, {answered} answered 201 before a kill", all.len());
+    assert!(answered > usize::try_from(rounds).unwrap(), "the load did not reach the gateway");
+
+    // Nothing that nobody sent, nothing twice; the log verifies against keys noted outside.
+    let config = gateway::config::Config::load(&world.config()).unwrap();
+    let store = Store::open(&config.database("gateway")).await.unwrap();
+    let mut stored = Vec::new();
+    loop {
+        let page = store.receipts_after(stored.last().map_or("", |(id, _): &(String, String)| id)).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        stored.extend(page);
+    }
+    assert_eq!(stored.len(), ids.len());
+    assert!(stored.iter().all(|(id, _)| ids.contains_key(id)), "an exchange that nobody sent");
+    let keystore = KeyStore::open(&config.keys).unwrap();
+    let bundle = folder.path().join("bundle");
+    bundle::write(&store, &keystore, &bundle, &keys, &|_, _| {}).await.unwrap();
+    store.close().await;
+    let vkey = keys["log"]["vkey"].as_str().unwrap().to_owned();
+    let trust = verify::Trust::pinned(&[vkey], Some(&json!({"keys": keys["keys"]})), &[], 0).unwrap();
+    let report = verify::verify_folder(&bundle, &trust, &|_, _| {});
+    assert_eq!(report.exit_code(), 0, "{report}");
+}
+
+/// Deposits, one after the other, each under a key that is noted before it is used.
+async fn deposit_until(client: Client, told: Told, over: Arc<AtomicBool>, member: u32) {
+    for n in 0.. {
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        let key = format!("kill-{member:06}-{n:06}");
+        told.lock().unwrap().insert(key.clone(), None);
+        // One try: a lost answer is the point.
+        let request = client
+            .request(reqwest::Method::POST, "/v1/exchanges")
+            .header("idempotency-key", &key)
+            .header("content-type", "application/json")
+            .body(envelope(&key).to_string());
+        let Ok(answer) = request.send().await else { continue };
+        if answer.status() == reqwest::StatusCode::CREATED
+            && let Ok(body) = answer.json::<Value>().await
+        {
+            told.lock().unwrap().insert(key, Some(body));
+        }
+    }
+}
+
+fn envelope(key: &str) -> Value {
+    json!({
+        "type": "information-preoccupante",
+        "sender": {"institution": "dsden-31", "unit": "ssfe"},
+        "recipient": {"institution": "departement-31", "unit": "crip"},
+        "subjects": [{"ref": "s1", "role": "enfant", "birth_name": "COUPURE", "given_names": ["Essai"], "sex": "F", "birth_date": "2014-02-27"}],
+        "payload": {"texte_libre": key}
+    })
+}
+
+fn random() -> u32 {
+    use ring::rand::{SecureRandom, SystemRandom};
+    let mut bytes = [0; 4];
+    SystemRandom::new().fill(&mut bytes).unwrap();
+    u32::from_le_bytes(bytes)
+}
