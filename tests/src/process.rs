@@ -71,12 +71,17 @@ impl Process {
 
     /// What the local port answers.
     pub async fn get(&self, path: &str) -> Option<String> {
-        let mut socket = tokio::net::TcpStream::connect(&self.local).await.ok()?;
-        socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.ok()?;
-        Some(answer)
+        plain(&self.local, path).await
     }
+}
+
+/// What a port answers that speaks plain HTTP; nothing when it does not.
+pub async fn plain(address: &str, path: &str) -> Option<String> {
+    let mut socket = tokio::net::TcpStream::connect(address).await.ok()?;
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
 }
 
 /// Two ports that are free now.

@@ -19,6 +19,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process::plain;
+
 /// The instant at which scenes begin: a Wednesday, 10:30 in Paris.
 pub const NOW: &str = "2026-11-25T09:30:00.000Z";
 
@@ -88,9 +90,9 @@ impl Scene {
         format!("https://localhost:{}", self.node.as_ref().unwrap().address().port())
     }
 
-    /// Where health and metrics answer.
-    pub fn local(&self) -> String {
-        format!("http://{}", self.node.as_ref().unwrap().local_address())
+    /// What the local port answers: health and metrics.
+    pub async fn local(&self, path: &str) -> String {
+        plain(&self.node.as_ref().unwrap().local_address().to_string(), path).await.unwrap()
     }
 
     /// Folder of a member: `certificate.pem`, `key.pem`, `token.pem`.

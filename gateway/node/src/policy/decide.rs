@@ -140,6 +140,8 @@ impl Policies {
             }
             found.extend(question.policies.iter().filter_map(|id| self.note(id)).map(|note| note.explanation.clone()));
         }
+        // The table of rules goes from the general to the particular: the most particular says most, and is told first.
+        found.sort_by(|a, b| b.rule.cmp(&a.rule));
         found
     }
 }
