@@ -228,7 +228,9 @@ impl<'a> Reading<'a> {
     }
 
     fn keep(&mut self, field: &Field, at: &Pointer, value: Value, floor: Option<DataClass>) {
-        if field.occurred {
+        // Whoever says when the event took place moves the clocks of others: only a sender to whom the field is offered.
+        let offered = |kind: &Kind| field.offered_to.iter().any(|one| one == kind.as_str());
+        if field.occurred && (field.offered_to.is_empty() || self.sender_kind.as_ref().is_some_and(offered)) {
             // An event that has not happened yet starts nothing.
             self.occurred = value.as_str().and_then(|text| text.parse().ok()).filter(|at| *at <= self.context.now);
         }

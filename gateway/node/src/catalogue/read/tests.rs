@@ -19,6 +19,7 @@ fn kind_of(party: &Party) -> Option<Kind> {
         ("dsden-31", Some("ssfe")) => "en-sante-social",
         ("departement-31", Some("crip")) => "crip",
         ("parquet-toulouse", None | Some("permanence")) => "parquet",
+        ("snated-119", None) => "snated-119",
         _ => return None,
     };
     kind.parse().ok()
@@ -375,7 +376,11 @@ fn subjects_without_a_name_of_their_own_get_a_free_one() {
 
 #[test]
 fn the_event_and_the_necessity_are_told() {
-    let call = |date: &str| ip(json!({"payload": {"origine_119": {"date_appel": date}}})).occurred;
+    let told = |by: &str, date: &str| {
+        let envelope = json!({"type": "information-preoccupante", "payload": {"origine_119": {"date_appel": date}}});
+        read_as(by, envelope).unwrap().occurred
+    };
+    let call = |date: &str| told("snated-119", date);
     assert_eq!(call("2026-11-24T10:00:00+01:00"), Some(at("2026-11-24T09:00:00Z")));
     assert_eq!(call("2026-11-25T10:00:00+01:00"), None, "not yet");
     assert!(!ip(json!({})).necessity_stated);
@@ -383,6 +388,7 @@ fn the_event_and_the_necessity_are_told() {
     assert!(draft.necessity_stated && leaf(&draft, DataClass::Reference, "/necessity").is_some());
 }
 
+    assert_eq!(told("chu-toulouse", "2026-11-24T10:00:00+01:00"), None, "nobody else moves the clocks of the CRIP");
 #[test]
 fn the_schema_accepts_what_reading_accepts() {
     let catalogue = catalogue();
@@ -518,7 +524,7 @@ proptest! {
         };
         let shapes = [
             Shape::Texte, Shape::Date, Shape::DateHeure, Shape::Bool, Shape::Entier, Shape::Ref, Shape::Inst, Shape::Sujet,
-            Shape::Empreinte, Shape::Code("CL-x".into()),
+            Shape::Empreinte, Shape::Numero, Shape::Telephone, Shape::Courriel, Shape::Chemin, Shape::Jeton, Shape::Code("CL-x".into()),
         ];
         for shape in shapes {
             for value in [json!(text), json!(number), json!([text])] {
