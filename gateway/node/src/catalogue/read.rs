@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use exchange::{
     DataClass, Instant, Kind, Party,
     document::{Leaves, Pointer},
-    envelope::{Draft, FieldFault, NonConforming},
+    envelope::{Draft, Excluded, FieldFault, NonConforming},
 };
 use serde_json::{Map, Value};
 
@@ -41,6 +41,8 @@ pub struct ReadContext<'a> {
     pub default_recipient: Option<Party>,
     /// The kind of a party, if the directory knows it.
     pub kind_of: &'a (dyn Fn(&Party) -> Option<Kind> + Sync),
+    /// Whether the directory knows whoever an exchange is to be sealed from.
+    pub known: &'a (dyn Fn(&Excluded) -> bool + Sync),
 }
 
 /// Why a document was not read.

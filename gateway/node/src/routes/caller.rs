@@ -83,8 +83,13 @@ impl Edge {
         let entry =
             self.rooms.entry(self.rooms.state(&law, Event::TokenRevoked, None, now).commit("issuer", &issuer).commit("jti", &jti))?;
         let until = now.plus(std::time::Duration::from_secs(3600));
-        self.rooms.store.write(RevokeToken { issuer, jti: jti.to_owned(), until, entry }).await?;
+        self.rooms.store.write(RevokeToken { issuer, jti: self.blind(jti)?, until, entry }).await?;
         Ok(())
+    }
+
+    /// As it is kept: whoever revokes may write any word as the id of a token.
+    fn blind(&self, jti: &str) -> Result<String, Refusal> {
+        self.rooms.keystore.blind("jti", jti).map_err(|_| Refusal::Internal("blind"))
     }
 
     async fn identify(&self, parts: &Parts) -> Result<Caller, Refusal> {
@@ -138,7 +143,7 @@ impl Edge {
             Ok(verified) => verified,
             Err(refusal) => return Ok(Author::Faulty(TokenFault::Refused(refusal))),
         };
-        if self.rooms.store.token_revoked(&verified.professional.issuer, &verified.jti).await? {
+        if self.rooms.store.token_revoked(&verified.professional.issuer, &self.blind(&verified.jti)?).await? {
             return Ok(Author::Faulty(TokenFault::Revoked));
         }
         Ok(Author::Professional(verified.professional))

@@ -35,8 +35,13 @@ fn read_as(sender: &str, envelope: Value) -> Result<Draft, ReadFailure> {
     let catalogue = catalogue();
     let code = envelope["type"].as_str().unwrap().parse().unwrap();
     let exchange_type = catalogue.exchange_type(&code, noon()).unwrap();
-    let context =
-        ReadContext { now: noon(), sender: party(sender), default_recipient: Some(party("departement-31/crip")), kind_of: &kind_of };
+    let context = ReadContext {
+        now: noon(),
+        sender: party(sender),
+        default_recipient: Some(party("departement-31/crip")),
+        kind_of: &kind_of,
+        known: &|_| true,
+    };
     let canonical = canonical::bytes(&envelope).unwrap();
     catalogue.read(exchange_type, envelope, canonical, &context)
 }
@@ -383,12 +388,12 @@ fn the_event_and_the_necessity_are_told() {
     let call = |date: &str| told("snated-119", date);
     assert_eq!(call("2026-11-24T10:00:00+01:00"), Some(at("2026-11-24T09:00:00Z")));
     assert_eq!(call("2026-11-25T10:00:00+01:00"), None, "not yet");
+    assert_eq!(told("chu-toulouse", "2026-11-24T10:00:00+01:00"), None, "nobody else moves the clocks of the CRIP");
     assert!(!ip(json!({})).necessity_stated);
     let draft = ip(json!({"necessity": "pour évaluer"}));
     assert!(draft.necessity_stated && leaf(&draft, DataClass::Reference, "/necessity").is_some());
 }
 
-    assert_eq!(told("chu-toulouse", "2026-11-24T10:00:00+01:00"), None, "nobody else moves the clocks of the CRIP");
 #[test]
 fn the_schema_accepts_what_reading_accepts() {
     let catalogue = catalogue();
@@ -493,7 +498,7 @@ proptest! {
     #[test]
     fn i03_nothing_panics_and_danger_is_never_refused_for_a_form(top in document(), payload in document(), subjects in document()) {
         let catalogue = catalogue();
-        let context = ReadContext { now: noon(), sender: party("chu-toulouse"), default_recipient: None, kind_of: &kind_of };
+        let context = ReadContext { now: noon(), sender: party("chu-toulouse"), default_recipient: None, kind_of: &kind_of, known: &|_| true };
         let mut whole = json!({"payload": payload, "subjects": subjects});
         for envelope in [top.clone(), { if let Value::Object(top) = top { merge(&mut whole, Value::Object(top)); } whole }] {
             for exchange_type in catalogue.types_on(noon()) {

@@ -88,7 +88,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         .map_err(|_| Refusal::Internal("receipt"))?;
 
     // 5. Everything in one commit.
-    let delivery = delivery(law, &draft, &ends.recipient);
+    let delivery = delivery(rooms, law, &draft, &ends)?;
     let idempotency = match key {
         Some(key) => Some(IdempotencyKey {
             institution: caller.institution.clone(),
@@ -142,22 +142,19 @@ fn professional(author: &Depositor) -> Option<String> {
     }
 }
 
-fn delivery(law: &Law, draft: &Draft, recipient: &Party) -> NewDelivery {
+fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, ends: &Ends) -> Result<NewDelivery, Refusal> {
+    let recipient = &ends.recipient;
+    // What answers one exchange, or belongs to one case of one sender, leaves in order.
+    let chain = draft.route.case.clone().or_else(|| draft.route.in_reply_to.map(|id| id.to_string()));
+    let ordering = match chain {
+        Some(chain) => rooms
+            .keystore
+            .blind("ordering", &format!("{recipient} {} {chain}", ends.sender.institution))
+            .map_err(|_| Refusal::Internal("blind"))?,
+        None => String::new(),
+    };
     let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
-    NewDelivery {
-        id: DeliveryId::new(),
-        recipient: recipient.clone(),
-        urgency: draft.route.urgency,
-        // What answers one exchange, or belongs to one case, leaves in order.
-        ordering: draft
-            .route
-            .case
-            .clone()
-            .or_else(|| draft.route.in_reply_to.map(|id| id.to_string()))
-            .map(|case| format!("{recipient} {case}"))
-            .unwrap_or_default(),
-        push,
-    }
+    Ok(NewDelivery { id: DeliveryId::new(), recipient: recipient.clone(), urgency: draft.route.urgency, ordering, push })
 }
 
 fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {

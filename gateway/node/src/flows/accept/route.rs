@@ -1,12 +1,19 @@
 //! Where an exchange goes: its recipient, what it answers, the agreement it flows under.
 
-use exchange::{Instant, Party, envelope::Draft, envelope::FieldFault};
+use exchange::{
+    Instant, Party,
+    document::Pointer,
+    envelope::{Draft, FieldFault, NonConforming},
+};
+use serde_json::json;
 
 use super::{Depositor, Ends};
 use crate::{
+    agreements::InForce,
     catalogue::ExchangeType,
     directory::day::day_in_france,
-    flows::{Law, Rooms},
+    flows::{Law, Rooms, answers_for},
+    policy::AgreementState,
     refusal::Refusal,
 };
 
@@ -105,3 +112,34 @@ fn receiving_unit(law: &Law, exchange_type: &ExchangeType, recipient: &Party) ->
         .find_map(|to| institution.units.values().find(|unit| unit.kind == to.kind))
         .map(|unit| Party { institution: recipient.institution.clone(), unit: Some(unit.id.clone()) })
 }
+/// The unit that was asked, or one of a kind to which the exchange could have gone: what came to the on-call service at
+/// night is answered by the CRIP in the morning.
+fn in_charge(law: &Law, row: &ExchangeRow, sender: &Party) -> bool {
+    let foreseen = || {
+        let kind = law.directory.party(sender)?.kind;
+        Some(law.catalogue.exchange_type(&row.kind, row.accepted_at)?.to.iter().any(|to| &to.kind == kind))
+    };
+    row.recipient.unit == sender.unit || (sender.unit.is_some() && foreseen().unwrap_or(false))
+}
+
+/// Whoever answers could have read what is answered: habilitated in the unit, and not one from whom it is sealed.
+async fn may_know(rooms: &Rooms, law: &Law, author: &Depositor, row: &ExchangeRow, sender: &Party, now: Instant) -> Result<bool, Refusal> {
+    let Depositor::Professional(id) = author else { return Ok(true) };
+    let habilitated = law.directory.professional(id).is_some_and(|professional| answers_for(professional, sender, now));
+    Ok(habilitated && !rooms.store.sealed_from(row.id, &sender.institution, id).await?)
+}
+
+/// An agreement under which nothing flows (a danger type flows all the same) makes no domain of its own: whoever invents
+/// one would decide by which pseudonym the recipient knows a child. What is no agreement at all may be anything: sealed.
+pub(super) fn agreement_that_serves(law: &Law, state: AgreementState<'_>, draft: &mut Draft, now: Instant) {
+    if matches!(state, AgreementState::InForce { .. }) {
+        return;
+    }
+    if let Some(named) = draft.route.agreement.take()
+        && law.agreements.in_force(&named, now) == InForce::Unknown
+    {
+        let pointer = Pointer::default().child("agreement");
+        draft.non_conforme.push(NonConforming { pointer, code: "bad-reference", value: json!(named) });
+    }
+}
+
