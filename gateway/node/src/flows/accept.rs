@@ -70,7 +70,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     // 4. Conform: fields, codes, classes. A danger type keeps sealed whatever does not.
     let mut draft = read(rooms, &law, deposit.caller, exchange_type, native, now)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
-    let ends = route::resolve(rooms, &law, exchange_type, &mut draft, now).await?;
+    let ends = route::resolve(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let id = ExchangeId::new();
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
@@ -225,7 +225,13 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
             continue;
         }
         // Compared under the exchange's own key: a bare digest would let whoever reads the table test guesses.
-        let exchange_key = rooms.keys.exchange_key(earlier.exchange).await?.ok_or(Refusal::Internal("key"))?;
+        let Some(exchange_key) = rooms.keys.exchange_key(earlier.exchange).await? else {
+            let gone = super::gone(rooms, earlier.exchange).await;
+            if own {
+                return Err(gone);
+            }
+            continue;
+        };
         if seal::same_body(&exchange_key, canonical, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
             return Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }));
         }

@@ -6,14 +6,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use exchange::{
-    DataClass, DeliveryId, Disclosure, Identity, Instant, Party, UnitId,
+    DataClass, DeliveryId, Disclosure, Identity, Instant, Kind, Party, ProfessionalId, UnitId,
     document::{Leaves, Pointer},
     envelope::Route,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Author, Caller, Law, Rooms, acting_unit, answers_for};
+use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
@@ -21,6 +21,7 @@ use crate::{
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
+        audit::AppendEntries,
         delivery::{DeliveryRow, MailboxQuery, OpenDelivery},
         exchange::ExchangeRow,
     },
@@ -79,29 +80,20 @@ pub struct Notice {
 /// [`Refusal`] when the caller is neither.
 pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, Refusal> {
     // 1. Who looks, into which mailbox?
-    let law = rooms.law.load_full();
-    let (unit, reader) = match &caller.author {
-        Author::Unnamed => (machine_unit(caller, ask)?, None),
-        Author::Professional(_) | Author::Faulty(_) => {
-            let professional = caller.professional(&law)?;
-            let unit = acting_unit(professional, ask.unit.as_ref())?;
-            may_look(professional, &unit, rooms.clock.now())?;
-            (unit, Some(professional.id.clone()))
-        }
-    };
+    let (unit, reader) = looks(rooms, caller, ask)?;
     // 2. Look, and wait once for something new if nothing is there.
     let query = MailboxQuery { unit: &unit, reader: reader.as_ref(), after: ask.after, limit: ask.limit.unwrap_or(50).clamp(1, 200) };
     let mut commits = rooms.store.commits();
     let until = tokio::time::Instant::now() + Duration::from_secs(ask.wait.min(60));
-    loop {
-        commits.borrow_and_update();
-        let (rows, after) = rooms.store.mailbox(&query).await?;
-        if !rows.is_empty() || ask.wait == 0 {
-            return Ok(page(rows, after, reader.is_some()));
-        }
-        match tokio::time::timeout_at(until, commits.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Ok(page(Vec::new(), ask.after, reader.is_some())),
+    let (mut rows, mut after) = rooms.store.mailbox(&query).await?;
+    if let Some(mut bell) = bell {
+        while rows.is_empty() && tokio::time::Instant::now() < until {
+            let look = until.min(tokio::time::Instant::now() + LOOK_AGAIN);
+            // Rung or not, the mailbox itself says what came; the bell only says when to look.
+            let _ = tokio::time::timeout_at(look, bell.changed()).await;
+            // Who may no longer look is told nothing of what came since.
+            looks(rooms, caller, ask)?;
+            (rows, after) = rooms.store.mailbox(&query).await?;
         }
     }
 }
@@ -116,7 +108,9 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     let now = rooms.clock.now();
     // 1. Find: the delivery, and the reader's place in the unit it is for.
     let professional = caller.professional(&law)?;
-    let delivery = rooms.store.delivery(id).await?.ok_or(Refusal::NotFound)?;
+    let Some(delivery) = known_to(rooms, professional, id, now).await? else {
+        return Err(nothing_there(rooms, &law, professional, id, now).await);
+    };
     let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
     if delivery.recipient.institution != professional.institution {
         return Err(Refusal::NotFound);
@@ -126,11 +120,11 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
             && !rooms.store.sealed_from(row.id, &professional.institution, &professional.id).await?;
         return Err(if may_know { Refusal::Erased { id: row.id, at } } else { Refusal::NotFound });
     }
-    let key = rooms.keys.exchange_key(row.id).await?.ok_or(Refusal::NotFound)?;
+    let Some(key) = rooms.keys.exchange_key(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let route: Route =
         serde_json::from_slice(&seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?)
             .map_err(|_| Refusal::Internal("route"))?;
-    let sealed = rooms.store.content(row.id).await?.ok_or(Refusal::Internal("content"))?;
+    let Some(sealed) = rooms.store.content(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
     let mut classes = compartments.classes();
     // Identities live in the vault, never in a compartment.
@@ -285,6 +279,30 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
     let (refusal, record) = match denial {
         Denial::Forbidden { explanations, hidden, record, .. } => {
             (if hidden { Refusal::NotFound } else { Refusal::Denied(explanations) }, record)
+/// The delivery, if this person may know of it: habilitated in the unit it is for, and not one from whom it is sealed.
+async fn known_to(rooms: &Rooms, professional: &Professional, id: DeliveryId, now: Instant) -> Result<Option<DeliveryRow>, Refusal> {
+    let Some(delivery) = rooms.store.delivery(id).await? else { return Ok(None) };
+    let sealed = rooms.store.sealed_from(delivery.exchange, &professional.institution, &professional.id).await?;
+    Ok(Some(delivery).filter(|delivery| !sealed && answers_for(professional, &delivery.recipient, now)))
+}
+
+/// The answer to who asks for what does not exist or may not be known: the same words, and the same work. Each try leaves
+/// an entry, so that the time an answer takes tells nothing and whoever probes leaves a trace.
+async fn nothing_there(rooms: &Rooms, law: &Law, professional: &Professional, id: DeliveryId, now: Instant) -> Refusal {
+    let statement = rooms
+        .state(law, Event::ExchangeRefused, None, now)
+        .commit("delivery", &id)
+        .commit("professional", &professional.id)
+        .commit("decision", &json!({"result": "refusal", "because": "nothing there for this person"}));
+    match rooms.entry(statement) {
+        Ok(entry) => match rooms.store.write(AppendEntries(vec![entry])).await {
+            Ok(()) => Refusal::NotFound,
+            Err(error) => error.into(),
+        },
+        Err(internal) => internal,
+    }
+}
+
         }
         Denial::Undecidable { record } => (Refusal::Undecidable, record),
     };
@@ -294,7 +312,7 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
         .commit("professional", &professional.id)
         .commit("decision", &json!({"result": "refusal", "record": record}));
     match rooms.entry(statement) {
-        Ok(entry) => match rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await {
+        Ok(entry) => match rooms.store.write(AppendEntries(vec![entry])).await {
             Ok(()) => refusal,
             Err(error) => error.into(),
         },
@@ -311,6 +329,20 @@ fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
         return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
     }
     // A machine sees the mailbox of the one unit its certificate names.
+/// Who looks, into which mailbox: as law and directory are now.
+fn looks(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<(Party, Option<ProfessionalId>), Refusal> {
+    match &caller.author {
+        Author::Unnamed => Ok((machine_unit(caller, ask)?, None)),
+        Author::Professional(_) | Author::Faulty(_) => {
+            let law = rooms.law.load_full();
+            let professional = caller.professional(&law)?;
+            let unit = acting_unit(professional, ask.unit.as_ref())?;
+            may_look(professional, &unit, rooms.clock.now())?;
+            Ok((unit, Some(professional.id.clone())))
+        }
+    }
+}
+
     let unit = caller.unit.clone().ok_or(Refusal::TokenMissing)?;
     if ask.unit.as_ref().is_some_and(|asked| *asked != unit) {
         return Err(Refusal::RoleMissing("certificat du service demandé"));
