@@ -83,7 +83,7 @@ pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, 
     let (unit, reader) = looks(rooms, caller, ask)?;
     // 2. Look, and wait once for something new if nothing is there.
     let query = MailboxQuery { unit: &unit, reader: reader.as_ref(), after: ask.after, limit: ask.limit.unwrap_or(50).clamp(1, 200) };
-    let mut commits = rooms.store.commits();
+    let bell = if ask.wait == 0 { None } else { rooms.store.wait_at(&unit, WAITING) };
     let until = tokio::time::Instant::now() + Duration::from_secs(ask.wait.min(60));
     let (mut rows, mut after) = rooms.store.mailbox(&query).await?;
     if let Some(mut bell) = bell {
@@ -373,3 +373,8 @@ fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
         .collect();
     Page { deliveries, after }
 }
+
+/// How many may wait at one mailbox: whoever comes after is answered at once.
+const WAITING: usize = 64;
+/// Who waits looks again after this time all the same: an arrival may have had nobody left to tell of it.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);

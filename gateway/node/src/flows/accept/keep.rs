@@ -129,6 +129,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     if caller.stale {
         metrics::counter!("passerelle_stale_deposits_total").increment(1);
         tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
+    rooms.store.arrived(&ends.recipient);
     }
     metrics::counter!("passerelle_exchanges_accepted_total", "type" => exchange_type.code.to_string()).increment(1);
     tracing::info!(exchange.id = %id, exchange.kind = %exchange_type.code, incomplete, "exchange accepted");
