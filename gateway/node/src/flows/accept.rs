@@ -251,21 +251,21 @@ fn read(
     now: Instant,
 ) -> Result<Draft, Refusal> {
     let kind_of = |party: &Party| law.directory.party(party).map(|known| known.kind.clone());
+    let known = |excluded: &Excluded| match excluded {
+        Excluded::Professional(id) => law.directory.professional(id).is_some(),
+        Excluded::Institution { institution } => law.directory.institution(institution).is_some(),
+    };
     let context = ReadContext {
         now,
         sender: Party { institution: caller.institution.clone(), unit: caller.unit.clone() },
         kind_of: &kind_of,
+        known: &known,
         default_recipient: route::default_recipient(rooms, law, exchange_type),
-    };
-    let known = |excluded: &Excluded| match excluded {
-        Excluded::Professional(id) => law.directory.professional(id).is_some(),
-        Excluded::Institution { institution } => law.directory.institution(institution).is_some(),
     };
     law.catalogue.read(exchange_type, native.envelope, native.canonical, &context).map_err(unread)
 }
 
 fn unread(failure: ReadFailure) -> Refusal {
-        known: &known,
     match failure {
         ReadFailure::NotAnEnvelope => Refusal::Malformed("enveloppe"),
         ReadFailure::SenderMismatch => Refusal::SenderMismatch,

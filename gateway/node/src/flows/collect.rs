@@ -17,7 +17,7 @@ use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{Denial, Opening, Reading, Release, Side, Withheld},
+    policy::{DecisionRecord, Denial, Opening, Reading, Release, Withheld},
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
@@ -96,6 +96,7 @@ pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, 
             (rows, after) = rooms.store.mailbox(&query).await?;
         }
     }
+    Ok(page(rows, after, reader.is_some()))
 }
 
 /// The document of one delivery as the law lets this professional read it, with what was withheld and why.
@@ -112,13 +113,8 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
         return Err(nothing_there(rooms, &law, professional, id, now).await);
     };
     let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
-    if delivery.recipient.institution != professional.institution {
-        return Err(Refusal::NotFound);
-    }
     if let Some(at) = row.erased_at {
-        let may_know = answers_for(professional, &delivery.recipient, now)
-            && !rooms.store.sealed_from(row.id, &professional.institution, &professional.id).await?;
-        return Err(if may_know { Refusal::Erased { id: row.id, at } } else { Refusal::NotFound });
+        return Err(Refusal::Erased { id: row.id, at });
     }
     let Some(key) = rooms.keys.exchange_key(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let route: Route =
@@ -131,7 +127,12 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     classes.extend([DataClass::Identite, DataClass::Contact]);
 
     // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
-    let release = release(&law, professional, &delivery, &row, &route, &classes, now);
+    // A sender that has left the directory since is what it was when its exchange was accepted: danger stays readable.
+    let sender_kind = match law.directory.party(&row.sender) {
+        Some(known) => known.kind.clone(),
+        None => kind_at_acceptance(&row, &key)?,
+    };
+    let release = release(&law, professional, &delivery, &row, &route, (&sender_kind, &classes), now);
     let release = match release.ok_or(Refusal::Undecidable)? {
         Ok(release) => release,
         Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
@@ -239,20 +240,24 @@ fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: V
     document
 }
 
+/// The kind of the sender when the exchange was accepted, from the record of that decision.
+fn kind_at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<Kind, Refusal> {
+    let plain = seal::open_column(key, "exchange", row.id, "decision", &row.decision).map_err(|_| Refusal::Internal("decision"))?;
+    let record: DecisionRecord = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("decision"))?;
+    record.facts.get("from_kind").and_then(Value::as_str).and_then(|kind| kind.parse().ok()).ok_or(Refusal::Undecidable)
+}
+
 fn release(
     law: &Law,
     professional: &Professional,
     delivery: &DeliveryRow,
     row: &ExchangeRow,
     route: &Route,
-    classes: &[DataClass],
+    (sender_kind, classes): (&Kind, &[DataClass]),
     now: Instant,
 ) -> Option<Result<Release, Denial>> {
     let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at)?;
-    let side = |party: &Party| {
-        let kind = law.directory.party(party)?.kind;
-        law.catalogue.kind(kind).map(|rule| Side { kind, rule })
-    };
+    let recipient_kind = law.directory.party(&delivery.recipient)?.kind;
     let member = member(professional, &delivery.recipient);
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
@@ -261,8 +266,8 @@ fn release(
         exchange: row.id,
         exchange_type,
         route,
-        sender: side(&row.sender)?,
-        recipient: side(&delivery.recipient)?,
+        sender: law.side(sender_kind).ok()?,
+        recipient: law.side(recipient_kind).ok()?,
         reader: professional,
         habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
         // What came to a unit belongs to the unit as a whole until somebody is in charge.
@@ -274,11 +279,6 @@ fn release(
     }))
 }
 
-/// A refusal that the reader may know of is logged; one that would tell of an existence answers as nothing there.
-async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery: &DeliveryRow, denial: Denial, now: Instant) -> Refusal {
-    let (refusal, record) = match denial {
-        Denial::Forbidden { explanations, hidden, record, .. } => {
-            (if hidden { Refusal::NotFound } else { Refusal::Denied(explanations) }, record)
 /// The delivery, if this person may know of it: habilitated in the unit it is for, and not one from whom it is sealed.
 async fn known_to(rooms: &Rooms, professional: &Professional, id: DeliveryId, now: Instant) -> Result<Option<DeliveryRow>, Refusal> {
     let Some(delivery) = rooms.store.delivery(id).await? else { return Ok(None) };
@@ -303,6 +303,11 @@ async fn nothing_there(rooms: &Rooms, law: &Law, professional: &Professional, id
     }
 }
 
+/// A refusal that the reader may know of is logged; one that would tell of an existence answers as nothing there.
+async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery: &DeliveryRow, denial: Denial, now: Instant) -> Refusal {
+    let (refusal, record) = match denial {
+        Denial::Forbidden { explanations, hidden, record, .. } => {
+            (if hidden { Refusal::NotFound } else { Refusal::Denied(explanations) }, record)
         }
         Denial::Undecidable { record } => (Refusal::Undecidable, record),
     };
@@ -324,11 +329,6 @@ fn member(professional: &Professional, recipient: &Party) -> bool {
     professional.institution == recipient.institution && recipient.unit.as_ref().is_none_or(|unit| professional.units.contains(unit))
 }
 
-fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
-    if caller.stale {
-        return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
-    }
-    // A machine sees the mailbox of the one unit its certificate names.
 /// Who looks, into which mailbox: as law and directory are now.
 fn looks(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<(Party, Option<ProfessionalId>), Refusal> {
     match &caller.author {
@@ -343,6 +343,11 @@ fn looks(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<(Party, Option<Pro
     }
 }
 
+fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
+    if caller.stale {
+        return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
+    }
+    // A machine sees the mailbox of the one unit its certificate names.
     let unit = caller.unit.clone().ok_or(Refusal::TokenMissing)?;
     if ask.unit.as_ref().is_some_and(|asked| *asked != unit) {
         return Err(Refusal::RoleMissing("certificat du service demandé"));
