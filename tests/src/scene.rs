@@ -225,8 +225,8 @@ impl Scene {
 
 /// Keeps what was refused, stops at anything else.
 pub fn problem(answer: Result<Value, ClientFault>) -> Result<Value, Problem> {
-    answer.map_err(|fault| match fault {
-        ClientFault::Refused { status, problem } => Problem { status, body: problem },
-        other => panic!("no answer: {other}: {:?}", std::error::Error::source(&other)),
+    answer.map_err(|fault| {
+        let ClientFault::Refused { status, problem } = fault else { panic!("no answer: {fault}: {:?}", std::error::Error::source(&fault)) };
+        Problem { status, body: problem }
     })
 }

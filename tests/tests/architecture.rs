@@ -1,5 +1,7 @@
 //! The shape of the source itself: imports point one way, flows never call each other, sample files are true.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -1,6 +1,6 @@
 //! Invariant 6: no identity in clear at rest, in a log line, in a metric, in a file that the process maps. The log is turned
 //! up to its most talkative level, and the gateway is made to refuse, to fail and to erase as well.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -3,7 +3,7 @@
 //! * every deposit that was answered 201 is there, exactly once, under the receipt that was given;
 //! * every receipt verifies and the log holds its leaf;
 //! * nothing is there that nobody sent.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 use std::{
     collections::BTreeMap,

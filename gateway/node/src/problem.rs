@@ -53,17 +53,16 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("fr"));
-        match &self {
-            Refusal::TooMany { retry_after } => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
-            }
-            Refusal::Unavailable(_) | Refusal::Undecidable | Refusal::Unsigned => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(2));
-            }
-            Refusal::TokenMissing | Refusal::Token(_) => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"passerelle\""));
-            }
-            _ => {}
+        let retry_after = if let Refusal::TooMany { retry_after } = &self {
+            Some(retry_after.as_secs().max(1))
+        } else {
+            (face.fault == Fault::Ours).then_some(2)
+        };
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if face.status == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"passerelle\""));
         }
         response
     }

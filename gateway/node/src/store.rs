@@ -61,9 +61,9 @@ pub enum StoreError {
 impl StoreError {
     /// Wraps an error of the driver with the statement it happened in.
     pub(crate) fn in_statement(statement: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |error| match &error {
-            sqlx::Error::Database(of_database) if of_database.is_unique_violation() => Self::AlreadyThere,
-            _ => Self::Unavailable(statement, error),
+        move |error| {
+            let repeated = error.as_database_error().is_some_and(|of_database| of_database.is_unique_violation());
+            if repeated { Self::AlreadyThere } else { Self::Unavailable(statement, error) }
         }
     }
 }

@@ -254,7 +254,7 @@ pub struct Explain {
 #[derive(Debug, Subcommand)]
 pub enum Decision {
     /// Ask "may I?": nothing is sent; the answer names the article, the missing fact and the cure
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Ask a past decision again with the rules loaded now (on the gateway's machine)
     Replay {
         /// Exchange id

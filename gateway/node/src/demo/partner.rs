@@ -131,10 +131,8 @@ impl Partner {
 
 async fn feed(mut command: Command, input: Option<&Value>) -> Result<std::process::Output, DemoFault> {
     let mut child = command.spawn().map_err(DemoFault::Process)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        if let Some(input) = input {
-            stdin.write_all(input.to_string().as_bytes()).await.map_err(DemoFault::Process)?;
-        }
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+        stdin.write_all(input.to_string().as_bytes()).await.map_err(DemoFault::Process)?;
     }
     child.wait_with_output().await.map_err(DemoFault::Process)
 }

@@ -46,7 +46,7 @@ fn entry(index: u64) -> SealedEntry {
         _ => (index, Event::ClockFired),
     };
     let entry = Entry::new(event, at(index), "0a1b").commit(field::EXCHANGE, &format!("exchange-{exchange}"));
-    let entry = if index % 4 == 0 { entry.commit(field::DECISION, &json!({"result": "permit", "rules": ["R05"]})) } else { entry };
+    let entry = if index.is_multiple_of(4) { entry.commit(field::DECISION, &json!({"result": "permit", "rules": ["R05"]})) } else { entry };
     entry.finish(&SystemRandom::new()).unwrap()
 }
 
