@@ -233,5 +233,26 @@ pub(crate) fn answers_for(professional: &Professional, recipient: &Party, now: I
         && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, day_in_france(now)))
 }
 
+/// Whether a professional acts for a party today: habilitated in its unit; for an institution as a whole, somebody whom
+/// one of its units names as its lead or deputy.
+pub(crate) fn acts_for(law: &Law, professional: &Professional, party: &Party, now: Instant) -> bool {
+    if party.unit.is_some() || professional.institution != party.institution {
+        return answers_for(professional, party, now);
+    }
+    let leads = |unit: &crate::directory::Unit| [&unit.lead, &unit.deputy].into_iter().flatten().any(|sub| *sub == professional.id.subject);
+    law.directory.institution(&party.institution).is_some_and(|institution| {
+        institution.units.values().any(|unit| leads(unit) && professional.habilitated(&unit.id, day_in_france(now)))
+    })
+}
+
+/// Why the key of an accepted exchange is not there: its content was erased, even if a crash left that unsaid.
+pub(crate) async fn gone(rooms: &Rooms, id: ExchangeId) -> Refusal {
+    match rooms.keys.erased_at(id).await {
+        Ok(Some(at)) => Refusal::Erased { id, at },
+        Ok(None) => Refusal::Internal("key"),
+        Err(error) => error.into(),
+    }
+}
+
 /// How long a release may wait for its record to be signed.
 const SIGNED_WITHIN: Duration = Duration::from_secs(30);

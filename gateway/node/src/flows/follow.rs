@@ -6,9 +6,9 @@
 use exchange::{ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, verify::Evidence};
+use super::{Caller, Law, Rooms, acts_for, answers_for, verify::Evidence};
 use crate::{
-    directory::{Professional, Role, day::day_in_france},
+    directory::{Professional, Role},
     log::{LogProof, Openings, TileSet, tile},
     refusal::Refusal,
     store::{
@@ -63,14 +63,13 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         |owner: &Party| owner.institution == professional.institution && owner.unit.as_ref().is_none_or(|u| professional.units.contains(u));
     let follow_ups: Vec<Value> = rooms.store.follow_ups(id).await?.iter().filter(|f| mine(&f.owner)).map(|f| follow_up(&law, f)).collect();
     let clocks: Vec<Value> = rooms.store.clocks_of(id).await?.iter().filter(|c| mine(&c.owner)).map(|c| clock(&law, c)).collect();
-    let answers: Vec<Value> = rooms
-        .store
-        .answers_to(id)
-        .await?
-        .iter()
-        .filter(|answer| mine(&answer.recipient) || mine(&answer.sender))
-        .map(|answer| json!({"exchange": answer.id, "type": answer.kind, "accepted_at": answer.accepted_at}))
-        .collect();
+    let mut answers = Vec::new();
+    for answer in rooms.store.answers_to(id).await?.iter().filter(|answer| mine(&answer.recipient) || mine(&answer.sender)) {
+        // An answer has exclusions of its own.
+        if !rooms.store.sealed_from(answer.id, &professional.institution, &professional.id).await? {
+            answers.push(json!({"exchange": answer.id, "type": answer.kind, "accepted_at": answer.accepted_at}));
+        }
+    }
     Ok(json!({
         "exchange": row.id,
         "type": row.kind,
@@ -131,8 +130,11 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
     let (mut clocks, mut reminders, mut follow_ups) = (Vec::new(), Vec::new(), Vec::new());
-    for unit in professional.units.iter().filter(|unit| professional.habilitated(unit, day_in_france(rooms.clock.now()))) {
-        let owner = Party { institution: professional.institution.clone(), unit: Some(unit.clone()) };
+    let now = rooms.clock.now();
+    let party = |unit| Party { institution: professional.institution.clone(), unit };
+    // What was deposited in the name of the institution alone is nobody's unless its leads see it.
+    let owners = professional.units.iter().cloned().map(Some).chain([None]).map(party);
+    for owner in owners.filter(|owner| acts_for(&law, professional, owner, now)) {
         clocks.extend(rooms.store.clocks_owned(&owner, &professional.id).await?.iter().map(|c| clock(&law, c)));
         reminders.extend(rooms.store.reminders_of(&owner, &professional.id).await?.iter().map(|r| reminder(&law, r)));
         follow_ups.extend(rooms.store.open_follow_ups(&owner, &professional.id).await?.iter().map(|f| follow_up(&law, f)));
@@ -159,6 +161,10 @@ async fn prove(rooms: &Rooms, entry: &EntryRow) -> Result<(String, String), Refu
 /// # Errors
 /// [`Refusal::NotFound`] beyond the tree.
 pub async fn proof(rooms: &Rooms, index: u64) -> Result<String, Refusal> {
+    // No tree is that large; the store counts in signed numbers.
+    if i64::try_from(index).is_err() {
+        return Err(Refusal::NotFound);
+    }
     let entry = rooms.store.entries_from(index, 1).await?.into_iter().next().filter(|entry| entry.index == Some(index));
     let entry = entry.ok_or(Refusal::NotFound)?;
     Ok(prove(rooms, &entry).await?.0)
@@ -171,19 +177,12 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
 }
 
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
-    let of = |party: &Party| {
-        party.institution == professional.institution
-            && party
-                .unit
-                .as_ref()
-                .is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, day_in_france(now)))
-    };
     let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
-    if of(&row.recipient) {
+    if answers_for(professional, &row.recipient, now) {
         return Some(View::Recipient);
     }
     let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
-    if of(&row.sender) || wrote {
+    if acts_for(law, professional, &row.sender, now) || wrote {
         let role = law.directory.party(&row.sender).and_then(|known| law.catalogue.kind(known.kind)).map(|kind| kind.role);
         let reporter = !matches!(role, Some(ProtectionRole::Implements | ProtectionRole::Authority));
         return Some(View::Sender { reporter });

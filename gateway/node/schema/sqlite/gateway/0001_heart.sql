@@ -55,7 +55,7 @@ CREATE TABLE exclusion (
 CREATE TABLE idempotency (
     institution TEXT NOT NULL,
     author      TEXT NOT NULL,                    -- opaque subject; '' for the institution's systems
-    key         TEXT NOT NULL,                    -- 16 to 64 of A-Za-z0-9_-
+    key         TEXT NOT NULL,                    -- blinded: a client may have made it of a name
     exchange_id TEXT NOT NULL REFERENCES exchange,
     mac         BLOB NOT NULL,                    -- HMAC of the canonical body under the exchange's own key
     written_by  TEXT NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE delivery (
     institution     TEXT   NOT NULL,              -- to whom
     unit            TEXT   NOT NULL,              -- '' for the institution as a whole
     urgency         BIGINT NOT NULL CHECK (urgency BETWEEN 0 AND 3),
-    ordering        TEXT   NOT NULL,              -- pushes with the same value leave one after the other; '' for no order
+    ordering        TEXT   NOT NULL,              -- blinded case; pushes with the same value leave one after the other; '' for no order
     arrival         BIGINT NOT NULL,              -- cursor of the mailbox: grows with each delivery of this gateway
     delivered_at    BIGINT NOT NULL,              -- when it became available in the mailbox
 
@@ -217,7 +217,7 @@ CREATE TABLE checkpoint (
 -- A professional token that its institution revoked before its end.
 CREATE TABLE token_revocation (
     issuer     TEXT   NOT NULL,
-    jti        TEXT   NOT NULL,
+    jti        TEXT   NOT NULL,                    -- blinded
     until      BIGINT NOT NULL,                   -- after this instant the token has ended anyway
     written_by TEXT   NOT NULL,
     PRIMARY KEY (issuer, jti)

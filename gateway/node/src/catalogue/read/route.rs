@@ -108,7 +108,8 @@ impl Reading<'_> {
             return excluded;
         };
         for (n, item) in items.iter().take(MAX_ITEMS).enumerate() {
-            match excluded_of(item) {
+            // Sealing from somebody whom nobody knows seals from nobody, and what is no opaque id may be a name.
+            match excluded_of(item).filter(|one| (self.context.known)(one)) {
                 Some(one) => excluded.push(one),
                 None => {
                     let what = "une institution {institution} ou un professionnel {issuer, subject} de l’annuaire";

@@ -4,17 +4,18 @@
 //! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
 
 use exchange::{
-    ClockId, DataClass, DeliveryId, ExchangeId, Instant, Kind, Party,
+    ClockId, DataClass, DeliveryId, ExchangeId, Instant, Kind, ProfessionalId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded},
 };
 use serde_json::json;
+use time::{Date, Month};
 
 use super::{Accepted, Depositor, Ends, follow_up};
 use crate::{
     catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
     directory::day::day_in_france,
-    flows::{Caller, Law, Rooms},
+    flows::{Caller, Law, Rooms, answers_for},
     log::Event,
     policy::{Admitted, DecisionRecord},
     receipt,
@@ -43,6 +44,8 @@ pub(super) struct Accepting<'a> {
 pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> Result<Accepted, Refusal> {
     let Accepting { id, exchange_type, admitted, ends, author, caller, key, now } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();
+
+    nobody_left(law, exchange_type, &draft, &ends, now);
 
     // 1. A key of its own, kept in the key database.
     let minted = rooms.keys.mint(id, &exchange_type.retention, now).await?;
@@ -88,7 +91,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         .map_err(|_| Refusal::Internal("receipt"))?;
 
     // 5. Everything in one commit.
-    let delivery = delivery(law, &draft, &ends.recipient);
+    let delivery = delivery(rooms, law, &draft, &ends)?;
     let idempotency = match key {
         Some(key) => Some(IdempotencyKey {
             institution: caller.institution.clone(),
@@ -126,6 +129,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         },
     };
     rooms.store.write(write).await?;
+    rooms.store.arrived(&ends.recipient);
     if caller.stale {
         metrics::counter!("passerelle_stale_deposits_total").increment(1);
         tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
@@ -142,22 +146,19 @@ fn professional(author: &Depositor) -> Option<String> {
     }
 }
 
-fn delivery(law: &Law, draft: &Draft, recipient: &Party) -> NewDelivery {
+fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, ends: &Ends) -> Result<NewDelivery, Refusal> {
+    let recipient = &ends.recipient;
+    // What answers one exchange, or belongs to one case of one sender, leaves in order.
+    let chain = draft.route.case.clone().or_else(|| draft.route.in_reply_to.map(|id| id.to_string()));
+    let ordering = match chain {
+        Some(chain) => rooms
+            .keystore
+            .blind("ordering", &format!("{recipient} {} {chain}", ends.sender.institution))
+            .map_err(|_| Refusal::Internal("blind"))?,
+        None => String::new(),
+    };
     let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
-    NewDelivery {
-        id: DeliveryId::new(),
-        recipient: recipient.clone(),
-        urgency: draft.route.urgency,
-        // What answers one exchange, or belongs to one case, leaves in order.
-        ordering: draft
-            .route
-            .case
-            .clone()
-            .or_else(|| draft.route.in_reply_to.map(|id| id.to_string()))
-            .map(|case| format!("{recipient} {case}"))
-            .unwrap_or_default(),
-        push,
-    }
+    Ok(NewDelivery { id: DeliveryId::new(), recipient: recipient.clone(), urgency: draft.route.urgency, ordering, push })
 }
 
 fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
@@ -212,9 +213,10 @@ fn follow_ups(
 }
 
 fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) -> Vec<NewClock> {
-    let under_two = draft.subjects.iter().any(|subject| {
-        subject.unborn() || subject.birth_date().is_some_and(|born| born.replace_year(born.year() + 2).unwrap_or(born) > day_in_france(now))
-    });
+    let under_two = draft
+        .subjects
+        .iter()
+        .any(|subject| subject.unborn() || subject.birth_date().is_some_and(|born| second_birthday(born) > day_in_france(now)));
     let start = draft.occurred.filter(|at| *at <= now).unwrap_or(now);
     exchange_type
         .clocks
@@ -249,6 +251,24 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
             Some(NewClock { id: ClockId::new(), name: rule.name.clone(), owner: owner.clone(), started_at, limit: due.limit, fires, stops })
         })
         .collect()
+}
+
+/// Whoever seals an exchange from each person who could read it buries it: a danger is kept all the same, and alarms.
+fn nobody_left(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) {
+    let sealed =
+        |id: &ProfessionalId| draft.route.exclus.iter().any(|excluded| matches!(excluded, Excluded::Professional(one) if one == id));
+    let readable = draft.route.exclus.is_empty()
+        || law.directory.professionals().any(|person| answers_for(person, &ends.recipient, now) && !sealed(&person.id));
+    if exchange_type.danger && !readable {
+        metrics::counter!("passerelle_nobody_left_to_read_total").increment(1);
+        tracing::error!(exchange.kind = %exchange_type.code, unit = %ends.recipient, "a danger type is sealed from everybody of the unit that receives it");
+    }
+}
+
+/// Who was born on 29 February is two years old on 1 March.
+fn second_birthday(born: Date) -> Date {
+    let year = born.year().saturating_add(2);
+    born.replace_year(year).or_else(|_| Date::from_calendar_date(year, Month::March, 1)).unwrap_or(born)
 }
 
 fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<u8>, Refusal> {
