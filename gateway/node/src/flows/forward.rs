@@ -67,11 +67,7 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
     // 3. Write down what came of it.
     let (result, event) = match sent {
         Ok(()) => (PushResult::Done, Some(Event::PushSent)),
-        Err(fault) if lease.attempts >= attempts => {
-            metrics::counter!("passerelle_dead_letters_total").increment(1);
-            tracing::error!(delivery.id = %lease.delivery.id, fault, attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
-            (PushResult::Dead { fault }, Some(Event::DeliveryDead))
-        }
+        Err(fault) if lease.attempts >= attempts => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
         Err(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
     };
     let entry = match event {
@@ -86,14 +82,21 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
         None => None,
     };
     match rooms.store.write(FinishPush { id: lease.delivery.id, token, result, entry }).await {
+        Ok(()) => {}
         // Our lease ended and somebody else took it: theirs counts.
-        Ok(()) | Err(StoreError::NotThere(_)) => Ok(true),
-        Err(error) => Err(error.into()),
+        Err(StoreError::NotThere(_)) => return Ok(true),
+        Err(error) => return Err(error.into()),
     }
+    if event == Some(Event::DeliveryDead) {
+        metrics::counter!(DEAD_LETTERS).increment(1);
+        tracing::error!(delivery.id = %lease.delivery.id, fault = sent.err(), attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
+    }
+    Ok(true)
 }
 
 /// Pushes until told to stop.
 pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: Duration, stop: CancellationToken) {
+    metrics::counter!(DEAD_LETTERS).increment(0);
     while !stop.is_cancelled() {
         match forward(&rooms, post.as_ref(), attempts).await {
             Ok(true) => continue,
@@ -115,5 +118,7 @@ fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
     Ok(Duration::from_millis(u64::from(u32::from_le_bytes(random)) * bound / u64::from(u32::MAX)))
 }
 
+/// What alarms when it moves; on the board from the start, so that its first move is seen.
+const DEAD_LETTERS: &str = "passerelle_dead_letters_total";
 /// How long a push may take before another worker may try.
 const HOLD: Duration = Duration::from_secs(60);
