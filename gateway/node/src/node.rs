@@ -91,6 +91,7 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            stopping: CancellationToken::new(),
         });
 
         // 4. The doors.
@@ -106,7 +107,7 @@ impl Node {
             rooms: rooms.clone(),
             address,
             local_address,
-            stop_edges: CancellationToken::new(),
+            stop_edges: rooms.stopping.clone(),
             stop_workers: CancellationToken::new(),
             stop_notary: CancellationToken::new(),
             edges: TaskTracker::new(),

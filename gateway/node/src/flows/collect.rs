@@ -99,9 +99,13 @@ pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, 
         if !rows.is_empty() || ask.wait == 0 {
             return Ok(page(rows, after, reader.is_some()));
         }
-        match tokio::time::timeout_at(until, commits.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Ok(page(Vec::new(), ask.after, reader.is_some())),
+        let again = tokio::select! {
+            changed = commits.changed() => changed.is_ok(),
+            () = tokio::time::sleep_until(until) => false,
+            () = rooms.stopping.cancelled() => false,
+        };
+        if !again {
+            return Ok(page(Vec::new(), ask.after, reader.is_some()));
         }
     }
 }
