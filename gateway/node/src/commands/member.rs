@@ -277,6 +277,16 @@ impl Mailbox {
     }
 }
 
+impl Token {
+    /// Whether the answer is for a program.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Revoke { link, .. } => link.json,
+            Self::Issue { .. } | Self::Jwk { .. } => false,
+        }
+    }
+}
+
 impl Exchange {
     /// How the command reaches the gateway.
     pub fn link(&self) -> &Link {
@@ -395,12 +405,14 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
             (link, answer)
         }
         Exchange::Done { follow_up, link } => {
-            let answer = link.client()?.post(&format!("/v1/follow-ups/{follow_up}/done"), &json!({})).await?;
-            (link, answer)
+            link.client()?.post(&format!("/v1/follow-ups/{follow_up}/done"), &json!({})).await?;
+            print(if link.json { "{}" } else { "Consigné." });
+            return Ok(());
         }
         Exchange::Erase { exchange, motive, link } => {
-            let answer = link.client()?.delete(&format!("/v1/exchanges/{exchange}"), &json!({"motive": motive})).await?;
-            (link, answer)
+            link.client()?.delete(&format!("/v1/exchanges/{exchange}"), &json!({"motive": motive})).await?;
+            print(if link.json { "{}" } else { "Effacé." });
+            return Ok(());
         }
         Exchange::Due { link } => {
             let answer = link.client()?.get("/v1/clocks").await?;
