@@ -129,7 +129,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
             .commit("decision", &json!({"result": "question", "record": decision.record})),
     )?;
     rooms.store.write(AppendEntries(vec![entry])).await?;
-    Ok(answer)
+    if decision.record.undecided() { Err(Refusal::Undecidable) } else { Ok(answer) }
 }
 
 /// The route of the exchange that is asked about: from the asker for `submit`, to the asker for `open`.

@@ -19,6 +19,7 @@ pub struct Unfit;
 /// One context, many questions.
 pub(super) struct Asking<'p> {
     policies: &'p Policies,
+    authorizer: Authorizer,
     at: Instant,
     context: Context,
     from: String,
@@ -36,10 +37,14 @@ impl Policies {
         (from, to): (&str, &str),
         agreement: Option<&AgreementId>,
     ) -> Result<Asking<'_>, Unfit> {
+        // Every action has the same facts: held to the schema here, once, and not again for each question.
+        let action = self.uid("Action", "submit").ok_or(Unfit)?;
         let context = Context::from_json_value(facts.clone(), None).map_err(|_| Unfit)?;
+        context.validate(&self.schema, &action).map_err(|_| Unfit)?;
         let to_kind = facts.get("to_kind").and_then(Value::as_str).ok_or(Unfit)?.to_owned();
         Ok(Asking {
             policies: self,
+            authorizer: Authorizer::new(),
             at,
             context,
             from: from.to_owned(),
@@ -83,8 +88,7 @@ impl Asking<'_> {
         let (who, what) = (uid(principal.0, principal.1)?, uid(resource.0, resource.1)?);
         let (from, to) = (uid("Institution", &self.from)?, uid("Institution", &self.to)?);
         let actor_in = if principal.0 == "Unit" { &to } else { &from };
-        let request = Request::new(who.clone(), uid("Action", action)?, what.clone(), self.context.clone(), Some(&policies.schema))
-            .map_err(|_| Unfit)?;
+        let request = Request::new(who.clone(), uid("Action", action)?, what.clone(), self.context.clone(), None).map_err(|_| Unfit)?;
         let date = day_in_france(self.at);
         let set = policies.set_on(date).and_then(|slices| slices.get(&slice_name(action, resource.0, resource.1))).ok_or(Unfit)?;
         let mut entities = Vec::new();
@@ -110,7 +114,7 @@ impl Asking<'_> {
             }
             _ => set,
         };
-        let response = Authorizer::new().is_authorized(&request, set, &entities);
+        let response = self.authorizer.is_authorized(&request, set, &entities);
         // Cedar skips a forbid that fails: an error of any rule is a refusal.
         if response.diagnostics().errors().next().is_some() {
             return Err(Unfit);

@@ -142,7 +142,7 @@ fn advice_tells_a_sender_what_the_recipient_will_not_get() {
     assert!(parts.contains(&"declarant") && parts.contains(&"parole-enfant"), "{parts:?}");
 }
 
-/// Measured, not asserted: a shared machine would make it lie. In release, see `policies/README.md`.
+/// Measured, not asserted: a shared machine would make it lie. `cargo test --release -p gateway --lib a_whole_decision -- --nocapture`
 #[test]
 #[allow(clippy::print_stdout, reason = "a figure to read, not a limit to hold")]
 fn a_whole_decision_is_cheap() {

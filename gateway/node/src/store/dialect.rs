@@ -1,6 +1,8 @@
 //! What differs between databases: how one is opened and tuned, and how a write transaction begins.
 //! Everything else is one SQL text for all.
 
+use std::time::Duration;
+
 use sqlx::{
     AnyPool, Executor, Row,
     migrate::{Migration, MigrationType, Migrator},
@@ -46,16 +48,25 @@ pub(crate) async fn checkpoint(pool: &AnyPool) -> Result<(), StoreError> {
 }
 
 /// Moves the write-ahead log into the database file and cuts it to nothing: what was deleted is then overwritten there
-/// and gone here. Waits for readers; says so when one stays in the way.
+/// and gone here. Waits for readers, and for the checkpoint that another task has under way, which SQLite itself does not
+/// wait for; says so when something stays in the way.
 pub(crate) async fn overwrite(pool: &AnyPool) -> Result<(), StoreError> {
     let failed = |e| StoreError::Unavailable("overwrite", e);
-    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await.map_err(failed)?;
-    match row.try_get::<i64, _>(0).map_err(failed)? {
-        0 => Ok(()),
-        _ => Err(failed(sqlx::Error::PoolTimedOut)),
+    let until = tokio::time::Instant::now() + OVERWRITTEN_WITHIN;
+    loop {
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await.map_err(failed)?;
+        if row.try_get::<i64, _>(0).map_err(failed)? == 0 {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() >= until {
+            return Err(failed(sqlx::Error::PoolTimedOut));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
+/// How long an overwriting may wait for its turn.
+const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(10);
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.
 const TUNE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
 PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY";

@@ -4,21 +4,35 @@ use std::{collections::BTreeSet, fs};
 
 use exchange::{DataClass, ProtectionRole, Secrecy};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::world::{World, alert, classes, copy, feedback, leaves, load, now, person, reader, without_recipient};
-use crate::policy::{Denial, Explanation, Opening};
+use crate::policy::{DecisionRecord, Denial, Explanation, Opening};
 
 #[test]
 fn i04_a_question_outside_the_schema_is_a_refusal() {
     let world = World::new();
-    let (_, _, _, mut record) = world.send(&alert(), "hopital", "crip").run(&world).unwrap().into_parts();
-    record.facts.as_object_mut().unwrap().remove("recipient_excluded");
-    let mut asking = world.policies.ask(now(), &record.facts, (&record.from, &record.to), None).unwrap();
-    let answer = asking.question("submit", ("Institution", "expediteur"), ("Exchange", "x"));
-    assert!(answer.error && !answer.permitted && answer.policies.is_empty());
-    // An action that the schema does not know.
-    assert!(asking.question("erase", ("Institution", "expediteur"), ("Exchange", "x")).error);
-    assert!(!world.policies.replay(&record).same);
+    let (_, _, _, record) = world.send(&alert(), "hopital", "crip").run(&world).unwrap().into_parts();
+    let ends = ("expediteur", "destinataire");
+    // An action that the schema does not know, a part that no class is.
+    let mut known = world.policies.ask(now(), &record.facts, ends, None).unwrap();
+    assert!(known.question("erase", ("Institution", "expediteur"), ("Exchange", "x")).error);
+    assert!(known.question("receive", ("Unit", "crip"), ("DataClass", "inconnue")).error);
+    // A fact that is absent, of another type, or one too many.
+    let spoilt = |spoil: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut facts = record.facts.clone();
+        spoil(facts.as_object_mut().unwrap());
+        facts
+    };
+    for facts in [
+        spoilt(&|facts| drop(facts.remove("recipient_excluded"))),
+        spoilt(&|facts| drop(facts.insert("danger".to_owned(), Value::from("oui")))),
+        spoilt(&|facts| drop(facts.insert("nom".to_owned(), Value::from("x")))),
+    ] {
+        let forged = DecisionRecord { facts, ..record.clone() };
+        assert!(world.policies.ask(now(), &forged.facts, ends, None).is_err());
+        assert!(!world.policies.replay(&forged).same);
+    }
 }
 
 #[test]
@@ -158,6 +172,7 @@ fn explanations_name_what_the_asker_lacks() {
     let of = feedback();
     let Err(Denial::Forbidden { explanations, .. }) = world.send(&of, "crip", "hopital").run(&world) else { panic!("admitted") };
     let rules: Vec<&str> = explanations.iter().map(|text| text.rule.as_str()).collect();
+    // The most particular rule first.
     assert_eq!(rules, ["R33", "R31 R33", "R10"]);
     let json = serde_json::to_value::<&Explanation>(&explanations[0]).unwrap();
     let keys: BTreeSet<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();

@@ -214,3 +214,27 @@ fn quarters_are_those_of_the_calendar() {
         assert_eq!(quarter(at(instant)), name);
     }
 }
+
+/// A checkpoint that another connection has under way does not make an erasure fail: it waits for its turn.
+#[tokio::test]
+async fn an_erasure_waits_for_the_checkpoint_of_another() {
+    let stage = Stage::new();
+    let keys = stage.keys().await;
+    let (over, ended) = tokio::sync::watch::channel(false);
+    let other = {
+        let pool = keys.side.pool.clone();
+        tokio::spawn(async move {
+            while !*ended.borrow() {
+                dialect::checkpoint(&pool).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    for _ in 0..60 {
+        let id = ExchangeId::new();
+        keys.keep(keys.mint(id, "ip", at("2026-03-02T10:00:00Z")).await.unwrap()).await.unwrap();
+        keys.destroy(id, at("2026-03-02T10:00:01Z"), "essai").await.unwrap();
+    }
+    over.send(true).unwrap();
+    other.await.unwrap();
+}
