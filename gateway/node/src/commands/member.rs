@@ -55,7 +55,8 @@ pub struct Submit {
     /// The envelope (JSON); `-` for standard input
     pub file: PathBuf,
     /// Key that makes a repetition harmless: 16 to 64 of A-Za-z0-9_-; drawn at random when absent
-    #[arg(long)]
+    // One key in sixty-four begins with a hyphen.
+    #[arg(long, allow_hyphen_values = true)]
     pub idempotency_key: Option<String>,
     /// Where to keep the receipt
     #[arg(long)]
@@ -145,6 +146,7 @@ pub enum Token {
     /// End a token of your institution before its time
     Revoke {
         /// Id (`jti`) of the token
+        #[arg(allow_hyphen_values = true)]
         jti: String,
         /// How to reach the gateway
         #[command(flatten)]
