@@ -47,6 +47,10 @@ async fn a_member_deposits_from_a_file_or_a_pipe() {
     let told = running.by_with(SCHOOL, &arguments[..4], &token, Some(&other)).await;
     assert_eq!((told.code, told.out.as_str()), (1, ""));
     assert!(told.err.contains("code: idempotency-key-reused") && told.err.contains("cure: "), "{}", told.err);
+    // A key may begin with a hyphen.
+    let hyphen = ["submit", "-", "--idempotency-key", "-oZ3k9Qm2Lx7Rt4Bv8Nc1", "--json"];
+    let answer = running.by_with(SCHOOL, &hyphen, &token, Some(&body)).await.done().json();
+    assert_eq!(text(&answer, "/idempotency_key"), hyphen[3]);
     // What cannot be done: no file, not JSON, nobody at that address, no certificate, an unknown option.
     fs::write(&file, "{\"type\": ").unwrap();
     let nobody = format!("--gateway=https://localhost:{}", tests::process::free_ports().0);
@@ -168,6 +172,7 @@ async fn tokens_are_issued_published_and_ended() {
     running.by_with(SCHOOL, &list, &token, None).await.done();
     running.by_with(SCHOOL, &revoke, &token, None).await.done();
     assert_eq!(text(&running.by_with(SCHOOL, &list, &token, None).await.refused(), "/code"), "token-revoked");
+    running.by(SCHOOL, &["token", "revoke", "-oZ3k9Qm2Lx7Rt4Bv8Nc1", "--json"]).await.done();
     let short = ["token", "revoke", "x", "--json"];
     assert_eq!(text(&running.by(SCHOOL, &short).await.refused(), "/code"), "malformed", "a refusal is JSON for a program here too");
     running.process.stop().await;
