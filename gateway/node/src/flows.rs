@@ -25,6 +25,7 @@ use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId
 use ring::rand::SystemRandom;
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use law::Law;
@@ -68,6 +69,8 @@ pub struct Rooms {
     pub signed: watch::Receiver<u64>,
     /// Randomness.
     pub random: SystemRandom,
+    /// The gateway stops: what only waits is answered now.
+    pub stopping: CancellationToken,
 }
 
 /// Who is asking: an institution by its certificate, and whoever acts for it.

@@ -93,6 +93,7 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            stopping: CancellationToken::new(),
         });
 
         // 4. The doors.
@@ -108,7 +109,7 @@ impl Node {
             rooms: rooms.clone(),
             address,
             local_address,
-            stop_edges: CancellationToken::new(),
+            stop_edges: rooms.stopping.clone(),
             stop_workers: CancellationToken::new(),
             stop_notary: CancellationToken::new(),
             edges: TaskTracker::new(),

@@ -90,7 +90,11 @@ pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, 
         while rows.is_empty() && tokio::time::Instant::now() < until {
             let look = until.min(tokio::time::Instant::now() + LOOK_AGAIN);
             // Rung or not, the mailbox itself says what came; the bell only says when to look.
-            let _ = tokio::time::timeout_at(look, bell.changed()).await;
+            tokio::select! {
+                _ = tokio::time::timeout_at(look, bell.changed()) => {}
+                // A gateway that stops answers who waits.
+                () = rooms.stopping.cancelled() => break,
+            }
             // Who may no longer look is told nothing of what came since.
             looks(rooms, caller, ask)?;
             (rows, after) = rooms.store.mailbox(&query).await?;

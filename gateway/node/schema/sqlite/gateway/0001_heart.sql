@@ -108,6 +108,8 @@ CREATE INDEX delivery_exchange ON delivery (exchange_id);
 CREATE INDEX delivery_dead ON delivery (arrival) WHERE push = 'dead';
 -- Asked by lease_push: what is to be pushed now, urgent first?
 CREATE INDEX delivery_push ON delivery (urgency, next_attempt_at) WHERE push = 'waiting';
+-- Asked by lease_push: is one of this unit under way?
+CREATE INDEX delivery_leased ON delivery (institution, unit, leased_until) WHERE push = 'waiting';
 CREATE INDEX delivery_ordering ON delivery (ordering, arrival) WHERE push = 'waiting' AND ordering <> '';
 
 -- One running legal deadline of one exchange.

@@ -4,12 +4,12 @@
 //! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
 
 use exchange::{
-    ClockId, DataClass, DeliveryId, ExchangeId, Instant, Kind, ProfessionalId,
+    ClockId, DataClass, DeliveryId, ExchangeId, Identity, Instant, Kind, ProfessionalId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded},
 };
-use serde_json::json;
-use time::{Date, Month};
+use serde_json::{Value, json};
+use time::{Date, Month, format_description::well_known::Iso8601};
 
 use super::{Accepted, Depositor, Ends, follow_up};
 use crate::{
@@ -213,10 +213,7 @@ fn follow_ups(
 }
 
 fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) -> Vec<NewClock> {
-    let under_two = draft
-        .subjects
-        .iter()
-        .any(|subject| subject.unborn() || subject.birth_date().is_some_and(|born| second_birthday(born) > day_in_france(now)));
+    let under_two = draft.subjects.iter().any(|subject| under_two(subject, day_in_france(now)));
     let start = draft.occurred.filter(|at| *at <= now).unwrap_or(now);
     exchange_type
         .clocks
@@ -265,10 +262,18 @@ fn nobody_left(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &En
     }
 }
 
-/// Who was born on 29 February is two years old on 1 March.
-fn second_birthday(born: Date) -> Date {
-    let year = born.year().saturating_add(2);
-    born.replace_year(year).or_else(|_| Date::from_calendar_date(year, Month::March, 1)).unwrap_or(born)
+/// What was only estimated counts: of two deadlines the shorter one protects.
+fn under_two(subject: &Identity, today: Date) -> bool {
+    let of = |name: &str| subject.reveal().at(&Pointer::default().child(name));
+    let born = of("birth_date").and_then(Value::as_str).and_then(|text| Date::parse(text, &Iso8601::DATE).ok());
+    match born {
+        // Who was born on 29 February turns two on 1 March.
+        Some(born) => born
+            .replace_year(born.year() + 2)
+            .or_else(|_| Date::from_calendar_date(born.year() + 2, Month::March, 1))
+            .is_ok_and(|two| two > today),
+        None => subject.unborn() || of("age_estimate").and_then(Value::as_u64).is_some_and(|years| years < 2),
+    }
 }
 
 fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<u8>, Refusal> {
@@ -297,4 +302,30 @@ fn sealed_content(key: &ExchangeKey, id: ExchangeId, exchange_type: &ExchangeTyp
     }
     let compartments: Vec<(DataClass, Leaves)> = body.into_iter().filter(|(_, leaves)| !leaves.is_empty()).collect();
     seal::seal_compartments(key, id, &compartments).map_err(|_| Refusal::Internal("seal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use exchange::document::Leaves;
+    use time::macros::date;
+
+    use super::*;
+
+    #[test]
+    fn two_years_are_counted_to_the_day() {
+        let of = |subject: Value, today| under_two(&Identity::new("s1".into(), Leaves::of(&subject)), today);
+        for (born, today, young) in [
+            ("2024-11-26", date!(2026 - 11 - 25), true),
+            ("2024-11-25", date!(2026 - 11 - 25), false),
+            ("2024-02-29", date!(2026 - 02 - 28), true),
+            ("2024-02-29", date!(2026 - 03 - 01), false),
+            ("not a date", date!(2026 - 03 - 01), false),
+        ] {
+            assert_eq!(of(json!({"birth_date": born}), today), young, "{born}");
+        }
+        let today = date!(2026 - 03 - 01);
+        assert!(of(json!({"birth_date": "2025-06-01", "birth_date_quality": "estimee"}), today));
+        assert!(of(json!({"age_estimate": 1}), today) && !of(json!({"age_estimate": 2}), today));
+        assert!(of(json!({"unborn": true}), today) && !of(json!({}), today));
+    }
 }
