@@ -22,7 +22,7 @@ use crate::{
     policy::{Actor, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
-    store::{StoreError, audit::AppendEntries, exchange::NewFollowUp},
+    store::{StoreError, audit::AppendEntries, follow_up::NewFollowUp},
 };
 
 /// What came to the door.

@@ -13,7 +13,7 @@ use crate::{
     store::{
         StoreError,
         delivery::{AcknowledgeDelivery, Outcome, RecordCall},
-        exchange::{FinishFollowUp, NewFollowUp},
+        follow_up::{FinishFollowUp, NewFollowUp},
     },
 };
 

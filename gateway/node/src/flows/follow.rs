@@ -14,7 +14,8 @@ use crate::{
     store::{
         audit::EntryRow,
         clocks::{ClockRow, ReminderRow},
-        exchange::{ExchangeRow, FollowUpRow},
+        exchange::ExchangeRow,
+        follow_up::FollowUpRow,
     },
 };
 

@@ -5,8 +5,9 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Tx, Write, exactly_one,
-    exchange::{bytes, number, text},
+    Store, StoreError, Tx, Write,
+    columns::{bytes, number, text},
+    exactly_one,
 };
 
 /// A leaf to be written in the transaction of the fact it states.

@@ -7,8 +7,8 @@ use sqlx::any::AnyRow;
 use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
+    columns::{instant, number, party, text, unit_text},
     exactly_one,
-    exchange::{instant, number, party, text, unit_text},
 };
 
 /// A clock that an acceptance starts.

@@ -1,6 +1,4 @@
-//! Deliveries: the mailbox, who opened and acknowledged what, and the leases under which notices are pushed.
-
-use std::time::Duration;
+//! Deliveries: the mailbox, who opened and acknowledged what, and the calls about what could not wait.
 
 use exchange::{DeliveryId, ExchangeId, Instant, Party, ProfessionalId, TypeCode, Urgency};
 use futures::future::BoxFuture;
@@ -9,8 +7,8 @@ use sqlx::{Row, any::AnyRow};
 use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
+    columns::{bytes, delivery_id, instant, number, party, rank, text, unit_text, urgency},
     exactly_one,
-    exchange::{bytes, delivery_id, instant, number, party, rank, text, unit_text, urgency},
 };
 
 /// A promise to hand one exchange to one unit.
@@ -79,17 +77,6 @@ pub struct DeliveryRow {
     pub incomplete: bool,
     /// The content's key is gone.
     pub erased: bool,
-}
-
-/// The right to push one notice, until an instant.
-#[derive(Debug, Clone)]
-pub struct Lease {
-    /// What is pushed.
-    pub delivery: DeliveryRow,
-    /// Who holds the lease: a result without it is refused.
-    pub token: [u8; 16],
-    /// Tries so far, this one included.
-    pub attempts: u32,
 }
 
 impl NewDelivery {
@@ -165,7 +152,7 @@ pub struct AcknowledgeDelivery {
     /// The code read back on the telephone, when there was a call.
     pub read_back: Option<String>,
     /// Something for the sender to do: the exchange was refused or is not for this unit.
-    pub follow_up: Option<super::exchange::NewFollowUp>,
+    pub follow_up: Option<super::follow_up::NewFollowUp>,
     /// What the log states.
     pub entry: NewEntry,
 }
@@ -244,99 +231,6 @@ impl Write for RecordCall {
     }
 }
 
-/// Takes the most urgent notice that waits, for a time.
-pub struct LeasePush {
-    /// The present instant.
-    pub now: Instant,
-    /// How long the lease holds.
-    pub hold: Duration,
-    /// Random: who holds it.
-    pub token: [u8; 16],
-}
-
-impl Write for LeasePush {
-    const NAME: &'static str = "lease_push";
-    type Output = Option<Lease>;
-
-    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<Option<Lease>, StoreError>> {
-        Box::pin(async move {
-            let row = sqlx::query(LEASE_PUSH)
-                .bind(self.now.plus(self.hold).unix_ms())
-                .bind(self.token.to_vec())
-                .bind(Self::NAME)
-                .bind(self.now.unix_ms())
-                .fetch_optional(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("lease_push"))?;
-            let Some(row) = row else { return Ok(None) };
-            let id = text(&row, "id")?;
-            let attempts = u32::try_from(number(&row, "attempts")?).map_err(|_| StoreError::Damaged("lease_push"))?;
-            let delivery = sqlx::query(DELIVERY).bind(id).fetch_one(tx.connection()).await.map_err(StoreError::in_statement("delivery"))?;
-            Ok(Some(Lease { delivery: read_delivery(&delivery)?, token: self.token, attempts }))
-        })
-    }
-}
-
-/// What came of a push. Refused without the lease token: another worker may have taken over.
-pub struct FinishPush {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// Proof of the lease.
-    pub token: [u8; 16],
-    /// What happened.
-    pub result: PushResult,
-    /// What the log states.
-    pub entry: Option<NewEntry>,
-}
-
-/// What happened to one try.
-pub enum PushResult {
-    /// The endpoint took the notice.
-    Done,
-    /// Try again later.
-    Again {
-        /// Not before.
-        at: Instant,
-        /// Stable code of the failure.
-        fault: &'static str,
-    },
-    /// Given up: visible and alarmed.
-    Dead {
-        /// Stable code of the failure.
-        fault: &'static str,
-    },
-}
-
-impl Write for FinishPush {
-    const NAME: &'static str = "finish_push";
-    type Output = ();
-
-    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
-        Box::pin(async move {
-            let (state, next, fault) = match self.result {
-                PushResult::Done => ("done", 0, None),
-                PushResult::Again { at, fault } => ("waiting", at.unix_ms(), Some(fault)),
-                PushResult::Dead { fault } => ("dead", 0, Some(fault)),
-            };
-            let done = sqlx::query(FINISH_PUSH)
-                .bind(state)
-                .bind(next)
-                .bind(fault)
-                .bind(Self::NAME)
-                .bind(self.id.to_string())
-                .bind(self.token.to_vec())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("finish_push"))?;
-            exactly_one("finish_push", done.rows_affected())?;
-            match &self.entry {
-                Some(entry) => entry.insert(tx, Self::NAME).await,
-                None => Ok(()),
-            }
-        })
-    }
-}
-
 /// Who asks for a mailbox: sealed exchanges do not exist for them.
 pub struct MailboxQuery<'a> {
     /// The unit.
@@ -404,15 +298,19 @@ impl Store {
         rows.iter().map(read_delivery).collect()
     }
 
-    /// Notices that were given up.
-    pub async fn dead_letters(&self) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("dead_letters").await?;
-        let rows = sqlx::query(DEAD_LETTERS).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("dead_letters"))?;
-        rows.iter().map(read_delivery).collect()
+    /// Sealed reason of a delivery's acknowledgement.
+    pub async fn acknowledgement_reason(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut reader = self.reader("acknowledgement_reason").await?;
+        let row = sqlx::query(REASON)
+            .bind(id.to_string())
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(StoreError::in_statement("acknowledgement_reason"))?;
+        row.map(|row| bytes(&row, "reason")).transpose()
     }
 }
 
-pub(crate) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
+pub(super) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
     let damaged = || StoreError::Damaged("delivery");
     Ok(DeliveryRow {
         id: delivery_id(row, "id")?,
@@ -431,20 +329,6 @@ pub(crate) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
     })
 }
 
-/// The sealed reason of an acknowledgement is read only by who may see the exchange.
-impl Store {
-    /// Sealed reason of a delivery's acknowledgement.
-    pub async fn acknowledgement_reason(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = self.reader("acknowledgement_reason").await?;
-        let row = sqlx::query(REASON)
-            .bind(id.to_string())
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("acknowledgement_reason"))?;
-        row.map(|row| bytes(&row, "reason")).transpose()
-    }
-}
-
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[
@@ -453,13 +337,10 @@ pub(super) const HOT: &[&str] = &[
     ACKNOWLEDGE_DELIVERY,
     BIND_CALL,
     INSERT_CALL,
-    LEASE_PUSH,
-    FINISH_PUSH,
     MAILBOX,
     MAILBOX_IMMEDIATE,
     DELIVERY,
     DELIVERIES_OF,
-    DEAD_LETTERS,
     REASON,
 ];
 
@@ -479,22 +360,6 @@ UPDATE telephone_call SET bound_at = $1, written_by = $2 WHERE exchange_id = $3 
 
 const INSERT_CALL: &str = "-- insert_call
 INSERT INTO telephone_call (exchange_id, at, professional, reached, read_back, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
-
-// Per-case order: nothing is pushed while an earlier one of the same case still waits, unless it is more urgent; nor two at
-// once to one unit.
-const LEASE_PUSH: &str = "-- lease_push
-UPDATE delivery SET leased_until = $1, lease_token = $2, attempts = attempts + 1, written_by = $3
-WHERE id = (SELECT d.id FROM delivery d WHERE d.push = 'waiting' AND d.next_attempt_at <= $4 AND d.leased_until <= $4
-            AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.push = 'waiting' AND e.ordering = d.ordering AND e.ordering <> ''
-                            AND e.arrival < d.arrival AND e.urgency <= d.urgency)
-            AND NOT EXISTS (SELECT 1 FROM delivery l WHERE l.push = 'waiting' AND l.institution = d.institution AND l.unit = d.unit
-                            AND l.leased_until > $4)
-            ORDER BY d.urgency, d.next_attempt_at, d.arrival LIMIT 1)
-RETURNING id, attempts";
-
-const FINISH_PUSH: &str = "-- finish_push
-UPDATE delivery SET push = $1, next_attempt_at = $2, last_fault = $3, leased_until = 0, lease_token = NULL, written_by = $4
-WHERE id = $5 AND lease_token = $6";
 
 const MAILBOX: &str = "-- mailbox
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
@@ -516,7 +381,7 @@ WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_a
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";
 
-const DELIVERY: &str = "-- delivery
+pub(super) const DELIVERY: &str = "-- delivery
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
@@ -527,12 +392,6 @@ SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_instit
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.exchange_id = $1 ORDER BY d.arrival";
-
-const DEAD_LETTERS: &str = "-- dead_letters
-SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
-    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
-FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.push = 'dead' ORDER BY d.arrival LIMIT 500";
 
 const REASON: &str = "-- acknowledgement_reason
 SELECT reason FROM delivery WHERE id = $1 AND reason IS NOT NULL";

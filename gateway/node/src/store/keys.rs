@@ -18,8 +18,8 @@ use tokio::sync::RwLock;
 use super::{
     Store, StoreError,
     batch::Batcher,
+    columns::{bytes, text},
     dialect,
-    exchange::{bytes, text},
     side::{Side, touch_one},
 };
 use crate::seal::{

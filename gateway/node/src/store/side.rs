@@ -5,7 +5,7 @@ use std::future::Future;
 use sqlx::{Any, AnyPool, Transaction};
 use tokio::sync::watch;
 
-use super::{StoreError, batch::Batcher, dialect, exactly_one, exchange::text, writer};
+use super::{StoreError, batch::Batcher, columns::text, dialect, exactly_one, writer};
 use crate::seal::KeyStore;
 
 /// A database beside the main one.

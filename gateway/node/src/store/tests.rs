@@ -12,7 +12,7 @@ async fn i13_cost_does_not_grow_with_history() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&format!("sqlite://{}", folder.path().join("gateway.db").display())).await.unwrap();
     let mut connection = store.pool.acquire().await.unwrap();
-    let all = [exchange::HOT, delivery::HOT, clocks::HOT, audit::HOT, tokens::HOT].concat();
+    let all = [exchange::HOT, idempotency::HOT, follow_up::HOT, delivery::HOT, push::HOT, clocks::HOT, audit::HOT, tokens::HOT].concat();
     assert!(all.len() > 30);
     for statement in all {
         let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")).into_sql_str();

@@ -3,7 +3,7 @@
 use exchange::Instant;
 use futures::future::BoxFuture;
 
-use super::{Store, StoreError, Tx, Write, audit::NewEntry, exchange::text};
+use super::{Store, StoreError, Tx, Write, audit::NewEntry, columns::text};
 
 /// An institution ends one of its tokens.
 pub struct RevokeToken {

@@ -24,7 +24,9 @@ use crate::{
     store::{
         clocks::NewClock,
         delivery::NewDelivery,
-        exchange::{AcceptExchange, IdempotencyKey, NewExchange, NewFollowUp},
+        exchange::{AcceptExchange, NewExchange},
+        follow_up::NewFollowUp,
+        idempotency::IdempotencyKey,
     },
 };
 
