@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug, Args)]
 pub struct Explain {
     /// submit or open
-    #[arg(long, default_value = "submit")]
+    #[arg(long, default_value = "submit", value_parser = ["submit", "open"], hide_possible_values = true)]
     pub action: String,
     /// Exchange type
     #[arg(long = "type")]
@@ -35,7 +35,7 @@ pub struct Explain {
     #[arg(long)]
     pub agreement: Option<String>,
     /// immediate, priority, ordinary or batch
-    #[arg(long)]
+    #[arg(long, value_parser = ["immediate", "priority", "ordinary", "batch"], hide_possible_values = true)]
     pub urgency: Option<String>,
     /// Code of CL-info-parents, for example `faite` or `non-faite-interet-enfant`
     #[arg(long)]

@@ -93,7 +93,7 @@ pub enum Mailbox {
         /// Delivery id
         delivery: String,
         /// taken-in-charge, refused or not-for-us
-        #[arg(long, default_value = "taken-in-charge")]
+        #[arg(long, default_value = "taken-in-charge", value_parser = ["taken-in-charge", "refused", "not-for-us"], hide_possible_values = true)]
         outcome: String,
         /// Why, unless taken in charge
         #[arg(long)]

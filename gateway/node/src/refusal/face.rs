@@ -124,7 +124,7 @@ impl Refusal {
                     403,
                     "Protocole nécessaire",
                     &format!("Aucun protocole en vigueur ne couvre cet échange ({state})."),
-                    "Vérifiez les dates du protocole dans GET /v1/agreements.",
+                    "Indiquez dans `agreement` un protocole en vigueur pour ce type et ces deux services ; GET /v1/agreements les liste.",
                 )
             },
             Self::KeyMissing => face(
