@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use tests::process::{binary, free_ports};
+use tests::{
+    Scene,
+    process::{binary, free_ports},
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
@@ -55,6 +58,20 @@ async fn its_commands_work_as_they_stand() {
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     for expected in ["\"receipt\":\"ey", "IMAGINAIRE", "204", "\"verdict\": \"permit\"", "Réponse consignée.", "feuilles copiées"] {
         assert!(said.contains(expected), "`{expected}` was not said:\n{said}");
+    }
+}
+
+/// What the README says should alarm is on the board before it counts: an alarm on a move sees the first one.
+#[tokio::test]
+async fn its_alarms_are_on_the_board_from_the_start() {
+    let scene = Scene::start().await;
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let board = scene.local("/metrics").await;
+    let alarms: Vec<&str> =
+        readme.lines().filter_map(|line| line.strip_prefix("| `passerelle_")).map(|row| row.split(['`', '{']).next().unwrap()).collect();
+    assert!(alarms.len() > 8, "{alarms:?}");
+    for alarm in alarms {
+        assert!(board.lines().any(|line| line.starts_with(&format!("passerelle_{alarm}")) && line.ends_with(" 0")), "{alarm}: {board}");
     }
 }
 

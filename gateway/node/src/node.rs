@@ -20,8 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{Rooms, forward, notary::Notary, remind, sweep},
-    listen, log, receipt,
+    flows::{Rooms, accept, forward, notary::Notary, remind, sweep},
+    listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
@@ -113,6 +113,8 @@ impl Node {
         let address = listener.local_addr().map_err(|e| StartFault::of("listen")(&e))?;
         let local_address = local.local_addr().map_err(|e| StartFault::of("local")(&e))?;
         let metrics = metrics_handle();
+        accept::count_from_zero();
+        problem::count_from_zero();
 
         let node = Self {
             rooms: rooms.clone(),
