@@ -22,7 +22,7 @@ use crate::{
     policy::{Actor, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
-    store::{StoreError, audit::AppendEntries, follow_up::NewFollowUp},
+    store::{StoreError, follow_up::NewFollowUp},
 };
 
 /// What came to the door.
@@ -293,7 +293,7 @@ async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &
     written_down(rooms, law, caller, exchange_type, &json!({"result": "refusal", "record": record}), refusal, now).await
 }
 
-/// Gives the refusal once the log holds it, or the reason why the log does not.
+/// Gives the refusal of a deposit once the log holds it.
 async fn written_down(
     rooms: &Rooms,
     law: &Law,
@@ -308,14 +308,7 @@ async fn written_down(
         .commit("sender", &caller.institution)
         .commit("type", &exchange_type.code)
         .commit("decision", decision);
-    let kept = match rooms.entry(statement) {
-        Ok(entry) => rooms.store.write(AppendEntries(vec![entry])).await.map_err(Refusal::from),
-        Err(internal) => Err(internal),
-    };
-    match kept {
-        Ok(()) => refusal,
-        Err(unkept) => unkept,
-    }
+    rooms.refuse(statement, refusal).await
 }
 
 /// Both ends of an exchange, as the directory knows them.

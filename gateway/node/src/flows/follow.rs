@@ -6,7 +6,7 @@
 use exchange::{ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, acts_for, answers_for, verify::Evidence};
+use super::{Caller, Law, Rooms, acts_for, answers_for, sent, verify::Evidence};
 use crate::{
     directory::{Professional, Role},
     log::{LogProof, Openings, TileSet, tile},
@@ -40,24 +40,20 @@ enum View {
 pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
-    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
-    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
-        return Err(Refusal::NotFound);
-    }
+    let (row, view) = seen(rooms, &law, professional, id).await?;
     let deliveries = rooms.store.deliveries_of(id).await?;
     let inside = !matches!(view, View::Sender { reporter: true });
-    let seen: Vec<Value> = deliveries
+    let shown: Vec<Value> = deliveries
         .iter()
         .map(|delivery| {
-            let mut seen = json!({"recipient": delivery.recipient, "delivered_at": delivery.delivered_at});
-            if let (true, Value::Object(seen)) = (inside, &mut seen) {
-                seen.insert("delivery".into(), json!(delivery.id));
-                seen.insert("opened_at".into(), json!(delivery.opened_at));
-                seen.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
-                seen.insert("outcome".into(), json!(delivery.outcome));
+            let mut shown = json!({"recipient": delivery.recipient, "delivered_at": delivery.delivered_at});
+            if let (true, Value::Object(shown)) = (inside, &mut shown) {
+                shown.insert("delivery".into(), json!(delivery.id));
+                shown.insert("opened_at".into(), json!(delivery.opened_at));
+                shown.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
+                shown.insert("outcome".into(), json!(delivery.outcome));
             }
-            seen
+            shown
         })
         .collect();
     let mine =
@@ -78,7 +74,7 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         "accepted_at": row.accepted_at,
         "incomplete": row.incomplete,
         "erased_at": row.erased_at,
-        "deliveries": seen,
+        "deliveries": shown,
         "follow_ups": follow_ups,
         "clocks": clocks,
         "answers": answers,
@@ -92,11 +88,7 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
 pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
-    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
-    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
-        return Err(Refusal::NotFound);
-    }
+    let (row, view) = seen(rooms, &law, professional, id).await?;
     let mut hash = [0; 32];
     hash.copy_from_slice(row.leaf_hash.get(..32).ok_or(Refusal::Internal("leaf"))?);
     rooms.signed(&hash).await?;
@@ -177,13 +169,22 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
     serde_json::from_slice(&plain).map(Some).map_err(|_| Refusal::Internal("opening"))
 }
 
+/// The exchange, and how this person sees it; nothing when it is not this person's to see.
+async fn seen(rooms: &Rooms, law: &Law, professional: &Professional, id: ExchangeId) -> Result<(ExchangeRow, View), Refusal> {
+    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
+    let view = view(law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
+        return Err(Refusal::NotFound);
+    }
+    Ok((row, view))
+}
+
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
     let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
     if answers_for(professional, &row.recipient, now) {
         return Some(View::Recipient);
     }
-    let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
-    if acts_for(law, professional, &row.sender, now) || wrote {
+    if sent(law, professional, row, now) {
         let role = law.directory.party(&row.sender).and_then(|known| law.catalogue.kind(known.kind)).map(|kind| kind.role);
         let reporter = !matches!(role, Some(ProtectionRole::Implements | ProtectionRole::Authority));
         return Some(View::Sender { reporter });
