@@ -3,17 +3,21 @@
 //! A reporter sees accepted, delivered, its own follow-ups and the answers sent to it: nothing that tells of a judicial
 //! referral (R33). What a person may not see answers exactly as what does not exist (invariant 15).
 
-use exchange::{ExchangeId, Instant, Party, ProtectionRole};
+use std::collections::BTreeMap;
+
+use exchange::{DeliveryId, ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
 use super::{Caller, Law, Rooms, acts_for, answers_for, sent, verify::Evidence};
 use crate::{
     directory::{Professional, Role},
-    log::{LogProof, Openings, TileSet, tile},
+    log::{Event, LogProof, Openings, TileSet, tile},
     refusal::Refusal,
+    seal,
     store::{
-        audit::EntryRow,
+        audit::{AppendEntries, EntryRow},
         clocks::{ClockRow, ReminderRow},
+        delivery::DeliveryRow,
         exchange::ExchangeRow,
         follow_up::FollowUpRow,
     },
@@ -29,7 +33,7 @@ enum View {
     },
     /// The unit that received it.
     Recipient,
-    /// An auditor or data-protection officer of a party.
+    /// An auditor or data-protection officer of the recipient.
     Auditor,
 }
 
@@ -43,6 +47,8 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let (row, view) = seen(rooms, &law, professional, id).await?;
     let deliveries = rooms.store.deliveries_of(id).await?;
     let inside = !matches!(view, View::Sender { reporter: true });
+    let of_a_party = matches!(view, View::Sender { reporter: false } | View::Recipient);
+    let reasons = if of_a_party { reasons(rooms, &law, professional, &row, &deliveries).await? } else { BTreeMap::new() };
     let shown: Vec<Value> = deliveries
         .iter()
         .map(|delivery| {
@@ -52,6 +58,7 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
                 shown.insert("opened_at".into(), json!(delivery.opened_at));
                 shown.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
                 shown.insert("outcome".into(), json!(delivery.outcome));
+                shown.extend(reasons.get(&delivery.id).map(|reason| ("reason".to_owned(), json!(reason))));
             }
             shown
         })
@@ -79,6 +86,36 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         "clocks": clocks,
         "answers": answers,
     }))
+}
+
+/// Why the recipient did not take it in charge, by delivery. These are words of the recipient: like any content, they
+/// leave only after the entry that says so is signed (invariant 5).
+async fn reasons(
+    rooms: &Rooms,
+    law: &Law,
+    professional: &Professional,
+    row: &ExchangeRow,
+    deliveries: &[DeliveryRow],
+) -> Result<BTreeMap<DeliveryId, String>, Refusal> {
+    let mut sealed = Vec::new();
+    for delivery in deliveries {
+        sealed.extend(rooms.store.acknowledgement_reason(delivery.id).await?.map(|reason| (delivery.id, reason)));
+    }
+    let key = if sealed.is_empty() { None } else { rooms.keys.exchange_key(row.id).await? };
+    let Some(key) = key else { return Ok(BTreeMap::new()) };
+    let statement = rooms
+        .state(law, Event::ExchangeOpened, Some(row.id), rooms.clock.now())
+        .commit("professional", &professional.id)
+        .commit("part", &"acknowledgement-reason");
+    let entry = rooms.entry(statement)?;
+    let leaf = entry.leaf_hash;
+    rooms.store.write(AppendEntries(vec![entry])).await?;
+    rooms.signed(&leaf).await?;
+    let open = |(delivery, reason): (DeliveryId, Vec<u8>)| {
+        let plain = seal::open_column(&key, "delivery", row.id, "reason", &reason).map_err(|_| Refusal::Internal("reason"))?;
+        Ok((delivery, String::from_utf8(plain).map_err(|_| Refusal::Internal("reason"))?))
+    };
+    sealed.into_iter().map(open).collect()
 }
 
 /// Receipt, acceptance leaf, the openings this person may have, inclusion proof and checkpoint: verifiable offline.
@@ -180,17 +217,20 @@ async fn seen(rooms: &Rooms, law: &Law, professional: &Professional, id: Exchang
 }
 
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
-    let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
     if answers_for(professional, &row.recipient, now) {
         return Some(View::Recipient);
     }
-    if sent(law, professional, row, now) {
+    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
+    if auditor && row.recipient.institution == professional.institution {
+        return Some(View::Auditor);
+    }
+    // An auditor of a reporter's institution learns what the reporter may, and no more (R33).
+    if sent(law, professional, row, now) || (auditor && row.sender.institution == professional.institution) {
         let role = law.directory.party(&row.sender).and_then(|known| law.catalogue.kind(known.kind)).map(|kind| kind.role);
         let reporter = !matches!(role, Some(ProtectionRole::Implements | ProtectionRole::Authority));
         return Some(View::Sender { reporter });
     }
-    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
-    (party && auditor).then_some(View::Auditor)
+    None
 }
 
 fn follow_up(law: &Law, row: &FollowUpRow) -> Value {
