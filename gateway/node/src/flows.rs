@@ -126,7 +126,7 @@ impl Caller {
     /// As [`Caller::professional`], and [`Refusal::RoleMissing`].
     pub fn with_role<'l>(&self, law: &'l Law, roles: &[Role], name: &'static str) -> Result<&'l Professional, Refusal> {
         let professional = self.professional(law)?;
-        if professional.roles.iter().any(|role| roles.contains(role)) { Ok(professional) } else { Err(Refusal::RoleMissing(name)) }
+        if roles.iter().any(|role| professional.has_role(*role)) { Ok(professional) } else { Err(Refusal::RoleMissing(name)) }
     }
 }
 

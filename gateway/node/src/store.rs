@@ -115,11 +115,6 @@ impl Store {
         self.arrivals.ring(unit);
     }
 
-    /// How many writes wait for their turn now.
-    pub fn queued(&self) -> usize {
-        self.writer.queued()
-    }
-
     /// Waits for the writes in flight and closes the database.
     pub async fn close(&self) {
         self.writer.stop().await;

@@ -220,7 +220,7 @@ fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant)
     if answers_for(professional, &row.recipient, now) {
         return Some(View::Recipient);
     }
-    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
+    let auditor = professional.has_role(Role::Auditeur) || professional.has_role(Role::Dpo);
     if auditor && row.recipient.institution == professional.institution {
         return Some(View::Auditor);
     }
