@@ -8,7 +8,6 @@ use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
     columns::{bytes, delivery_id, instant, number, party, rank, text, unit_text, urgency},
-    exactly_one,
 };
 
 /// A promise to hand one exchange to one unit.
@@ -81,7 +80,7 @@ pub struct DeliveryRow {
 
 impl NewDelivery {
     pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, at: Instant, name: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(INSERT_DELIVERY)
+        let one = sqlx::query(INSERT_DELIVERY)
             .bind(self.id.to_string())
             .bind(exchange.to_string())
             .bind(self.recipient.institution.as_str())
@@ -90,11 +89,8 @@ impl NewDelivery {
             .bind(&self.ordering)
             .bind(at.unix_ms())
             .bind(if self.push { "waiting" } else { "none" })
-            .bind(name)
-            .execute(tx.connection())
-            .await
-            .map_err(StoreError::in_statement("insert_delivery"))?;
-        exactly_one("insert_delivery", done.rows_affected())
+            .bind(name);
+        tx.one("insert_delivery", one).await
     }
 }
 
@@ -163,17 +159,14 @@ impl Write for AcknowledgeDelivery {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(ACKNOWLEDGE_DELIVERY)
+            let one = sqlx::query(ACKNOWLEDGE_DELIVERY)
                 .bind(self.at.unix_ms())
                 .bind(&self.by)
                 .bind(self.outcome.as_str())
                 .bind(self.reason.as_deref())
                 .bind(Self::NAME)
-                .bind(self.id.to_string())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("acknowledge_delivery"))?;
-            exactly_one("acknowledge_delivery", done.rows_affected())?;
+                .bind(self.id.to_string());
+            tx.one("acknowledge_delivery", one).await?;
             if let Some(code) = &self.read_back {
                 sqlx::query(BIND_CALL)
                     .bind(self.at.unix_ms())
@@ -215,17 +208,14 @@ impl Write for RecordCall {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(INSERT_CALL)
+            let one = sqlx::query(INSERT_CALL)
                 .bind(self.exchange.to_string())
                 .bind(self.at.unix_ms())
                 .bind(&self.by)
                 .bind(i64::from(self.reached))
                 .bind(&self.read_back)
-                .bind(Self::NAME)
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("insert_call"))?;
-            exactly_one("insert_call", done.rows_affected())?;
+                .bind(Self::NAME);
+            tx.one("insert_call", one).await?;
             self.entry.insert(tx, Self::NAME).await
         })
     }
@@ -264,48 +254,36 @@ impl Store {
         statement: &'static str,
         query: &MailboxQuery<'_>,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader(name).await?;
         let (issuer, subject) = query.reader.map_or(("", ""), |id| (id.issuer.as_str(), id.subject.as_str()));
-        let rows = sqlx::query(statement)
+        let query = sqlx::query(statement)
             .bind(query.unit.institution.as_str())
             .bind(unit_text(query.unit))
             .bind(query.after)
             .bind(issuer)
             .bind(subject)
-            .bind(i64::from(query.limit))
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement(name))?;
+            .bind(i64::from(query.limit));
+        let rows = self.rows(name, query).await?;
         rows.iter().map(read_delivery).collect()
     }
 
     /// One delivery.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("delivery").await?;
-        let row =
-            sqlx::query(DELIVERY).bind(id.to_string()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("delivery"))?;
+        let query = sqlx::query(DELIVERY).bind(id.to_string());
+        let row = self.row("delivery", query).await?;
         row.as_ref().map(read_delivery).transpose()
     }
 
     /// The deliveries of one exchange.
     pub async fn deliveries_of(&self, exchange: ExchangeId) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("deliveries_of").await?;
-        let rows = sqlx::query(DELIVERIES_OF)
-            .bind(exchange.to_string())
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("deliveries_of"))?;
+        let query = sqlx::query(DELIVERIES_OF).bind(exchange.to_string());
+        let rows = self.rows("deliveries_of", query).await?;
         rows.iter().map(read_delivery).collect()
     }
 
     /// Sealed reason of a delivery's acknowledgement.
     pub async fn acknowledgement_reason(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = self.reader("acknowledgement_reason").await?;
-        let row = sqlx::query(REASON)
-            .bind(id.to_string())
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("acknowledgement_reason"))?;
+        let query = sqlx::query(REASON).bind(id.to_string());
+        let row = self.row("acknowledgement_reason", query).await?;
         row.map(|row| bytes(&row, "reason")).transpose()
     }
 }

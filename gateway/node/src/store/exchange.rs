@@ -10,7 +10,6 @@ use super::{
     clocks::NewClock,
     columns::{bytes, instant, number, party, rank, text, unit_text, urgency},
     delivery::NewDelivery,
-    exactly_one,
     follow_up::NewFollowUp,
     idempotency::IdempotencyKey,
 };
@@ -120,16 +119,8 @@ impl Write for AcceptExchange {
                 key.insert(tx, id, Self::NAME).await?;
             }
             for (institution, issuer, subject) in &self.exclusions {
-                let done = sqlx::query(INSERT_EXCLUSION)
-                    .bind(id.to_string())
-                    .bind(institution)
-                    .bind(issuer)
-                    .bind(subject)
-                    .bind(Self::NAME)
-                    .execute(tx.connection())
-                    .await
-                    .map_err(StoreError::in_statement("insert_exclusion"))?;
-                exactly_one("insert_exclusion", done.rows_affected())?;
+                let one = sqlx::query(INSERT_EXCLUSION).bind(id.to_string()).bind(institution).bind(issuer).bind(subject).bind(Self::NAME);
+                tx.one("insert_exclusion", one).await?;
             }
             for delivery in &self.deliveries {
                 delivery.insert(tx, id, at, Self::NAME).await?;
@@ -152,7 +143,7 @@ impl Write for AcceptExchange {
 }
 
 async fn insert_exchange(tx: &mut Tx, new: &NewExchange) -> Result<(), StoreError> {
-    let done = sqlx::query(INSERT_EXCHANGE)
+    let one = sqlx::query(INSERT_EXCHANGE)
         .bind(new.id.to_string())
         .bind(new.kind.as_str())
         .bind(i64::from(new.type_version))
@@ -170,19 +161,10 @@ async fn insert_exchange(tx: &mut Tx, new: &NewExchange) -> Result<(), StoreErro
         .bind(&new.receipt)
         .bind(&new.route[..])
         .bind(&new.decision[..])
-        .bind(AcceptExchange::NAME)
-        .execute(tx.connection())
-        .await
-        .map_err(StoreError::in_statement("insert_exchange"))?;
-    exactly_one("insert_exchange", done.rows_affected())?;
-    let done = sqlx::query(INSERT_CONTENT)
-        .bind(new.id.to_string())
-        .bind(&new.content[..])
-        .bind(AcceptExchange::NAME)
-        .execute(tx.connection())
-        .await
-        .map_err(StoreError::in_statement("insert_content"))?;
-    exactly_one("insert_content", done.rows_affected())
+        .bind(AcceptExchange::NAME);
+    tx.one("insert_exchange", one).await?;
+    let one = sqlx::query(INSERT_CONTENT).bind(new.id.to_string()).bind(&new.content[..]).bind(AcceptExchange::NAME);
+    tx.one("insert_content", one).await
 }
 
 /// The content's key is gone: say so, and forget what is only noise now. Receipts, leaves and openings stay.
@@ -201,14 +183,8 @@ impl Write for MarkErased {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(MARK_ERASED)
-                .bind(self.at.unix_ms())
-                .bind(Self::NAME)
-                .bind(self.id.to_string())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("mark_erased"))?;
-            exactly_one("mark_erased", done.rows_affected())?;
+            let one = sqlx::query(MARK_ERASED).bind(self.at.unix_ms()).bind(Self::NAME).bind(self.id.to_string());
+            tx.one("mark_erased", one).await?;
             sqlx::query(DROP_CONTENT)
                 .bind(self.id.to_string())
                 .execute(tx.connection())
@@ -223,47 +199,36 @@ impl Write for MarkErased {
 impl Store {
     /// One exchange, without its content.
     pub async fn exchange(&self, id: ExchangeId) -> Result<Option<ExchangeRow>, StoreError> {
-        let mut reader = self.reader("exchange").await?;
-        let row =
-            sqlx::query(EXCHANGE).bind(id.to_string()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("exchange"))?;
+        let query = sqlx::query(EXCHANGE).bind(id.to_string());
+        let row = self.row("exchange", query).await?;
         row.as_ref().map(read_exchange).transpose()
     }
 
     /// The exchanges that answer `id`, oldest first.
     pub async fn answers_to(&self, id: ExchangeId) -> Result<Vec<ExchangeRow>, StoreError> {
-        let mut reader = self.reader("answers_to").await?;
-        let rows =
-            sqlx::query(ANSWERS_TO).bind(id.to_string()).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("answers_to"))?;
+        let query = sqlx::query(ANSWERS_TO).bind(id.to_string());
+        let rows = self.rows("answers_to", query).await?;
         rows.iter().map(read_exchange).collect()
     }
 
     /// The sealed compartments of one exchange; `None` once erased.
     pub async fn content(&self, id: ExchangeId) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = self.reader("content").await?;
-        let row =
-            sqlx::query(CONTENT).bind(id.to_string()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("content"))?;
+        let query = sqlx::query(CONTENT).bind(id.to_string());
+        let row = self.row("content", query).await?;
         row.map(|row| bytes(&row, "sealed")).transpose()
     }
 
     /// Whether an exchange is sealed from a professional of an institution: for this person it does not exist.
     pub async fn sealed_from(&self, id: ExchangeId, institution: &InstitutionId, reader: &ProfessionalId) -> Result<bool, StoreError> {
-        let mut connection = self.reader("sealed_from").await?;
-        let row = sqlx::query(SEALED_FROM)
-            .bind(id.to_string())
-            .bind(institution.as_str())
-            .bind(&reader.issuer)
-            .bind(&reader.subject)
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(StoreError::in_statement("sealed_from"))?;
+        let query = sqlx::query(SEALED_FROM).bind(id.to_string()).bind(institution.as_str()).bind(&reader.issuer).bind(&reader.subject);
+        let row = self.row("sealed_from", query).await?;
         Ok(row.is_some())
     }
 
     /// Receipts in order of exchange id after `after`, 1,000 at most: (exchange id, compact JWS).
     pub async fn receipts_after(&self, after: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut reader = self.reader("receipts_after").await?;
-        let rows =
-            sqlx::query(RECEIPTS_AFTER).bind(after).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("receipts_after"))?;
+        let query = sqlx::query(RECEIPTS_AFTER).bind(after);
+        let rows = self.rows("receipts_after", query).await?;
         rows.iter().map(|row| Ok((text(row, "id")?, text(row, "receipt")?))).collect()
     }
 }

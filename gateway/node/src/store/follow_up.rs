@@ -9,7 +9,6 @@ use super::{
     audit::NewEntry,
     clocks,
     columns::{instant, number, party, text, unit_text},
-    exactly_one,
 };
 
 /// Something a person still has to do.
@@ -46,7 +45,7 @@ pub struct FollowUpRow {
 impl NewFollowUp {
     pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, at: Instant, name: &'static str) -> Result<(), StoreError> {
         let details = serde_json::to_string(&self.details).map_err(|_| StoreError::Damaged("insert_follow_up"))?;
-        let done = sqlx::query(INSERT_FOLLOW_UP)
+        let one = sqlx::query(INSERT_FOLLOW_UP)
             .bind(self.id.to_string())
             .bind(exchange.to_string())
             .bind(&self.code)
@@ -54,11 +53,8 @@ impl NewFollowUp {
             .bind(unit_text(&self.owner))
             .bind(at.unix_ms())
             .bind(details)
-            .bind(name)
-            .execute(tx.connection())
-            .await
-            .map_err(StoreError::in_statement("insert_follow_up"))?;
-        exactly_one("insert_follow_up", done.rows_affected())
+            .bind(name);
+        tx.one("insert_follow_up", one).await
     }
 }
 
@@ -104,34 +100,23 @@ impl Write for FinishFollowUp {
 impl Store {
     /// The follow-ups of one exchange.
     pub async fn follow_ups(&self, id: ExchangeId) -> Result<Vec<FollowUpRow>, StoreError> {
-        let mut reader = self.reader("follow_ups").await?;
-        let rows =
-            sqlx::query(FOLLOW_UPS).bind(id.to_string()).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("follow_ups"))?;
+        let query = sqlx::query(FOLLOW_UPS).bind(id.to_string());
+        let rows = self.rows("follow_ups", query).await?;
         rows.iter().map(read_follow_up).collect()
     }
 
     /// One follow-up.
     pub async fn follow_up(&self, id: FollowUpId) -> Result<Option<FollowUpRow>, StoreError> {
-        let mut reader = self.reader("follow_up").await?;
-        let row = sqlx::query(FOLLOW_UP)
-            .bind(id.to_string())
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("follow_up"))?;
+        let query = sqlx::query(FOLLOW_UP).bind(id.to_string());
+        let row = self.row("follow_up", query).await?;
         row.as_ref().map(read_follow_up).transpose()
     }
 
     /// The open follow-ups of one unit, oldest first, 200 at most, less what is sealed from `reader`.
     pub async fn open_follow_ups(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<FollowUpRow>, StoreError> {
-        let mut connection = self.reader("open_follow_ups").await?;
-        let rows = sqlx::query(OPEN_FOLLOW_UPS)
-            .bind(owner.institution.as_str())
-            .bind(unit_text(owner))
-            .bind(&reader.issuer)
-            .bind(&reader.subject)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(StoreError::in_statement("open_follow_ups"))?;
+        let query =
+            sqlx::query(OPEN_FOLLOW_UPS).bind(owner.institution.as_str()).bind(unit_text(owner)).bind(&reader.issuer).bind(&reader.subject);
+        let rows = self.rows("open_follow_ups", query).await?;
         rows.iter().map(read_follow_up).collect()
     }
 }

@@ -5,7 +5,6 @@ use exchange::{ExchangeId, Instant, InstitutionId};
 use super::{
     Store, StoreError, Tx,
     columns::{bytes, instant, text},
-    exactly_one,
 };
 
 /// The key an author used, with the keyed digest of the body it was used for.
@@ -37,30 +36,22 @@ pub struct Repeated {
 
 impl IdempotencyKey {
     pub(super) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, name: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(INSERT_IDEMPOTENCY)
+        let one = sqlx::query(INSERT_IDEMPOTENCY)
             .bind(self.institution.as_str())
             .bind(&self.author)
             .bind(&self.key)
             .bind(exchange.to_string())
             .bind(&self.mac[..])
-            .bind(name)
-            .execute(tx.connection())
-            .await
-            .map_err(StoreError::in_statement("insert_idempotency"))?;
-        exactly_one("insert_idempotency", done.rows_affected())
+            .bind(name);
+        tx.one("insert_idempotency", one).await
     }
 }
 
 impl Store {
     /// What a key of this institution already stands for, by author; each author has keys of its own.
     pub async fn repeated(&self, institution: &InstitutionId, key: &str) -> Result<Vec<Repeated>, StoreError> {
-        let mut reader = self.reader("repeated").await?;
-        let rows = sqlx::query(REPEATED)
-            .bind(institution.as_str())
-            .bind(key)
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("repeated"))?;
+        let query = sqlx::query(REPEATED).bind(institution.as_str()).bind(key);
+        let rows = self.rows("repeated", query).await?;
         rows.iter()
             .map(|row| {
                 Ok(Repeated {

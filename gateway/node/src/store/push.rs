@@ -10,7 +10,6 @@ use super::{
     audit::NewEntry,
     columns::{number, text},
     delivery::{DELIVERY, DeliveryRow, read_delivery},
-    exactly_one,
 };
 
 /// The right to push one notice, until an instant.
@@ -98,17 +97,14 @@ impl Write for FinishPush {
                 PushResult::Again { at, fault } => ("waiting", at.unix_ms(), Some(fault)),
                 PushResult::Dead { fault } => ("dead", 0, Some(fault)),
             };
-            let done = sqlx::query(FINISH_PUSH)
+            let one = sqlx::query(FINISH_PUSH)
                 .bind(state)
                 .bind(next)
                 .bind(fault)
                 .bind(Self::NAME)
                 .bind(self.id.to_string())
-                .bind(self.token.to_vec())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("finish_push"))?;
-            exactly_one("finish_push", done.rows_affected())?;
+                .bind(self.token.to_vec());
+            tx.one("finish_push", one).await?;
             match &self.entry {
                 Some(entry) => entry.insert(tx, Self::NAME).await,
                 None => Ok(()),
@@ -120,8 +116,8 @@ impl Write for FinishPush {
 impl Store {
     /// Notices that were given up.
     pub async fn dead_letters(&self) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("dead_letters").await?;
-        let rows = sqlx::query(DEAD_LETTERS).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("dead_letters"))?;
+        let query = sqlx::query(DEAD_LETTERS);
+        let rows = self.rows("dead_letters", query).await?;
         rows.iter().map(read_delivery).collect()
     }
 }

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::{Any, AnyConnection, AnyPool, Executor, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{StoreError, dialect};
+use super::{StoreError, dialect, exactly_one};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -30,6 +30,12 @@ impl Tx {
     /// The connection on which the transaction is open.
     pub fn connection(&mut self) -> &mut AnyConnection {
         &mut self.connection
+    }
+
+    /// Runs a statement that must touch exactly one row.
+    pub(super) async fn one(&mut self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<(), StoreError> {
+        let done = query.execute(self.connection()).await.map_err(StoreError::in_statement(statement))?;
+        exactly_one(statement, done.rows_affected())
     }
 }
 
