@@ -187,7 +187,7 @@ impl Reading<'_> {
     }
 }
 
-/// A case's pseudonym orders deliveries in clear: letters, digits and hyphens, a digit among them, never a NIR.
+/// A case's pseudonym: letters, digits and hyphens, a digit among them, never a NIR.
 struct Case(String);
 
 impl std::str::FromStr for Case {
@@ -200,11 +200,17 @@ impl std::str::FromStr for Case {
     }
 }
 
-/// Strict: an entry with more keys than it needs means something else than it would be read as.
+/// Strict: an entry with more keys than it needs means something else than it would be read as. An opaque id has the form
+/// that the directory gives it: whatever else stands there may be a name, and exclusions are looked up in clear.
 fn excluded_of(value: &Value) -> Option<Excluded> {
     let keys = value.as_object()?.len();
     match canonical::typed::<Excluded>(value).ok()? {
-        Excluded::Professional(id) => (!id.issuer.trim().is_empty() && !id.subject.trim().is_empty()).then_some(Excluded::Professional(id)),
+        Excluded::Professional(id) => {
+            let opaque = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            let issuer = (1..=200).contains(&id.issuer.len()) && id.issuer.bytes().all(|b| b.is_ascii_graphic());
+            let subject = (3..=40).contains(&id.subject.len()) && id.subject.bytes().all(opaque);
+            (issuer && subject).then_some(Excluded::Professional(id))
+        }
         institution @ Excluded::Institution { .. } => (keys == 1).then_some(institution),
     }
 }

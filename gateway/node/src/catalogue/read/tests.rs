@@ -236,6 +236,18 @@ fn i03_an_exclusion_that_cannot_be_understood_is_never_dropped_in_silence() {
 }
 
 #[test]
+fn i06_an_exclusion_names_an_opaque_id_and_nobody() {
+    let issuer = "urn:passerelle:institution:dsden-31";
+    for (issuer, subject) in
+        [(issuer, "Capucine"), (issuer, "capucine fictive"), (issuer, "zélie"), ("la famille FICTIVE", "p-17"), ("", "p-17")]
+    {
+        let draft = ip(json!({"exclus": [{"issuer": issuer, "subject": subject}]}));
+        assert!(draft.route.exclus.is_empty(), "{issuer} {subject}");
+        assert_eq!(aside(&draft), [("/exclus/0".into(), "bad-party")]);
+    }
+}
+
+#[test]
 fn every_other_type_is_told_all_that_does_not_conform() {
     let told = faults(suites(json!({
         "invente": 1,
@@ -340,7 +352,7 @@ fn what_is_computed_is_set_and_a_contrary_value_is_told() {
 }
 
 #[test]
-fn an_attachment_is_described_in_the_class_of_its_file() {
+fn i07_an_attachment_is_described_in_the_class_of_its_file() {
     let digest = "0".repeat(64);
     let draft = ip(json!({"attachments": [
         {"name": "certificat.pdf", "class": "sante", "sha256": digest, "size": 12},

@@ -19,7 +19,7 @@ use crate::{
     policy::{Admitted, DecisionRecord},
     receipt,
     refusal::Refusal,
-    seal::{self, ExchangeKey},
+    seal::{self, ExchangeKey, SealError},
     store::{
         clocks::NewClock,
         delivery::NewDelivery,
@@ -88,7 +88,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         .map_err(|_| Refusal::Internal("receipt"))?;
 
     // 5. Everything in one commit.
-    let delivery = delivery(law, &draft, &ends.recipient);
+    let delivery = delivery(rooms, law, &draft, &ends.recipient).map_err(|_| Refusal::Internal("seal"))?;
     let idempotency = match key {
         Some(key) => Some(IdempotencyKey {
             institution: caller.institution.clone(),
@@ -142,22 +142,17 @@ fn professional(author: &Depositor) -> Option<String> {
     }
 }
 
-fn delivery(law: &Law, draft: &Draft, recipient: &Party) -> NewDelivery {
+fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, recipient: &Party) -> Result<NewDelivery, SealError> {
     let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
-    NewDelivery {
-        id: DeliveryId::new(),
-        recipient: recipient.clone(),
-        urgency: draft.route.urgency,
-        // What answers one exchange, or belongs to one case, leaves in order.
-        ordering: draft
-            .route
-            .case
-            .clone()
-            .or_else(|| draft.route.in_reply_to.map(|id| id.to_string()))
-            .map(|case| format!("{recipient} {case}"))
-            .unwrap_or_default(),
-        push,
-    }
+    // What answers one exchange, or belongs to one case, leaves in order. A sender may have named the case after a child.
+    let ordering = match draft.route.case.clone().or_else(|| draft.route.in_reply_to.map(|id| id.to_string())) {
+        Some(case) => {
+            let key = rooms.keystore.wrapping("ordering")?;
+            key.mac(&[recipient.to_string().as_bytes(), case.as_bytes()])?.iter().map(|byte| format!("{byte:02x}")).collect()
+        }
+        None => String::new(),
+    };
+    Ok(NewDelivery { id: DeliveryId::new(), recipient: recipient.clone(), urgency: draft.route.urgency, ordering, push })
 }
 
 fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
