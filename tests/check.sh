@@ -28,6 +28,8 @@ need() { # need COMMAND PACKAGE WHY: install a Debian package when its command i
 
 install_tools() {
   need cc gcc "ring, aws-lc and SQLite compile C"
+  need curl curl "the README's own commands are run as they stand"
+  need openssl openssl "the same: an institution makes its key and request with it"
   need python3 python3 "independent verifiers of the log and of receipts"
   if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
     say "installing python3-venv: the verifiers run in an environment of their own"

@@ -94,10 +94,9 @@ pub fn free_ports() -> (u16, u16) {
 /// The gateway's binary, built beside the tests.
 pub fn binary() -> PathBuf {
     let me = std::env::current_exe().unwrap();
-    let folder = me.parent().and_then(Path::parent).unwrap();
-    let binary = folder.join("gateway");
-    assert!(binary.exists(), "{} is missing: build it with `cargo build -p gateway`", binary.display());
-    binary
+    // A test stands in `deps`, one folder below; the load generator beside it.
+    let found = me.ancestors().skip(1).take(2).map(|folder| folder.join("gateway")).find(|binary| binary.is_file());
+    found.unwrap_or_else(|| panic!("no gateway beside {}: build it with `cargo build -p gateway`", me.display()))
 }
 
 /// A member's connection to the gateway at `base`, acting for one of its professionals by the wall clock.

@@ -51,12 +51,7 @@ impl CommandFault {
         if let (true, Self::Client(ClientFault::Refused { problem, .. })) = (json, self) {
             return print(&serde_json::to_string_pretty(problem).unwrap_or_default());
         }
-        let mut text = format!("gateway: {self}");
-        let mut cause = std::error::Error::source(self);
-        while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
-            cause = inner.source();
-        }
+        let mut text = format!("gateway: {}", with_causes(self));
         if let Self::Client(ClientFault::Refused { problem, .. }) = self {
             for name in ["code", "rule", "article", "cure"] {
                 if let Some(value) = problem.get(name).and_then(Value::as_str) {
@@ -70,6 +65,17 @@ impl CommandFault {
         }
         let _ = writeln!(std::io::stderr(), "{text}");
     }
+}
+
+/// A fault with what caused it, joined by colons.
+fn with_causes(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut cause = fault.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
 }
 
 /// Writes a line for the person, or for the program that reads it. A closed pipe is not our fault.

@@ -69,8 +69,8 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Requests in a burst.
     pub burst: u32,
-    /// Deposits of danger types per second of one certificate: a budget of their own.
-    pub danger_per_second: u32,
+    /// Deposits per second of one certificate: a budget of their own, so that nothing else can starve them.
+    pub deposits_per_second: u32,
     /// Questions ("may I?") per minute of one professional.
     pub questions_per_minute: NonZeroU32,
     /// Bytes of a JSON body.
@@ -84,7 +84,7 @@ impl Default for Limits {
             connections_per_certificate: 128,
             requests_per_second: 50,
             burst: 200,
-            danger_per_second: 50,
+            deposits_per_second: 50,
             questions_per_minute: NonZeroU32::MIN.saturating_add(59),
             body_bytes: 1024 * 1024,
         }

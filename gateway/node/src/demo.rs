@@ -142,6 +142,19 @@ impl Stage {
         Ok(())
     }
 
+    /// The files that the gateway's process maps, less its own program, which holds the texts of this story. The gateway
+    /// forbids that its memory be looked at: without root there are none to see.
+    pub(crate) fn mapped_files(&self) -> Vec<PathBuf> {
+        let Some(id) = self.process.as_ref().and_then(Child::id) else { return Vec::new() };
+        let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).unwrap_or_default();
+        let own = std::fs::read_link(format!("/proc/{id}/exe")).unwrap_or_default();
+        let mut files: Vec<PathBuf> = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).map(PathBuf::from).collect();
+        files.retain(|file| file.is_file() && *file != own);
+        files.sort();
+        files.dedup();
+        files
+    }
+
     /// What the local port answers.
     pub(crate) async fn local(&self, path: &str) -> Option<String> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,6 +1,7 @@
 //! What the people who install a gateway type: `init`, `check`, `serve`, `policy`.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -8,10 +9,11 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{CommandFault, print};
+use super::{CommandFault, print, with_causes};
 use crate::{
     clock::SystemClock,
     config::Config,
+    listen::Door,
     node::{self, Node},
     policy,
     seal::KeyStore,
@@ -76,6 +78,14 @@ pub fn check(options: &Serve) -> Result<(), CommandFault> {
     let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
     let law = node::load_law(&config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
     KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?;
+    Door::open(&config.tls, &config.limits, Arc::new(SystemClock)).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
+    let authorities: BTreeSet<&String> = law.directory.institutions().flat_map(|institution| &institution.certificate_issuers).collect();
+    for name in authorities.into_iter().filter(|name| !config.tls.trust.join(format!("{name}.pem")).exists()) {
+        print(&format!(
+            "Attention : l’annuaire nomme l’autorité {name}, absente de {} : ses institutions ne pourront pas se connecter.",
+            config.tls.trust.display()
+        ));
+    }
     let types = law.catalogue.types_on(crate::clock::Clock::now(&SystemClock)).count();
     print(&format!(
         "Prêt : {types} types d’échange, {} institutions, {} protocoles, jeu de règles {}.",

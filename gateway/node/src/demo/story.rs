@@ -44,7 +44,8 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
         .run(&["decision", "explain", "--type", "information-preoccupante", "--party", "departement-31/crip"], None)
         .await?
         .done("décision")?;
-    voice.say(&format!("   Puis-je ? {}", text(&asked, "/verdict")));
+    let may = if text(&asked, "/verdict") == "permit" { "Oui." } else { "Non." };
+    voice.say(&format!("   Puis-je l’envoyer à la CRIP ? {may} {}", text(&asked, "/reserve/0")));
     let key = client::new_key().map_err(|e| DemoFault::Story(e.to_string()))?;
     let first = school.submit(&envelopes::of_the_school(), &key).await?.done("dépôt de l’école")?;
     let information = text(&first, "/id");
@@ -77,6 +78,9 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
         super::Answer::Refused(problem) => text(&problem, "/detail"),
     };
     voice.say(&format!("   Pourquoi : {why}"));
+    let hidden = teacher.run(&["exchange", "show", &text(&second, "/id")], None).await?.refused("suivi par l’enseignant")?;
+    ensure(text(&hidden, "/code") == "not-found", "l’enseignant apprend qu’un échange existe")?;
+    voice.say("   Même avec l’identifiant de l’envoi de l’hôpital : « introuvable », comme s’il n’existait pas.");
     summary.add("lecture par un enseignant", "refusée, avec la raison");
 
     voice.scene(5, "La CRIP ouvre les deux");
@@ -95,6 +99,11 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
         opened.push(document);
     }
     ensure(opened.iter().any(|d| d.pointer("/payload/constats_sante/texte").is_some()), "la CRIP n’a pas lu les constats")?;
+    let children: std::collections::BTreeSet<String> = opened.iter().map(|d| text(d, "/subjects/0/pseudonym")).collect();
+    ensure(children.len() == 1, "les deux envois ne sont pas rattachés à la même enfant")?;
+    voice.say(&format!("   Même enfant pour la CRIP : {}.", children.into_iter().next().unwrap_or_default()));
+    let medical = school.run(&["exchange", "show", &text(&second, "/id")], None).await?.refused("lecture par l’école")?;
+    ensure(text(&medical, "/code") == "not-found", "l’école apprend que l’hôpital a écrit")?;
     let seen = school.run(&["exchange", "show", &information], None).await?.done("suivi par l’école")?;
     ensure(!seen.to_string().contains("constats_sante"), "l’école a vu des constats de santé")?;
     voice.say("   L’école voit que son envoi est remis ; jamais les constats de l’hôpital, ni qui a ouvert.");
@@ -144,7 +153,9 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
 
     voice.scene(10, "On cherche les noms dans tout ce que la passerelle a écrit");
     let (files, bytes) = search(stage).await?;
-    voice.say(&format!("   {files} fichiers, {bytes} octets, métriques comprises : aucun nom, aucune date, aucun mot en clair."));
+    voice.say(&format!(
+        "   {files} fichiers, {bytes} octets, métriques et fichiers en mémoire compris : aucun nom, aucune date, aucun mot en clair."
+    ));
     summary.add("recherche en clair", format!("rien dans {files} fichiers"));
     summary.add("durée", format!("{:.1} s", began.elapsed().as_secs_f64()));
     Ok(summary.table())
@@ -238,7 +249,7 @@ async fn alter_copy(stage: &Stage, to: &Path) -> Result<(), DemoFault> {
     copy.close().await.map_err(story)
 }
 
-/// Looks for every secret in the databases, the log file, and the metrics.
+/// Looks for every secret in the databases, the log file, the metrics, and the files that the gateway maps in memory.
 async fn search(stage: &Stage) -> Result<(usize, u64), DemoFault> {
     let (mut files, mut bytes) = (0, 0);
     let mut texts = vec![("métriques".to_owned(), stage.local("/metrics").await.unwrap_or_default().into_bytes())];
@@ -248,6 +259,9 @@ async fn search(stage: &Stage) -> Result<(usize, u64), DemoFault> {
     }
     let log = stage.world.folder.join("gateway.log");
     texts.push((path(&log), std::fs::read(&log).map_err(DemoFault::File)?));
+    for file in stage.mapped_files() {
+        texts.push((path(&file), std::fs::read(&file).unwrap_or_default()));
+    }
     for (name, content) in &texts {
         files += 1;
         bytes += u64::try_from(content.len()).unwrap_or(0);

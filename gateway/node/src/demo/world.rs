@@ -105,7 +105,7 @@ fn config(listen: &str, local: &str) -> String {
         "gateway = \"{GATEWAY}\"\ndns = \"gateway.passerelle.test\"\ndepartement = \"31\"\nlisten = \"{listen}\"\nlocal = \"{local}\"\n\
          data = \"data\"\nkeys = \"keys.json\"\npolicies = \"policies\"\ndirectory = \"directory\"\n\n\
          [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\ntrust = \"pki/trust\"\n\n\
-         [limits]\nrequests_per_second = 100000\nburst = 100000\ndanger_per_second = 100000\n\n[workers]\nreload_ms = 200\npush_ms = 100\nclocks_ms = 200\n"
+         [limits]\nrequests_per_second = 100000\nburst = 100000\ndeposits_per_second = 100000\n\n[workers]\nreload_ms = 200\npush_ms = 100\nclocks_ms = 200\n"
     )
 }
 

@@ -27,7 +27,7 @@ impl Rates {
         let clock = DefaultClock::default();
         Self {
             requests: RateLimiter::dashmap_with_clock(quota(limits.requests_per_second), clock.clone()),
-            deposits: RateLimiter::dashmap_with_clock(quota(limits.danger_per_second), clock.clone()),
+            deposits: RateLimiter::dashmap_with_clock(quota(limits.deposits_per_second), clock.clone()),
             clock,
         }
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_per_certificate_and_deposits_have_their_own() {
-        let rates = Rates::new(&Limits { requests_per_second: 1, burst: 3, danger_per_second: 1, ..Limits::default() });
+        let rates = Rates::new(&Limits { requests_per_second: 1, burst: 3, deposits_per_second: 1, ..Limits::default() });
         let (one, other) = ([1; 32], [2; 32]);
         for _ in 0..3 {
             rates.admit(&one, false).unwrap();
