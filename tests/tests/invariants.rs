@@ -451,6 +451,8 @@ async fn i11_nobody_acts_for_another() {
     // The sender is the institution of the certificate, even for danger.
     let refusal = scene.submit(&hospital, &envelopes::of_the_school()).await.unwrap_err();
     assert_eq!((refusal.status, refusal.code()), (403, "sender-mismatch"));
+    let (status, body) = scene.raw(scene.deposit(&scene.institution("chu-toulouse"), envelopes::of_the_school().to_string())).await;
+    assert_eq!((status, body["code"].as_str()), (StatusCode::FORBIDDEN, Some("sender-mismatch")));
     // A token of another institution, or bound to another certificate, names nobody.
     let stolen = scene.institution("chu-toulouse").with_token(scene.token("departement-31", "p-4f7k2"));
     assert_eq!(scene.refused(&stolen, "/v1/mailbox?unit=crip").await.code(), "token-another-issuer");
