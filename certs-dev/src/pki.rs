@@ -43,6 +43,9 @@ pub enum PkiError {
     /// Not a certificate of this PKI.
     #[error("not a certificate of this PKI")]
     NotACertificate,
+    /// The folder holds a PKI already.
+    #[error("`{}` holds a PKI already, and is not written over", .0.display())]
+    AlreadyThere(PathBuf),
     /// Beyond the calendar.
     #[error("not a date")]
     NotADate,
@@ -55,9 +58,12 @@ impl Pki {
     /// Makes all authorities in `folder`, with empty revocation lists.
     ///
     /// # Errors
-    /// [`PkiError`].
+    /// [`PkiError::AlreadyThere`], so that no authority's key is lost; any other [`PkiError`].
     pub fn create(folder: &Path, now: OffsetDateTime) -> Result<Self, PkiError> {
         let trust = folder.join("trust");
+        if trust.exists() {
+            return Err(PkiError::AlreadyThere(folder.to_owned()));
+        }
         fs::create_dir_all(&trust).map_err(|e| PkiError::File(trust.clone(), e))?;
         let gateway = Authority::create(&authority_folder(folder, "gateway"), "gateway", "", now)?;
         let mut members = BTreeMap::new();

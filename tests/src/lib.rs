@@ -10,6 +10,8 @@
     reason = "a test that meets what it does not expect must stop"
 )]
 
+pub mod cli;
+pub mod endpoint;
 pub mod people;
 pub mod process;
 pub mod scene;

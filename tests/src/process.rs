@@ -59,8 +59,13 @@ impl Process {
     }
 
     /// SIGTERM, and waits for the drain.
-    pub async fn stop(mut self) {
-        Command::new("kill").arg(self.child.id().unwrap().to_string()).status().await.unwrap();
+    pub async fn stop(self) {
+        Command::new("kill").arg(self.id().to_string()).status().await.unwrap();
+        self.ended().await;
+    }
+
+    /// Waits until it has ended by itself, in order.
+    pub async fn ended(mut self) {
         assert!(self.child.wait().await.unwrap().success());
     }
 

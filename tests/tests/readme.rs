@@ -47,6 +47,10 @@ async fn its_commands_work_as_they_stand() {
         .replace("/tmp/passerelle", &stage.display().to_string())
         .replace("18443", &port.to_string());
     let output = Command::new("bash").arg("-c").arg(&script).output().await.unwrap();
+    // Stopped as an operator would, it takes its gateway with it.
+    Command::new("kill").arg(demo.id().unwrap().to_string()).status().await.unwrap();
+    assert!(demo.wait().await.unwrap().success());
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the gateway outlived its demonstration");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     for expected in ["\"receipt\":\"ey", "IMAGINAIRE", "204", "\"verdict\": \"permit\"", "Réponse consignée.", "feuilles copiées"] {

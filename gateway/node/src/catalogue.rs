@@ -220,6 +220,16 @@ pub enum Shape {
     Sujet,
     /// SHA-256 of an attachment, in lower-case hexadecimal.
     Empreinte,
+    /// A number of a register, of a clock, of a département: `2026-0417`, `K05`, `2A`. No sentence fits in it.
+    Numero,
+    /// Telephone number.
+    Telephone,
+    /// E-mail address.
+    Courriel,
+    /// Place of a field in an envelope: `/subjects/0/address`.
+    Chemin,
+    /// Time stamp (RFC 3161) in base64.
+    Jeton,
     /// A value of the named code list, for example `CL-danger`.
     Code(String),
 }

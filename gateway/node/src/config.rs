@@ -117,6 +117,16 @@ pub enum ConfigFault {
     /// Cannot be read.
     #[error("cannot read `{}`", .0.display())]
     Unreadable(PathBuf, #[source] std::io::Error),
+    /// Is no TOML, or has a setting that is unknown or of another shape.
+    #[error("{}:{line}: {what}", file.display())]
+    Malformed {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// The first mistake.
+        what: String,
+    },
     /// Is not what is expected.
     #[error("`{}`: {what}", file.display())]
     Wrong {
@@ -134,7 +144,11 @@ impl Config {
     /// [`ConfigFault`] with the file and every mistake.
     pub fn load(file: &Path) -> Result<Self, ConfigFault> {
         let text = std::fs::read_to_string(file).map_err(|e| ConfigFault::Unreadable(file.to_owned(), e))?;
-        let mut config: Self = toml::from_str(&text).map_err(|e| ConfigFault::Wrong { file: file.to_owned(), what: e.to_string() })?;
+        let mut config: Self = toml::from_str(&text).map_err(|e| ConfigFault::Malformed {
+            file: file.to_owned(),
+            line: e.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1),
+            what: e.message().to_owned(),
+        })?;
         let mut mistakes = Vec::new();
         if config.gateway.is_empty() || !config.gateway.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
             mistakes.push("`gateway` must be lower-case letters, digits and hyphens".to_owned());

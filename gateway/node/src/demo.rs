@@ -22,7 +22,7 @@ pub use world::World;
 
 use crate::{
     clock::{Clock, SystemClock},
-    commands::CommandFault,
+    commands::{CommandFault, run::stop_signal},
 };
 
 /// `gateway demo`
@@ -85,11 +85,17 @@ pub async fn play(options: Demo) -> Result<ExitCode, CommandFault> {
     let local = format!("127.0.0.1:{}", options.port + 1);
     world.listen(&listen, &local).map_err(fault)?;
     let mut stage = Stage { world, gateway: format!("https://localhost:{}", options.port), local, process: None };
-    let summary = story::play(&mut stage, &voice).await.map_err(fault)?;
-    print_line(&summary);
-    if !options.no_wait {
-        print_line(&format!("La passerelle reste ouverte sur {} (Ctrl-C pour finir).", stage.gateway));
-        let _ = tokio::signal::ctrl_c().await;
+    // Whoever stops the demonstration, at any moment, stops its gateway too: nothing of it stays at the door.
+    let played = tokio::select! {
+        played = story::play(&mut stage, &voice) => Some(played),
+        () = stop_signal() => None,
+    };
+    if let Some(summary) = played.transpose().map_err(fault)? {
+        print_line(&summary);
+        if !options.no_wait {
+            print_line(&format!("La passerelle reste ouverte sur {} (Ctrl-C pour finir).", stage.gateway));
+            stop_signal().await;
+        }
     }
     stage.end().await.map_err(fault)?;
     if options.folder.is_none() {

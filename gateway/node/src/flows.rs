@@ -25,6 +25,7 @@ use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId
 use ring::rand::SystemRandom;
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use law::Law;
@@ -68,6 +69,8 @@ pub struct Rooms {
     pub signed: watch::Receiver<u64>,
     /// Randomness.
     pub random: SystemRandom,
+    /// The gateway stops: what only waits is answered now.
+    pub stopping: CancellationToken,
 }
 
 /// Who is asking: an institution by its certificate, and whoever acts for it.
@@ -231,6 +234,27 @@ pub(crate) fn acting_unit(professional: &Professional, asked: Option<&UnitId>) -
 pub(crate) fn answers_for(professional: &Professional, recipient: &Party, now: Instant) -> bool {
     professional.institution == recipient.institution
         && recipient.unit.as_ref().is_some_and(|unit| professional.habilitated(unit, day_in_france(now)))
+}
+
+/// Whether a professional acts for a party today: habilitated in its unit; for an institution as a whole, somebody whom
+/// one of its units names as its lead or deputy.
+pub(crate) fn acts_for(law: &Law, professional: &Professional, party: &Party, now: Instant) -> bool {
+    if party.unit.is_some() || professional.institution != party.institution {
+        return answers_for(professional, party, now);
+    }
+    let leads = |unit: &crate::directory::Unit| [&unit.lead, &unit.deputy].into_iter().flatten().any(|sub| *sub == professional.id.subject);
+    law.directory.institution(&party.institution).is_some_and(|institution| {
+        institution.units.values().any(|unit| leads(unit) && professional.habilitated(&unit.id, day_in_france(now)))
+    })
+}
+
+/// Why the key of an accepted exchange is not there: its content was erased, even if a crash left that unsaid.
+pub(crate) async fn gone(rooms: &Rooms, id: ExchangeId) -> Refusal {
+    match rooms.keys.erased_at(id).await {
+        Ok(Some(at)) => Refusal::Erased { id, at },
+        Ok(None) => Refusal::Internal("key"),
+        Err(error) => error.into(),
+    }
 }
 
 /// How long a release may wait for its record to be signed.

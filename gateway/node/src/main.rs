@@ -96,7 +96,8 @@ impl Command {
             Self::Mailbox(command) => command.link().json,
             Self::Exchange(command) => command.link().json,
             Self::Decision(command) => command.json(),
-            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Token(_) | Self::Vault(_) | Self::Audit(_) | Self::Policy(_) => false,
+            Self::Token(command) => command.json(),
+            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Audit(_) | Self::Policy(_) => false,
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,
         }

@@ -62,6 +62,8 @@ impl Node {
     /// [`StartFault`] with the room and every mistake it found.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartFault> {
         // 1. What is data: read whole, checked whole.
+        // Taken before the files are read: what changes from here on is noticed.
+        let seen = reload::fingerprint(&config);
         let law = load_law(&config)?;
         let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| StartFault::of("keys")(&e))?);
         std::fs::create_dir_all(&config.data).map_err(|e| StartFault::of("data")(&e))?;
@@ -91,6 +93,7 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            stopping: CancellationToken::new(),
         });
 
         // 4. The doors.
@@ -106,7 +109,7 @@ impl Node {
             rooms: rooms.clone(),
             address,
             local_address,
-            stop_edges: CancellationToken::new(),
+            stop_edges: rooms.stopping.clone(),
             stop_workers: CancellationToken::new(),
             stop_notary: CancellationToken::new(),
             edges: TaskTracker::new(),
@@ -136,7 +139,7 @@ impl Node {
         let attempts = config.workers.push_attempts;
         node.workers.spawn(forward::run(rooms.clone(), poster, attempts, every(config.workers.push_ms), node.stop_workers.clone()));
         node.workers.spawn(sweep::run(rooms.clone(), node.stop_workers.clone()));
-        node.workers.spawn(reload::run(rooms.clone(), config, door, node.stop_workers.clone()));
+        node.workers.spawn(reload::run(rooms.clone(), config, seen, door, node.stop_workers.clone()));
         Ok(node)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -17,6 +17,8 @@ use axum::{
 use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use caller::{Fresh, Segment};
 
 pub use caller::Edge;
 
@@ -34,7 +36,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/exchanges/{id}/evidence", get(evidence)) // with the proof
         .route("/v1/exchanges/{id}/telephone", post(telephone)) // and says that it called
         .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
-        .route("/v1/mailbox/{delivery}", get(open)) // a professional reads
+        .route("/v1/mailbox/{delivery}", get(open).head(nothing_here)) // a professional reads; opening without reading is nothing
         .route("/v1/mailbox/{delivery}/acknowledgement", post(acknowledgement)) // and answers
         .route("/v1/follow-ups/{id}/done", post(follow_up_done))
         .route("/v1/decisions", post(decision)) // "may I?"
@@ -76,7 +78,7 @@ async fn submit(
 /// What became of an exchange, as the law lets this person see it.
 #[utoipa::path(get, path = "/v1/exchanges/{id}", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
     responses((status = 200, description = "Chronologie", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn timeline(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn timeline(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Json<Value>, Refusal> {
     follow::timeline(&edge.rooms, &caller, exchange_id(&id)?).await.map(Json)
 }
 
@@ -87,7 +89,7 @@ async fn timeline(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<
 async fn erase_content(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Refusal> {
@@ -98,7 +100,7 @@ async fn erase_content(
 /// Receipt, leaf, openings, proof and checkpoint: verifiable offline.
 #[utoipa::path(get, path = "/v1/exchanges/{id}/evidence", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
     responses((status = 200, description = "Preuve", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn evidence(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn evidence(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Json<Value>, Refusal> {
     follow::evidence(&edge.rooms, &caller, exchange_id(&id)?).await.map(Json)
 }
 
@@ -109,7 +111,7 @@ async fn evidence(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<
 async fn telephone(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
@@ -136,7 +138,7 @@ async fn mailbox(
 /// The content of a delivery as the law lets this professional read it.
 #[utoipa::path(get, path = "/v1/mailbox/{delivery}", tag = "boîte", params(("delivery" = String, Path, description = "Identifiant de la remise")),
     responses((status = 200, description = "Document, avec ce qui a été retenu et pourquoi", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Response, Refusal> {
     let document = collect::open(&edge.rooms, &caller, delivery_id(&id)?).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response())
 }
@@ -148,7 +150,7 @@ async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<Stri
 async fn acknowledgement(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Refusal> {
@@ -159,7 +161,7 @@ async fn acknowledgement(
 /// A named professional did what a follow-up asked.
 #[utoipa::path(post, path = "/v1/follow-ups/{id}/done", tag = "échanges", params(("id" = String, Path, description = "Identifiant du suivi")),
     responses((status = 204, description = "Fait"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<StatusCode, Refusal> {
     let id: FollowUpId = id.parse().map_err(|_| Refusal::NotFound)?;
     acknowledge::finish(&edge.rooms, &caller, id).await.map(|()| StatusCode::NO_CONTENT)
 }
@@ -193,19 +195,19 @@ async fn revoke_token(
 
 /// The exchange types in force, with their JSON Schema.
 #[utoipa::path(get, path = "/v1/catalogue", tag = "annuaire", responses((status = 200, description = "Types d’échange", body = Value)))]
-async fn catalogue(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+async fn catalogue(State(edge): State<Arc<Edge>>, _: Fresh) -> Json<Value> {
     Json(caller::catalogue(&edge.rooms))
 }
 
 /// The agreements of the register and whether they are in force today.
 #[utoipa::path(get, path = "/v1/agreements", tag = "annuaire", responses((status = 200, description = "Protocoles et conventions", body = Value)))]
-async fn agreements(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+async fn agreements(State(edge): State<Arc<Edge>>, _: Fresh) -> Json<Value> {
     Json(caller::agreements(&edge.rooms))
 }
 
 /// Institutions and units; never foster carers nor places of care.
 #[utoipa::path(get, path = "/v1/directory", tag = "annuaire", responses((status = 200, description = "Institutions et services", body = Value)))]
-async fn directory(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+async fn directory(State(edge): State<Arc<Edge>>, _: Fresh) -> Json<Value> {
     Json(caller::directory(&edge.rooms))
 }
 
@@ -217,13 +219,13 @@ async fn clocks(State(edge): State<Arc<Edge>>, caller: Caller) -> Result<Json<Va
 
 /// Keys that verify receipts (JWKS) and the log.
 #[utoipa::path(get, path = "/v1/keys", tag = "annuaire", responses((status = 200, description = "JWKS et clé du journal", body = Value)))]
-async fn keys(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+async fn keys(State(edge): State<Arc<Edge>>, _: Fresh) -> Json<Value> {
     Json(json!({"keys": [edge.rooms.signer.jwk()], "log": {"origin": edge.rooms.origin, "vkey": edge.log_vkey}}))
 }
 
 /// The newest signed tree head (C2SP checkpoint).
 #[utoipa::path(get, path = "/log/checkpoint", tag = "journal", responses((status = 200, description = "Point de contrôle signé", content_type = "text/plain", body = String)))]
-async fn checkpoint(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Response, Refusal> {
+async fn checkpoint(State(edge): State<Arc<Edge>>, _: Fresh) -> Result<Response, Refusal> {
     let (_, note) = edge.rooms.store.latest_checkpoint().await?.ok_or(Refusal::NotFound)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], note).into_response())
 }
@@ -231,7 +233,7 @@ async fn checkpoint(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Response
 /// Hash tiles (C2SP tlog-tiles). Entry bundles hold what only parties and auditors may have: not served here.
 #[utoipa::path(get, path = "/log/tile/{path}", tag = "journal", params(("path" = String, Path, description = "niveau/index[.p/largeur]")),
     responses((status = 200, description = "Tuile de condensés", content_type = "application/octet-stream", body = Vec<u8>), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn tile(State(edge): State<Arc<Edge>>, _: Caller, Path(path): Path<String>) -> Result<Response, Refusal> {
+async fn tile(State(edge): State<Arc<Edge>>, _: Fresh, Segment(path): Segment) -> Result<Response, Refusal> {
     let id =
         format!("tile/{path}").parse::<TileId>().ok().filter(|id| matches!(id.kind(), TileKind::Hashes(_))).ok_or(Refusal::NotFound)?;
     let hashes = edge.rooms.tile(&id).await?.ok_or(Refusal::NotFound)?;
@@ -241,7 +243,7 @@ async fn tile(State(edge): State<Arc<Edge>>, _: Caller, Path(path): Path<String>
 /// The proof that a leaf stands in the newest checkpoint (C2SP tlog-proof).
 #[utoipa::path(get, path = "/log/proof/{leaf}", tag = "journal", params(("leaf" = u64, Path, description = "Index de la feuille")),
     responses((status = 200, description = "Preuve d’inclusion", content_type = "text/plain", body = String), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn proof(State(edge): State<Arc<Edge>>, _: Caller, Path(leaf): Path<String>) -> Result<String, Refusal> {
+async fn proof(State(edge): State<Arc<Edge>>, _: Fresh, Segment(leaf): Segment) -> Result<String, Refusal> {
     follow::proof(&edge.rooms, leaf.parse().map_err(|_| Refusal::NotFound)?).await
 }
 

@@ -4,6 +4,7 @@
 //! Every change goes through the group-committing [`writer`]: many callers, one transaction, one sync.
 //! A `201` is sent only after the commit that holds everything it promises.
 
+mod arrivals;
 pub mod audit;
 mod batch;
 pub mod clocks;
@@ -18,6 +19,7 @@ pub mod writer;
 
 use std::time::Duration;
 
+use ::exchange::Party;
 use sqlx::{Any, AnyPool, any::AnyPoolOptions, pool::PoolConnection};
 
 use crate::seal::SealError;
@@ -71,6 +73,7 @@ impl StoreError {
 pub struct Store {
     pool: AnyPool,
     writer: writer::Writer,
+    arrivals: arrivals::Arrivals,
 }
 
 impl Store {
@@ -82,7 +85,7 @@ impl Store {
         let pool = dialect::pool(url, 8).await?;
         dialect::migrate(&pool, &[(1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql"))]).await?;
         let writer = writer::Writer::start(pool.clone());
-        Ok(Self { pool, writer })
+        Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
     }
 
     /// Does one write durably: when this returns `Ok`, it survives a power cut.
@@ -96,6 +99,16 @@ impl Store {
     /// Grows with each commit: the notary waits on it.
     pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
         self.writer.commits()
+    }
+
+    /// A place from which to wait for what comes to a unit, unless `at_most` are taken.
+    pub fn wait_at(&self, unit: &Party, at_most: usize) -> Option<tokio::sync::watch::Receiver<u64>> {
+        self.arrivals.wait_at(unit, at_most)
+    }
+
+    /// Wakes who waits at a unit, after the commit that delivered something to it.
+    pub fn arrived(&self, unit: &Party) {
+        self.arrivals.ring(unit);
     }
 
     /// How many writes wait for their turn now.

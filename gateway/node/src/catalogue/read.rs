@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use exchange::{
     DataClass, Instant, Kind, Party,
     document::{Leaves, Pointer},
-    envelope::{Draft, FieldFault, NonConforming},
+    envelope::{Draft, Excluded, FieldFault, NonConforming},
 };
 use serde_json::{Map, Value};
 
@@ -41,6 +41,8 @@ pub struct ReadContext<'a> {
     pub default_recipient: Option<Party>,
     /// The kind of a party, if the directory knows it.
     pub kind_of: &'a (dyn Fn(&Party) -> Option<Kind> + Sync),
+    /// Whether the directory knows whoever an exchange is to be sealed from.
+    pub known: &'a (dyn Fn(&Excluded) -> bool + Sync),
 }
 
 /// Why a document was not read.
@@ -228,7 +230,9 @@ impl<'a> Reading<'a> {
     }
 
     fn keep(&mut self, field: &Field, at: &Pointer, value: Value, floor: Option<DataClass>) {
-        if field.occurred {
+        // Whoever says when the event took place moves the clocks of others: only a sender to whom the field is offered.
+        let offered = |kind: &Kind| field.offered_to.iter().any(|one| one == kind.as_str());
+        if field.occurred && (field.offered_to.is_empty() || self.sender_kind.as_ref().is_some_and(offered)) {
             // An event that has not happened yet starts nothing.
             self.occurred = value.as_str().and_then(|text| text.parse().ok()).filter(|at| *at <= self.context.now);
         }

@@ -92,6 +92,11 @@ impl Writer<'_> {
             Shape::Inst => json!({"type": "string", "pattern": "^[A-Za-z0-9-]{2,60}$"}),
             Shape::Sujet => json!({"type": "string", "pattern": "^[a-z]{1,3}[0-9]{1,4}$"}),
             Shape::Empreinte => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+            Shape::Numero => json!({"type": "string", "pattern": "^(?=.*[0-9])(?!.*[A-Za-z]{5})[A-Za-z0-9./_-]{1,40}$"}),
+            Shape::Telephone => json!({"type": "string", "pattern": r"^\+?[0-9 .]{2,20}$"}),
+            Shape::Courriel => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}@[A-Za-z0-9.-]{3,120}$"}),
+            Shape::Chemin => json!({"type": "string", "pattern": "^/[a-z0-9_/]{1,120}$"}),
+            Shape::Jeton => json!({"type": "string", "pattern": "^[A-Za-z0-9+/]{1,20000}={0,2}$"}),
             Shape::Code(list) => json!({"type": "string", "enum": self.catalogue.codes.get(list), "x-list": list}),
         };
         insert(&mut schema, "x-class", json!(field.class));

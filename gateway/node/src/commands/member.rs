@@ -55,7 +55,8 @@ pub struct Submit {
     /// The envelope (JSON); `-` for standard input
     pub file: PathBuf,
     /// Key that makes a repetition harmless: 16 to 64 of A-Za-z0-9_-; drawn at random when absent
-    #[arg(long)]
+    // One key in sixty-four begins with a hyphen.
+    #[arg(long, allow_hyphen_values = true)]
     pub idempotency_key: Option<String>,
     /// Where to keep the receipt
     #[arg(long)]
@@ -145,6 +146,7 @@ pub enum Token {
     /// End a token of your institution before its time
     Revoke {
         /// Id (`jti`) of the token
+        #[arg(allow_hyphen_values = true)]
         jti: String,
         /// How to reach the gateway
         #[command(flatten)]
@@ -277,6 +279,16 @@ impl Mailbox {
     }
 }
 
+impl Token {
+    /// Whether the answer is for a program.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Revoke { link, .. } => link.json,
+            Self::Issue { .. } | Self::Jwk { .. } => false,
+        }
+    }
+}
+
 impl Exchange {
     /// How the command reaches the gateway.
     pub fn link(&self) -> &Link {
@@ -395,12 +407,14 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
             (link, answer)
         }
         Exchange::Done { follow_up, link } => {
-            let answer = link.client()?.post(&format!("/v1/follow-ups/{follow_up}/done"), &json!({})).await?;
-            (link, answer)
+            link.client()?.post(&format!("/v1/follow-ups/{follow_up}/done"), &json!({})).await?;
+            print(if link.json { "{}" } else { "Consigné." });
+            return Ok(());
         }
         Exchange::Erase { exchange, motive, link } => {
-            let answer = link.client()?.delete(&format!("/v1/exchanges/{exchange}"), &json!({"motive": motive})).await?;
-            (link, answer)
+            link.client()?.delete(&format!("/v1/exchanges/{exchange}"), &json!({"motive": motive})).await?;
+            print(if link.json { "{}" } else { "Effacé." });
+            return Ok(());
         }
         Exchange::Due { link } => {
             let answer = link.client()?.get("/v1/clocks").await?;

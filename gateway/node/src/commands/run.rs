@@ -135,7 +135,8 @@ fn run_cases(folder: &Path) -> Result<policy::Report, CommandFault> {
     policy::run_cases(folder).map_err(|e| CommandFault::file(folder, &e))
 }
 
-async fn stop_signal() {
+/// Waits for SIGTERM or Ctrl-C.
+pub(crate) async fn stop_signal() {
     let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(term) => term,
         Err(_) => {

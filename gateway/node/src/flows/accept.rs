@@ -10,7 +10,7 @@ use std::sync::Arc;
 use adapters::json;
 use exchange::{
     ExchangeId, FollowUpId, Instant, Kind, Party,
-    envelope::{Draft, FieldFault},
+    envelope::{Draft, Excluded, FieldFault},
 };
 use serde_json::{Value, json};
 
@@ -59,7 +59,8 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let author = identify(rooms, &law, deposit.caller, exchange_type).await?;
 
     // 3. Repeat: the same key gets the same answer.
-    let key = usable_key(deposit.key, exchange_type)?;
+    let key = usable_key(rooms, deposit.key, exchange_type)?;
+    let key = key.as_deref();
     if let Some(key) = key
         && let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &native.canonical).await?
     {
@@ -69,7 +70,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     // 4. Conform: fields, codes, classes. A danger type keeps sealed whatever does not.
     let mut draft = read(rooms, &law, deposit.caller, exchange_type, native, now)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
-    let ends = route::resolve(rooms, &law, exchange_type, &mut draft, now).await?;
+    let ends = route::resolve(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let id = ExchangeId::new();
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
@@ -90,6 +91,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
                 .await);
             }
         };
+        route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
         let ask = Submission {
             exchange: id,
@@ -193,12 +195,13 @@ async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &Exc
     }
 }
 
-/// The key, if it can serve. For a danger type a missing or malformed key does not stop the deposit.
-fn usable_key<'a>(key: Option<&'a str>, exchange_type: &ExchangeType) -> Result<Option<&'a str>, Refusal> {
+/// The key, if it can serve, as it is kept: blinded, since a client may have made it of a name. For a danger type a
+/// missing or malformed key does not stop the deposit.
+fn usable_key(rooms: &Rooms, key: Option<&str>, exchange_type: &ExchangeType) -> Result<Option<String>, Refusal> {
     let well_formed =
         |key: &&str| (16..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     match key {
-        Some(key) if well_formed(&key) => Ok(Some(key)),
+        Some(key) if well_formed(&key) => rooms.keystore.blind("idempotency", key).map(Some).map_err(|_| Refusal::Internal("blind")),
         Some(_) if exchange_type.danger => Ok(None),
         Some(_) => Err(Refusal::KeyMalformed),
         None if exchange_type.danger => Ok(None),
@@ -222,7 +225,13 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
             continue;
         }
         // Compared under the exchange's own key: a bare digest would let whoever reads the table test guesses.
-        let exchange_key = rooms.keys.exchange_key(earlier.exchange).await?.ok_or(Refusal::Internal("key"))?;
+        let Some(exchange_key) = rooms.keys.exchange_key(earlier.exchange).await? else {
+            let gone = super::gone(rooms, earlier.exchange).await;
+            if own {
+                return Err(gone);
+            }
+            continue;
+        };
         if seal::same_body(&exchange_key, canonical, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
             return Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }));
         }
@@ -242,10 +251,15 @@ fn read(
     now: Instant,
 ) -> Result<Draft, Refusal> {
     let kind_of = |party: &Party| law.directory.party(party).map(|known| known.kind.clone());
+    let known = |excluded: &Excluded| match excluded {
+        Excluded::Professional(id) => law.directory.professional(id).is_some(),
+        Excluded::Institution { institution } => law.directory.institution(institution).is_some(),
+    };
     let context = ReadContext {
         now,
         sender: Party { institution: caller.institution.clone(), unit: caller.unit.clone() },
         kind_of: &kind_of,
+        known: &known,
         default_recipient: route::default_recipient(rooms, law, exchange_type),
     };
     law.catalogue.read(exchange_type, native.envelope, native.canonical, &context).map_err(unread)

@@ -5,12 +5,12 @@ use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Rooms, answers_for};
+use super::{Caller, Rooms, acts_for, answers_for, gone};
 use crate::{
-    directory::day::day_in_france,
     log::Event,
     refusal::Refusal,
     seal,
+    source::sha256_base64url,
     store::{
         StoreError,
         delivery::{AcknowledgeDelivery, Outcome, RecordCall},
@@ -65,6 +65,9 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
     if rooms.store.sealed_from(row.id, &professional.institution, &professional.id).await? {
         return Err(Refusal::NotFound);
     }
+    if let Some(at) = row.erased_at {
+        return Err(Refusal::Erased { id: row.id, at });
+    }
     // 2. A refusal needs its reason.
     let reason = answer.reason.filter(|reason| !reason.trim().is_empty() && reason.len() <= 4000);
     if answer.outcome != Outcome::TakenInCharge && reason.is_none() {
@@ -72,7 +75,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
     }
     let sealed = match &reason {
         Some(reason) => {
-            let key = rooms.keys.exchange_key(delivery.exchange).await?.ok_or(Refusal::Internal("key"))?;
+            let Some(key) = rooms.keys.exchange_key(delivery.exchange).await? else { return Err(gone(rooms, row.id).await) };
             Some(
                 seal::seal_column(&key, "delivery", delivery.exchange, "reason", reason.as_bytes())
                     .map_err(|_| Refusal::Internal("seal"))?,
@@ -87,7 +90,8 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
             .commit("delivery", &delivery.id)
             .commit("professional", &professional.id)
             .commit("outcome", &answer.outcome)
-            .commit("reason", &reason),
+            // Words that may name somebody die with the content: the log keeps the digest of their ciphertext.
+            .commit("reason", &sealed.as_deref().map(sha256_base64url)),
     )?;
     let follow_up = (answer.outcome != Outcome::TakenInCharge).then(|| NewFollowUp {
         id: FollowUpId::new(),
@@ -115,14 +119,15 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
 /// Records a call about an exchange that its sender made, and gives the code to be read back.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] unless the caller's unit sent the exchange.
+/// [`Refusal::NotFound`] unless the caller wrote the exchange, or acts for the unit that sent it.
 pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Call) -> Result<Called, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
     let professional = caller.professional(&law)?;
     let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let sent =
-        row.sender.institution == professional.institution && row.sender.unit.as_ref().is_none_or(|unit| professional.units.contains(unit));
+    // Whoever sees its timeline as the sender does: a former colleague must not learn here that it exists.
+    let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
+    let sent = wrote || acts_for(&law, professional, &row.sender, now);
     if !sent || rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
         return Err(Refusal::NotFound);
     }
@@ -155,9 +160,9 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId) -> Result<()
     let now = rooms.clock.now();
     let professional = caller.professional(&law)?;
     let open = rooms.store.follow_up(id).await?.filter(|open| open.done_at.is_none()).ok_or(Refusal::NotFound)?;
-    let mine = open.owner.institution == professional.institution
-        && open.owner.unit.as_ref().is_none_or(|unit| professional.habilitated(unit, day_in_france(now)));
-    if !mine || rooms.store.sealed_from(open.exchange, &professional.institution, &professional.id).await? {
+    if !acts_for(&law, professional, &open.owner, now)
+        || rooms.store.sealed_from(open.exchange, &professional.institution, &professional.id).await?
+    {
         return Err(Refusal::NotFound);
     }
     let entry = rooms.entry(

@@ -6,21 +6,22 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use exchange::{
-    DataClass, DeliveryId, Disclosure, Identity, Instant, Party, UnitId,
+    DataClass, DeliveryId, Disclosure, Identity, Instant, Kind, Party, ProfessionalId, UnitId,
     document::{Leaves, Pointer},
     envelope::Route,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Author, Caller, Law, Rooms, acting_unit, answers_for};
+use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{Denial, Opening, Reading, Release, Side, Withheld},
+    policy::{DecisionRecord, Denial, Opening, Reading, Release, Withheld},
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
+        audit::AppendEntries,
         delivery::{DeliveryRow, MailboxQuery, OpenDelivery},
         exchange::ExchangeRow,
     },
@@ -79,31 +80,27 @@ pub struct Notice {
 /// [`Refusal`] when the caller is neither.
 pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, Refusal> {
     // 1. Who looks, into which mailbox?
-    let law = rooms.law.load_full();
-    let (unit, reader) = match &caller.author {
-        Author::Unnamed => (machine_unit(caller, ask)?, None),
-        Author::Professional(_) | Author::Faulty(_) => {
-            let professional = caller.professional(&law)?;
-            let unit = acting_unit(professional, ask.unit.as_ref())?;
-            may_look(professional, &unit, rooms.clock.now())?;
-            (unit, Some(professional.id.clone()))
-        }
-    };
+    let (unit, reader) = looks(rooms, caller, ask)?;
     // 2. Look, and wait once for something new if nothing is there.
     let query = MailboxQuery { unit: &unit, reader: reader.as_ref(), after: ask.after, limit: ask.limit.unwrap_or(50).clamp(1, 200) };
-    let mut commits = rooms.store.commits();
+    let bell = if ask.wait == 0 { None } else { rooms.store.wait_at(&unit, WAITING) };
     let until = tokio::time::Instant::now() + Duration::from_secs(ask.wait.min(60));
-    loop {
-        commits.borrow_and_update();
-        let (rows, after) = rooms.store.mailbox(&query).await?;
-        if !rows.is_empty() || ask.wait == 0 {
-            return Ok(page(rows, after, reader.is_some()));
-        }
-        match tokio::time::timeout_at(until, commits.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Ok(page(Vec::new(), ask.after, reader.is_some())),
+    let (mut rows, mut after) = rooms.store.mailbox(&query).await?;
+    if let Some(mut bell) = bell {
+        while rows.is_empty() && tokio::time::Instant::now() < until {
+            let look = until.min(tokio::time::Instant::now() + LOOK_AGAIN);
+            // Rung or not, the mailbox itself says what came; the bell only says when to look.
+            tokio::select! {
+                _ = tokio::time::timeout_at(look, bell.changed()) => {}
+                // A gateway that stops answers who waits.
+                () = rooms.stopping.cancelled() => break,
+            }
+            // Who may no longer look is told nothing of what came since.
+            looks(rooms, caller, ask)?;
+            (rows, after) = rooms.store.mailbox(&query).await?;
         }
     }
+    Ok(page(rows, after, reader.is_some()))
 }
 
 /// The document of one delivery as the law lets this professional read it, with what was withheld and why.
@@ -116,28 +113,30 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     let now = rooms.clock.now();
     // 1. Find: the delivery, and the reader's place in the unit it is for.
     let professional = caller.professional(&law)?;
-    let delivery = rooms.store.delivery(id).await?.ok_or(Refusal::NotFound)?;
+    let Some(delivery) = known_to(rooms, professional, id, now).await? else {
+        return Err(nothing_there(rooms, &law, professional, id, now).await);
+    };
     let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
-    if delivery.recipient.institution != professional.institution {
-        return Err(Refusal::NotFound);
-    }
     if let Some(at) = row.erased_at {
-        let may_know = answers_for(professional, &delivery.recipient, now)
-            && !rooms.store.sealed_from(row.id, &professional.institution, &professional.id).await?;
-        return Err(if may_know { Refusal::Erased { id: row.id, at } } else { Refusal::NotFound });
+        return Err(Refusal::Erased { id: row.id, at });
     }
-    let key = rooms.keys.exchange_key(row.id).await?.ok_or(Refusal::NotFound)?;
+    let Some(key) = rooms.keys.exchange_key(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let route: Route =
         serde_json::from_slice(&seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?)
             .map_err(|_| Refusal::Internal("route"))?;
-    let sealed = rooms.store.content(row.id).await?.ok_or(Refusal::Internal("content"))?;
+    let Some(sealed) = rooms.store.content(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
     let mut classes = compartments.classes();
     // Identities live in the vault, never in a compartment.
     classes.extend([DataClass::Identite, DataClass::Contact]);
 
     // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
-    let release = release(&law, professional, &delivery, &row, &route, &classes, now);
+    // A sender that has left the directory since is what it was when its exchange was accepted: danger stays readable.
+    let sender_kind = match law.directory.party(&row.sender) {
+        Some(known) => known.kind.clone(),
+        None => kind_at_acceptance(&row, &key)?,
+    };
+    let release = release(&law, professional, &delivery, &row, &route, (&sender_kind, &classes), now);
     let release = match release.ok_or(Refusal::Undecidable)? {
         Ok(release) => release,
         Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
@@ -245,20 +244,24 @@ fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: V
     document
 }
 
+/// The kind of the sender when the exchange was accepted, from the record of that decision.
+fn kind_at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<Kind, Refusal> {
+    let plain = seal::open_column(key, "exchange", row.id, "decision", &row.decision).map_err(|_| Refusal::Internal("decision"))?;
+    let record: DecisionRecord = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("decision"))?;
+    record.facts.get("from_kind").and_then(Value::as_str).and_then(|kind| kind.parse().ok()).ok_or(Refusal::Undecidable)
+}
+
 fn release(
     law: &Law,
     professional: &Professional,
     delivery: &DeliveryRow,
     row: &ExchangeRow,
     route: &Route,
-    classes: &[DataClass],
+    (sender_kind, classes): (&Kind, &[DataClass]),
     now: Instant,
 ) -> Option<Result<Release, Denial>> {
     let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at)?;
-    let side = |party: &Party| {
-        let kind = law.directory.party(party)?.kind;
-        law.catalogue.kind(kind).map(|rule| Side { kind, rule })
-    };
+    let recipient_kind = law.directory.party(&delivery.recipient)?.kind;
     let member = member(professional, &delivery.recipient);
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
@@ -267,8 +270,8 @@ fn release(
         exchange: row.id,
         exchange_type,
         route,
-        sender: side(&row.sender)?,
-        recipient: side(&delivery.recipient)?,
+        sender: law.side(sender_kind).ok()?,
+        recipient: law.side(recipient_kind).ok()?,
         reader: professional,
         habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
         // What came to a unit belongs to the unit as a whole until somebody is in charge.
@@ -278,6 +281,30 @@ fn release(
         paths,
         now,
     }))
+}
+
+/// The delivery, if this person may know of it: habilitated in the unit it is for, and not one from whom it is sealed.
+async fn known_to(rooms: &Rooms, professional: &Professional, id: DeliveryId, now: Instant) -> Result<Option<DeliveryRow>, Refusal> {
+    let Some(delivery) = rooms.store.delivery(id).await? else { return Ok(None) };
+    let sealed = rooms.store.sealed_from(delivery.exchange, &professional.institution, &professional.id).await?;
+    Ok(Some(delivery).filter(|delivery| !sealed && answers_for(professional, &delivery.recipient, now)))
+}
+
+/// The answer to who asks for what does not exist or may not be known: the same words, and the same work. Each try leaves
+/// an entry, so that the time an answer takes tells nothing and whoever probes leaves a trace.
+async fn nothing_there(rooms: &Rooms, law: &Law, professional: &Professional, id: DeliveryId, now: Instant) -> Refusal {
+    let statement = rooms
+        .state(law, Event::ExchangeRefused, None, now)
+        .commit("delivery", &id)
+        .commit("professional", &professional.id)
+        .commit("decision", &json!({"result": "refusal", "because": "nothing there for this person"}));
+    match rooms.entry(statement) {
+        Ok(entry) => match rooms.store.write(AppendEntries(vec![entry])).await {
+            Ok(()) => Refusal::NotFound,
+            Err(error) => error.into(),
+        },
+        Err(internal) => internal,
+    }
 }
 
 /// A refusal that the reader may know of is logged; one that would tell of an existence answers as nothing there.
@@ -294,7 +321,7 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
         .commit("professional", &professional.id)
         .commit("decision", &json!({"result": "refusal", "record": record}));
     match rooms.entry(statement) {
-        Ok(entry) => match rooms.store.write(crate::store::audit::AppendEntries(vec![entry])).await {
+        Ok(entry) => match rooms.store.write(AppendEntries(vec![entry])).await {
             Ok(()) => refusal,
             Err(error) => error.into(),
         },
@@ -304,6 +331,20 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
 
 fn member(professional: &Professional, recipient: &Party) -> bool {
     professional.institution == recipient.institution && recipient.unit.as_ref().is_none_or(|unit| professional.units.contains(unit))
+}
+
+/// Who looks, into which mailbox: as law and directory are now.
+fn looks(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<(Party, Option<ProfessionalId>), Refusal> {
+    match &caller.author {
+        Author::Unnamed => Ok((machine_unit(caller, ask)?, None)),
+        Author::Professional(_) | Author::Faulty(_) => {
+            let law = rooms.law.load_full();
+            let professional = caller.professional(&law)?;
+            let unit = acting_unit(professional, ask.unit.as_ref())?;
+            may_look(professional, &unit, rooms.clock.now())?;
+            Ok((unit, Some(professional.id.clone())))
+        }
+    }
 }
 
 fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
@@ -341,3 +382,8 @@ fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
         .collect();
     Page { deliveries, after }
 }
+
+/// How many may wait at one mailbox: whoever comes after is answered at once.
+const WAITING: usize = 64;
+/// Who waits looks again after this time all the same: an arrival may have had nobody left to tell of it.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);

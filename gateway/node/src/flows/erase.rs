@@ -13,9 +13,15 @@ use crate::{directory::Role, flows::Caller, log::Event, refusal::Refusal, store:
 /// when it was erased before.
 pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
+    if motive.trim().is_empty() || motive.len() > MOTIVE_BYTES {
+        return Err(Refusal::Malformed("motive"));
+    }
     let professional = caller.with_role(&law, &[Role::Dpo], "délégué à la protection des données")?;
     let row = rooms.store.exchange(id).await?.filter(|row| row.recipient.institution == professional.institution);
     let row = row.ok_or(Refusal::NotFound)?;
+    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
+        return Err(Refusal::NotFound);
+    }
     if let Some(at) = row.erased_at {
         return Err(Refusal::Erased { id, at });
     }
@@ -33,3 +39,6 @@ async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Resul
     rooms.store.write(MarkErased { id, at: now, entry }).await?;
     Ok(())
 }
+
+/// A motive is a sentence.
+const MOTIVE_BYTES: usize = 4000;

@@ -3,17 +3,21 @@
 //! A reporter sees accepted, delivered, its own follow-ups and the answers sent to it: nothing that tells of a judicial
 //! referral (R33). What a person may not see answers exactly as what does not exist (invariant 15).
 
-use exchange::{ExchangeId, Instant, Party, ProtectionRole};
+use std::collections::BTreeMap;
+
+use exchange::{DeliveryId, ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, verify::Evidence};
+use super::{Caller, Law, Rooms, acts_for, answers_for, verify::Evidence};
 use crate::{
-    directory::{Professional, Role, day::day_in_france},
-    log::{LogProof, Openings, TileSet, tile},
+    directory::{Professional, Role},
+    log::{Event, LogProof, Openings, TileSet, tile},
     refusal::Refusal,
+    seal,
     store::{
-        audit::EntryRow,
+        audit::{AppendEntries, EntryRow},
         clocks::{ClockRow, ReminderRow},
+        delivery::DeliveryRow,
         exchange::{ExchangeRow, FollowUpRow},
     },
 };
@@ -28,7 +32,7 @@ enum View {
     },
     /// The unit that received it.
     Recipient,
-    /// An auditor or data-protection officer of a party.
+    /// An auditor or data-protection officer of the recipient.
     Auditor,
 }
 
@@ -46,6 +50,8 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     }
     let deliveries = rooms.store.deliveries_of(id).await?;
     let inside = !matches!(view, View::Sender { reporter: true });
+    let of_a_party = matches!(view, View::Sender { reporter: false } | View::Recipient);
+    let reasons = if of_a_party { reasons(rooms, &law, professional, &row, &deliveries).await? } else { BTreeMap::new() };
     let seen: Vec<Value> = deliveries
         .iter()
         .map(|delivery| {
@@ -55,6 +61,7 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
                 seen.insert("opened_at".into(), json!(delivery.opened_at));
                 seen.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
                 seen.insert("outcome".into(), json!(delivery.outcome));
+                seen.extend(reasons.get(&delivery.id).map(|reason| ("reason".to_owned(), json!(reason))));
             }
             seen
         })
@@ -63,14 +70,13 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         |owner: &Party| owner.institution == professional.institution && owner.unit.as_ref().is_none_or(|u| professional.units.contains(u));
     let follow_ups: Vec<Value> = rooms.store.follow_ups(id).await?.iter().filter(|f| mine(&f.owner)).map(|f| follow_up(&law, f)).collect();
     let clocks: Vec<Value> = rooms.store.clocks_of(id).await?.iter().filter(|c| mine(&c.owner)).map(|c| clock(&law, c)).collect();
-    let answers: Vec<Value> = rooms
-        .store
-        .answers_to(id)
-        .await?
-        .iter()
-        .filter(|answer| mine(&answer.recipient) || mine(&answer.sender))
-        .map(|answer| json!({"exchange": answer.id, "type": answer.kind, "accepted_at": answer.accepted_at}))
-        .collect();
+    let mut answers = Vec::new();
+    for answer in rooms.store.answers_to(id).await?.iter().filter(|answer| mine(&answer.recipient) || mine(&answer.sender)) {
+        // An answer has exclusions of its own.
+        if !rooms.store.sealed_from(answer.id, &professional.institution, &professional.id).await? {
+            answers.push(json!({"exchange": answer.id, "type": answer.kind, "accepted_at": answer.accepted_at}));
+        }
+    }
     Ok(json!({
         "exchange": row.id,
         "type": row.kind,
@@ -83,6 +89,36 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         "clocks": clocks,
         "answers": answers,
     }))
+}
+
+/// Why the recipient did not take it in charge, by delivery. These are words of the recipient: like any content, they
+/// leave only after the entry that says so is signed (invariant 5).
+async fn reasons(
+    rooms: &Rooms,
+    law: &Law,
+    professional: &Professional,
+    row: &ExchangeRow,
+    deliveries: &[DeliveryRow],
+) -> Result<BTreeMap<DeliveryId, String>, Refusal> {
+    let mut sealed = Vec::new();
+    for delivery in deliveries {
+        sealed.extend(rooms.store.acknowledgement_reason(delivery.id).await?.map(|reason| (delivery.id, reason)));
+    }
+    let key = if sealed.is_empty() { None } else { rooms.keys.exchange_key(row.id).await? };
+    let Some(key) = key else { return Ok(BTreeMap::new()) };
+    let statement = rooms
+        .state(law, Event::ExchangeOpened, Some(row.id), rooms.clock.now())
+        .commit("professional", &professional.id)
+        .commit("part", &"acknowledgement-reason");
+    let entry = rooms.entry(statement)?;
+    let leaf = entry.leaf_hash;
+    rooms.store.write(AppendEntries(vec![entry])).await?;
+    rooms.signed(&leaf).await?;
+    let open = |(delivery, reason): (DeliveryId, Vec<u8>)| {
+        let plain = seal::open_column(&key, "delivery", row.id, "reason", &reason).map_err(|_| Refusal::Internal("reason"))?;
+        Ok((delivery, String::from_utf8(plain).map_err(|_| Refusal::Internal("reason"))?))
+    };
+    sealed.into_iter().map(open).collect()
 }
 
 /// Receipt, acceptance leaf, the openings this person may have, inclusion proof and checkpoint: verifiable offline.
@@ -131,8 +167,11 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
     let (mut clocks, mut reminders, mut follow_ups) = (Vec::new(), Vec::new(), Vec::new());
-    for unit in professional.units.iter().filter(|unit| professional.habilitated(unit, day_in_france(rooms.clock.now()))) {
-        let owner = Party { institution: professional.institution.clone(), unit: Some(unit.clone()) };
+    let now = rooms.clock.now();
+    let party = |unit| Party { institution: professional.institution.clone(), unit };
+    // What was deposited in the name of the institution alone is nobody's unless its leads see it.
+    let owners = professional.units.iter().cloned().map(Some).chain([None]).map(party);
+    for owner in owners.filter(|owner| acts_for(&law, professional, owner, now)) {
         clocks.extend(rooms.store.clocks_owned(&owner, &professional.id).await?.iter().map(|c| clock(&law, c)));
         reminders.extend(rooms.store.reminders_of(&owner, &professional.id).await?.iter().map(|r| reminder(&law, r)));
         follow_ups.extend(rooms.store.open_follow_ups(&owner, &professional.id).await?.iter().map(|f| follow_up(&law, f)));
@@ -159,6 +198,10 @@ async fn prove(rooms: &Rooms, entry: &EntryRow) -> Result<(String, String), Refu
 /// # Errors
 /// [`Refusal::NotFound`] beyond the tree.
 pub async fn proof(rooms: &Rooms, index: u64) -> Result<String, Refusal> {
+    // No tree is that large; the store counts in signed numbers.
+    if i64::try_from(index).is_err() {
+        return Err(Refusal::NotFound);
+    }
     let entry = rooms.store.entries_from(index, 1).await?.into_iter().next().filter(|entry| entry.index == Some(index));
     let entry = entry.ok_or(Refusal::NotFound)?;
     Ok(prove(rooms, &entry).await?.0)
@@ -171,25 +214,22 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
 }
 
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
-    let of = |party: &Party| {
-        party.institution == professional.institution
-            && party
-                .unit
-                .as_ref()
-                .is_some_and(|unit| professional.units.contains(unit) && professional.habilitated(unit, day_in_france(now)))
-    };
-    let party = [&row.sender, &row.recipient].iter().any(|party| party.institution == professional.institution);
-    if of(&row.recipient) {
+    if answers_for(professional, &row.recipient, now) {
         return Some(View::Recipient);
     }
-    let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
-    if of(&row.sender) || wrote {
+    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
+    if auditor && row.recipient.institution == professional.institution {
+        return Some(View::Auditor);
+    }
+    let wrote = row.sender_professional == professional.id.subject;
+    // An auditor of a reporter's institution learns what the reporter may, and no more (R33).
+    let of_the_sender = row.sender.institution == professional.institution && (wrote || auditor);
+    if acts_for(law, professional, &row.sender, now) || of_the_sender {
         let role = law.directory.party(&row.sender).and_then(|known| law.catalogue.kind(known.kind)).map(|kind| kind.role);
         let reporter = !matches!(role, Some(ProtectionRole::Implements | ProtectionRole::Authority));
         return Some(View::Sender { reporter });
     }
-    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
-    (party && auditor).then_some(View::Auditor)
+    None
 }
 
 fn follow_up(law: &Law, row: &FollowUpRow) -> Value {

@@ -1,5 +1,6 @@
 //! Forwarding: a notice without content is pushed to units that asked for one. At least once, under a lease, urgent
-//! first, in order for each case; after the last try it is a dead letter, visible and alarmed.
+//! first, in order for each case, one at a time for each unit; after the last try it is a dead letter, visible and
+//! alarmed. An endpoint that does not answer holds up its own unit alone.
 //!
 //! A push has no reader, so it carries no content: it says that something waits.
 
@@ -8,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use ring::rand::SecureRandom;
 use serde::Serialize;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Rooms;
@@ -44,12 +46,49 @@ pub trait Post: Send + Sync {
 /// # Errors
 /// The store is unavailable.
 pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bool, Refusal> {
-    // 1. Take one, for a while.
+    match take(rooms).await? {
+        Some(lease) => push(rooms, post, attempts, lease).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Pushes until told to stop, then waits for what is under way.
+pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: Duration, stop: CancellationToken) {
+    metrics::counter!(DEAD_LETTERS).increment(0);
+    let mut under_way = JoinSet::new();
+    while !stop.is_cancelled() {
+        let taken = if under_way.len() < AT_ONCE { take(&rooms).await } else { Ok(None) };
+        match taken {
+            Ok(Some(lease)) => {
+                let (rooms, post) = (rooms.clone(), post.clone());
+                under_way.spawn(async move {
+                    if let Err(error) = push(&rooms, post.as_ref(), attempts, lease).await {
+                        tracing::error!(error = %error, "what came of a push could not be written down; it goes again when its lease ends");
+                    }
+                });
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(error = %error, "notices could not be pushed; they will be at the next look"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(every) => {}
+            Some(_) = under_way.join_next() => {}
+        }
+    }
+    while under_way.join_next().await.is_some() {}
+}
+
+/// Takes the most urgent notice that may leave now, for a while.
+async fn take(rooms: &Rooms) -> Result<Option<Lease>, Refusal> {
     let mut token = [0; 16];
     rooms.random.fill(&mut token).map_err(|_| Refusal::Internal("random"))?;
-    let now = rooms.clock.now();
-    let Some(lease) = rooms.store.write(LeasePush { now, hold: HOLD, token }).await? else { return Ok(false) };
-    // 2. Send. A crash here: the lease ends and the notice goes again, with the same id.
+    Ok(rooms.store.write(LeasePush { now: rooms.clock.now(), hold: HOLD, token }).await?)
+}
+
+async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Result<(), Refusal> {
+    // 1. Send. A crash here: the lease ends and the notice goes again, with the same id.
     let law = rooms.law.load_full();
     let endpoint = law.directory.party(&lease.delivery.recipient).and_then(|known| known.unit).and_then(|unit| unit.push.clone());
     let sent = match endpoint {
@@ -64,14 +103,10 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
             post.post(&endpoint.url, &notice).await
         }
     };
-    // 3. Write down what came of it.
+    // 2. Write down what came of it.
     let (result, event) = match sent {
         Ok(()) => (PushResult::Done, Some(Event::PushSent)),
-        Err(fault) if lease.attempts >= attempts => {
-            metrics::counter!("passerelle_dead_letters_total").increment(1);
-            tracing::error!(delivery.id = %lease.delivery.id, fault, attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
-            (PushResult::Dead { fault }, Some(Event::DeliveryDead))
-        }
+        Err(fault) if lease.attempts >= attempts => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
         Err(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
     };
     let entry = match event {
@@ -85,26 +120,17 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
         ),
         None => None,
     };
-    match rooms.store.write(FinishPush { id: lease.delivery.id, token, result, entry }).await {
+    match rooms.store.write(FinishPush { id: lease.delivery.id, token: lease.token, result, entry }).await {
+        Ok(()) => {}
         // Our lease ended and somebody else took it: theirs counts.
-        Ok(()) | Err(StoreError::NotThere(_)) => Ok(true),
-        Err(error) => Err(error.into()),
+        Err(StoreError::NotThere(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
     }
-}
-
-/// Pushes until told to stop.
-pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: Duration, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        match forward(&rooms, post.as_ref(), attempts).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => tracing::error!(error = %error, "notices could not be pushed; they will be at the next look"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(every) => {}
-        }
+    if event == Some(Event::DeliveryDead) {
+        metrics::counter!(DEAD_LETTERS).increment(1);
+        tracing::error!(delivery.id = %lease.delivery.id, fault = sent.err(), attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
     }
+    Ok(())
 }
 
 /// Full jitter: anything up to a bound that doubles with each try, ten minutes at most.
@@ -115,5 +141,9 @@ fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
     Ok(Duration::from_millis(u64::from(u32::from_le_bytes(random)) * bound / u64::from(u32::MAX)))
 }
 
-/// How long a push may take before another worker may try.
-const HOLD: Duration = Duration::from_secs(60);
+/// What alarms when it moves; on the board from the start, so that its first move is seen.
+const DEAD_LETTERS: &str = "passerelle_dead_letters_total";
+/// Pushes under way at once, each to another unit.
+const AT_ONCE: usize = 16;
+/// How long a push may take before another worker may try: more than the poster waits for an answer.
+const HOLD: Duration = Duration::from_secs(30);

@@ -113,8 +113,10 @@ async fn finish(desk: &Desk<'_>, linkage: &Linkage, now: Instant) -> Result<(), 
         Change::Different => Event::DecisionMade,
         Change::Split | Change::Separate => Event::IdentitySplit,
     };
-    let mut entry = Entry::new(event, linkage.decided_at, desk.policy_set)
+    // The log tells when it was written: what a crash left may be finished days after it was decided.
+    let mut entry = Entry::new(event, now, desk.policy_set)
         .commit("linkage", &linkage.id)
+        .commit("decided_at", &linkage.decided_at)
         .commit("change", &linkage.change.as_str())
         .commit("professional", &linkage.decided_by);
     if let Some(proposal) = &linkage.proposal {

@@ -71,7 +71,7 @@ async fn fire(rooms: &Rooms, law: &Law, clock: &ClockRow, now: Instant) -> Resul
     if overdue {
         tracing::warn!(exchange.id = %clock.exchange, clock = %clock.name, unit = %clock.owner, "a legal clock is overdue");
     }
-    match rooms.store.write(FireClock { id: clock.id, due_at, now, rest, told, entry }).await {
+    match rooms.store.write(FireClock { id: clock.id, due_at, told_at: *latest, now, rest, told, entry }).await {
         Ok(()) => Ok(true),
         // It was stopped, or another replica told it, in between.
         Err(StoreError::NotThere(_) | StoreError::AlreadyThere) => Ok(false),

@@ -55,10 +55,9 @@ pub(super) async fn state_start(rooms: &Rooms) -> Result<(), StartFault> {
     rooms.store.write(AppendEntries(vec![entry])).await.map_err(|e| fault(&e))
 }
 
-/// Looks again and again whether files changed, until told to stop.
-pub(super) async fn run(rooms: Arc<Rooms>, config: Config, door: Arc<Door>, stop: CancellationToken) {
+/// Looks again and again whether files changed since the digest `seen` was taken, until told to stop.
+pub(super) async fn run(rooms: Arc<Rooms>, config: Config, mut seen: Vec<u8>, door: Arc<Door>, stop: CancellationToken) {
     let every = Duration::from_millis(config.workers.reload_ms);
-    let mut seen = fingerprint(&config);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -117,7 +116,7 @@ async fn take_over(rooms: &Rooms, law: Law) -> Result<(), crate::refusal::Refusa
 }
 
 /// A digest of the names and bytes of all files that are data.
-fn fingerprint(config: &Config) -> Vec<u8> {
+pub(super) fn fingerprint(config: &Config) -> Vec<u8> {
     let mut context = digest::Context::new(&digest::SHA256);
     for folder in [&config.policies, &config.directory] {
         gather(folder, &mut context);

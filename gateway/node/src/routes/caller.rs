@@ -5,7 +5,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Request},
+    extract::{FromRequestParts, Path, Request},
     http::{HeaderValue, header, request::Parts},
     middleware::Next,
     response::Response,
@@ -83,8 +83,13 @@ impl Edge {
         let entry =
             self.rooms.entry(self.rooms.state(&law, Event::TokenRevoked, None, now).commit("issuer", &issuer).commit("jti", &jti))?;
         let until = now.plus(std::time::Duration::from_secs(3600));
-        self.rooms.store.write(RevokeToken { issuer, jti: jti.to_owned(), until, entry }).await?;
+        self.rooms.store.write(RevokeToken { issuer, jti: self.blind(jti)?, until, entry }).await?;
         Ok(())
+    }
+
+    /// As it is kept: whoever revokes may write any word as the id of a token.
+    fn blind(&self, jti: &str) -> Result<String, Refusal> {
+        self.rooms.keystore.blind("jti", jti).map_err(|_| Refusal::Internal("blind"))
     }
 
     async fn identify(&self, parts: &Parts) -> Result<Caller, Refusal> {
@@ -138,7 +143,7 @@ impl Edge {
             Ok(verified) => verified,
             Err(refusal) => return Ok(Author::Faulty(TokenFault::Refused(refusal))),
         };
-        if self.rooms.store.token_revoked(&verified.professional.issuer, &verified.jti).await? {
+        if self.rooms.store.token_revoked(&verified.professional.issuer, &self.blind(&verified.jti)?).await? {
             return Ok(Author::Faulty(TokenFault::Revoked));
         }
         Ok(Author::Professional(verified.professional))
@@ -153,6 +158,29 @@ impl FromRequestParts<Arc<Edge>> for Caller {
     }
 }
 
+/// Any member whose certificate is known not to be revoked: with a stale list nothing but danger stays open (invariant 3).
+pub(super) struct Fresh;
+
+impl FromRequestParts<Arc<Edge>> for Fresh {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Refusal> {
+        let caller = edge.identify(parts).await?;
+        if caller.stale { Err(Refusal::Certificate(CertificateFault::StaleRevocation)) } else { Ok(Self) }
+    }
+}
+
+/// The variable part of a path. One that is not even text names nothing.
+pub(super) struct Segment(pub(super) String);
+
+impl FromRequestParts<Arc<Edge>> for Segment {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Refusal> {
+        Path::<String>::from_request_parts(parts, edge).await.map(|Path(text)| Self(text)).map_err(|_| Refusal::NotFound)
+    }
+}
+
 fn bearer(parts: &Parts) -> Option<Result<&str, TokenFault>> {
     let header = parts.headers.get(header::AUTHORIZATION)?;
     let token = header.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -164,7 +192,13 @@ pub async fn identify_request(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let started = std::time::Instant::now();
     let route = request.extensions().get::<axum::extract::MatchedPath>().map_or("none", |path| path.as_str()).to_owned();
-    let method = request.method().to_string();
+    // A method may be any word: only ours are worth a line of their own on the board.
+    let method = match request.method().as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        _ => "other",
+    };
     let mut response = problem::REQUEST.scope(id.clone(), next.run(request)).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(problem::REQUEST_ID, value);

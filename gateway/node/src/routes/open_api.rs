@@ -6,8 +6,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use super::Edge;
-use crate::flows::Caller;
+use super::{Edge, Fresh};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,7 +41,7 @@ struct Api;
 
 /// This document.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "annuaire", responses((status = 200, description = "OpenAPI 3.1", body = Value)))]
-pub(super) async fn document(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Value> {
+pub(super) async fn document(State(edge): State<Arc<Edge>>, _: Fresh) -> Json<Value> {
     Json(describe(&edge))
 }
 

@@ -136,6 +136,16 @@ impl KeyStore {
         &self.vault
     }
 
+    /// A word of a partner's own making, so that it compares and says nothing: what a client calls its case or its
+    /// request may name a child.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn blind(&self, purpose: &str, word: &str) -> Result<String, SealError> {
+        let mac = Subkey::derive(&self.master, &[b"blind", purpose.as_bytes()])?.mac(&[word.as_bytes()])?;
+        Ok(mac.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The key that wraps others, for one purpose.
     ///
     /// # Errors

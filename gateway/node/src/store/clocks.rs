@@ -109,8 +109,10 @@ pub(crate) async fn stop(tx: &mut Tx, exchange: ExchangeId, event: &str, at: Ins
 pub struct FireClock {
     /// Which.
     pub id: ClockId,
-    /// The instant of the clock that fires: only this one, only once.
+    /// The first instant that has not fired: only this one, only once.
     pub due_at: Instant,
+    /// The instant of which somebody is told: the latest that has passed.
+    pub told_at: Instant,
     /// The present instant.
     pub now: Instant,
     /// Instants that remain after this one.
@@ -140,7 +142,7 @@ impl Write for FireClock {
             for (stage, professional, unit) in &self.told {
                 let done = sqlx::query(INSERT_REMINDER)
                     .bind(self.id.to_string())
-                    .bind(self.due_at.unix_ms())
+                    .bind(self.told_at.unix_ms())
                     .bind(self.now.unix_ms())
                     .bind(*stage)
                     .bind(professional)

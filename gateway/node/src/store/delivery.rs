@@ -480,12 +480,15 @@ UPDATE telephone_call SET bound_at = $1, written_by = $2 WHERE exchange_id = $3 
 const INSERT_CALL: &str = "-- insert_call
 INSERT INTO telephone_call (exchange_id, at, professional, reached, read_back, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
 
-// Per-case order: nothing is pushed while an earlier one of the same case still waits.
+// Per-case order: nothing is pushed while an earlier one of the same case still waits, unless it is more urgent; nor two at
+// once to one unit.
 const LEASE_PUSH: &str = "-- lease_push
 UPDATE delivery SET leased_until = $1, lease_token = $2, attempts = attempts + 1, written_by = $3
 WHERE id = (SELECT d.id FROM delivery d WHERE d.push = 'waiting' AND d.next_attempt_at <= $4 AND d.leased_until <= $4
             AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.push = 'waiting' AND e.ordering = d.ordering AND e.ordering <> ''
-                            AND e.arrival < d.arrival)
+                            AND e.arrival < d.arrival AND e.urgency <= d.urgency)
+            AND NOT EXISTS (SELECT 1 FROM delivery l WHERE l.push = 'waiting' AND l.institution = d.institution AND l.unit = d.unit
+                            AND l.leased_until > $4)
             ORDER BY d.urgency, d.next_attempt_at, d.arrival LIMIT 1)
 RETURNING id, attempts";
 

@@ -55,7 +55,7 @@ CREATE TABLE exclusion (
 CREATE TABLE idempotency (
     institution TEXT NOT NULL,
     author      TEXT NOT NULL,                    -- opaque subject; '' for the institution's systems
-    key         TEXT NOT NULL,                    -- 16 to 64 of A-Za-z0-9_-
+    key         TEXT NOT NULL,                    -- blinded: a client may have made it of a name
     exchange_id TEXT NOT NULL REFERENCES exchange,
     mac         BLOB NOT NULL,                    -- HMAC of the canonical body under the exchange's own key
     written_by  TEXT NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE delivery (
     institution     TEXT   NOT NULL,              -- to whom
     unit            TEXT   NOT NULL,              -- '' for the institution as a whole
     urgency         BIGINT NOT NULL CHECK (urgency BETWEEN 0 AND 3),
-    ordering        TEXT   NOT NULL,              -- pushes with the same value leave one after the other; '' for no order
+    ordering        TEXT   NOT NULL,              -- blinded case; pushes with the same value leave one after the other; '' for no order
     arrival         BIGINT NOT NULL,              -- cursor of the mailbox: grows with each delivery of this gateway
     delivered_at    BIGINT NOT NULL,              -- when it became available in the mailbox
 
@@ -108,6 +108,8 @@ CREATE INDEX delivery_exchange ON delivery (exchange_id);
 CREATE INDEX delivery_dead ON delivery (arrival) WHERE push = 'dead';
 -- Asked by lease_push: what is to be pushed now, urgent first?
 CREATE INDEX delivery_push ON delivery (urgency, next_attempt_at) WHERE push = 'waiting';
+-- Asked by lease_push: is one of this unit under way?
+CREATE INDEX delivery_leased ON delivery (institution, unit, leased_until) WHERE push = 'waiting';
 CREATE INDEX delivery_ordering ON delivery (ordering, arrival) WHERE push = 'waiting' AND ordering <> '';
 
 -- One running legal deadline of one exchange.
@@ -217,7 +219,7 @@ CREATE TABLE checkpoint (
 -- A professional token that its institution revoked before its end.
 CREATE TABLE token_revocation (
     issuer     TEXT   NOT NULL,
-    jti        TEXT   NOT NULL,
+    jti        TEXT   NOT NULL,                    -- blinded
     until      BIGINT NOT NULL,                   -- after this instant the token has ended anyway
     written_by TEXT   NOT NULL,
     PRIMARY KEY (issuer, jti)

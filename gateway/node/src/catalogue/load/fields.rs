@@ -264,6 +264,11 @@ impl<'w, 'f> Expansion<'w, 'f> {
             "inst" => Shape::Inst,
             "sujet" => Shape::Sujet,
             "empreinte" => Shape::Empreinte,
+            "numero" => Shape::Numero,
+            "telephone" => Shape::Telephone,
+            "courriel" => Shape::Courriel,
+            "chemin" => Shape::Chemin,
+            "jeton" => Shape::Jeton,
             list if self.words.codes.contains_key(list) => Shape::Code(list.to_owned()),
             _ => return None,
         })

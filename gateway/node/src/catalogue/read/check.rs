@@ -1,8 +1,11 @@
 //! Whether a value has the shape of its field. Says why not in French, and never repeats the value.
 
+use std::borrow::Cow;
+
 use exchange::{ExchangeId, Instant};
 use serde_json::Value;
 use time::{Date, macros::format_description};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{MAX_ITEMS, MAX_REFERENCE, MAX_TEXT};
 use crate::catalogue::{Catalogue, Shape};
@@ -99,6 +102,12 @@ pub(super) fn leaf(catalogue: &Catalogue, shape: &Shape, value: &Value) -> Resul
         Shape::Empreinte => {
             is(is_digest(text), Misfit::Reference("l’empreinte SHA-256 du fichier, en 64 chiffres hexadécimaux minuscules"))
         }
+        Shape::Numero | Shape::Telephone | Shape::Jeton if has_nir(text) => Err(Misfit::Nir),
+        Shape::Numero => is(is_number(text), Misfit::Reference("un numéro, par exemple 2026-0417 : ni espace, ni mot")),
+        Shape::Telephone => is(is_telephone(text), Misfit::Reference("un numéro de téléphone")),
+        Shape::Courriel => is(is_mail(text), Misfit::Reference("une adresse de courriel")),
+        Shape::Chemin => is(is_place(text), Misfit::Reference("la place d’un champ, par exemple /subjects/0/address")),
+        Shape::Jeton => is(is_base64(text), Misfit::Reference("un jeton d’horodatage en base64")),
         Shape::Code(list) => is(catalogue.has_code(list, text), Misfit::Code(list.clone())),
     }
 }
@@ -133,6 +142,36 @@ fn is_institution(text: &str) -> bool {
     (2..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
+/// Long enough for the numbering of any register, too short of letters for a sentence or a name.
+fn is_number(text: &str) -> bool {
+    let plain = (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'_' | b'-'));
+    let letters = text.split(|c: char| !c.is_ascii_alphabetic()).map(str::len).max().unwrap_or(0);
+    plain && letters <= 4 && text.bytes().any(|b| b.is_ascii_digit())
+}
+
+fn is_telephone(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (2..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'.'))
+}
+
+fn is_mail(text: &str) -> bool {
+    let Some((who, domain)) = text.split_once('@') else { return false };
+    let plain =
+        |part: &str, extra: &[u8]| part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-') || extra.contains(&b));
+    (1..=64).contains(&who.len()) && (3..=120).contains(&domain.len()) && plain(who, b"_") && plain(domain, b"")
+}
+
+fn is_place(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('/') else { return false };
+    (1..=120).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'/'))
+}
+
+fn is_base64(text: &str) -> bool {
+    let letters = text.trim_end_matches('=');
+    let plain = letters.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
+    (1..=MAX_TEXT).contains(&letters.len()) && text.len() - letters.len() <= 2 && plain
+}
+
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
@@ -140,6 +179,8 @@ fn is_digest(text: &str) -> bool {
 /// Whether a text holds what looks like a NIR: sex, year, month, département (2A and 2B too), commune, order, and
 /// perhaps the key, with or without spaces, dots or hyphens between them. A wrong key is still somebody's number.
 pub(super) fn has_nir(text: &str) -> bool {
+    let folded = fold(text);
+    let text = folded.as_ref();
     let bytes = text.as_bytes();
     let mut before = None;
     text.char_indices().any(|(start, c)| {
@@ -147,6 +188,24 @@ pub(super) fn has_nir(text: &str) -> bool {
         before = Some(c);
         begins && bytes.get(start..).is_some_and(|rest| starts_with_nir(rest).is_some())
     })
+}
+
+/// Digits of other writings become ours, whatever stands between groups becomes a space, what is invisible vanishes.
+fn fold(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let plain = |c: char| match c {
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => None,
+        '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' | '\u{966}'..='\u{96f}' => {
+            let zero = [0x660, 0x6f0, 0x966].into_iter().rev().find(|zero| *zero <= u32::from(c)).unwrap_or(0x660);
+            char::from_digit(u32::from(c) - zero, 10)
+        }
+        c if c.is_ascii() => Some(c),
+        c if c.is_whitespace() || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{b7}' | '\u{2022}') => Some(' '),
+        c => Some(c),
+    };
+    text.nfkc().filter_map(plain).collect::<String>().into()
 }
 
 fn starts_with_nir(mut rest: &[u8]) -> Option<()> {
@@ -212,6 +271,10 @@ mod tests {
             "1 99 30 99 351 001",
             "son numéro 2 8405 78006084 36 et son adresse",
             "2 84 05 78 006 084 36 12 rue des Lilas",
+            "２８４０５７８００６０８４",
+            "284057\u{200b}8006084",
+            "2\u{2003}84\u{2003}05\u{2003}78\u{2003}006\u{2003}084",
+            "٢٨٤٠٥٧٨٠٠٦٠٨٤",
         ] {
             assert!(has_nir(text), "{text}");
         }
@@ -241,6 +304,20 @@ mod tests {
         for bad in ["2023-02-29", "2024-2-29", "+2024-02-29", "-024-02-29", "29/02/2024", "2024-02-29T00:00:00Z"] {
             assert!(date(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_number_is_no_sentence() {
+        assert!(["2026-0417", "K05", "2A", "974", "CRIP/31/2026.00042"].into_iter().all(is_number));
+        assert!(
+            ["", "CRIP", "le père est placé", "PLACEE-2026", "2026 0417", "0123456789012345678901234567890123456789x"]
+                .into_iter()
+                .all(|bad| !is_number(bad))
+        );
+        assert!(is_telephone("+33 5 36 49 10 01") && !is_telephone("appelez Mme X") && !is_telephone("+"));
+        assert!(is_mail("crip@haute-garonne.example") && !is_mail("crip @x.fr") && !is_mail("@x.fr") && !is_mail("a@b@c.fr"));
+        assert!(is_place("/subjects/0/address") && !is_place("le lieu d’accueil") && !is_place("/"));
+        assert!(is_base64("MIIB+w==") && !is_base64("=") && !is_base64("a b"));
     }
 
     #[test]

@@ -108,7 +108,8 @@ impl Reading<'_> {
             return excluded;
         };
         for (n, item) in items.iter().take(MAX_ITEMS).enumerate() {
-            match excluded_of(item) {
+            // Sealing from somebody whom nobody knows seals from nobody, and what is no opaque id may be a name.
+            match excluded_of(item).filter(|one| (self.context.known)(one)) {
                 Some(one) => excluded.push(one),
                 None => {
                     let what = "une institution {institution} ou un professionnel {issuer, subject} de l’annuaire";
@@ -187,7 +188,7 @@ impl Reading<'_> {
     }
 }
 
-/// A case's pseudonym: letters, digits and hyphens, a digit among them, never a NIR.
+/// A case's pseudonym orders deliveries in clear: letters, digits and hyphens, a digit among them, never a NIR.
 struct Case(String);
 
 impl std::str::FromStr for Case {
@@ -200,17 +201,11 @@ impl std::str::FromStr for Case {
     }
 }
 
-/// Strict: an entry with more keys than it needs means something else than it would be read as. An opaque id has the form
-/// that the directory gives it: whatever else stands there may be a name, and exclusions are looked up in clear.
+/// Strict: an entry with more keys than it needs means something else than it would be read as.
 fn excluded_of(value: &Value) -> Option<Excluded> {
     let keys = value.as_object()?.len();
     match canonical::typed::<Excluded>(value).ok()? {
-        Excluded::Professional(id) => {
-            let opaque = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-            let issuer = (1..=200).contains(&id.issuer.len()) && id.issuer.bytes().all(|b| b.is_ascii_graphic());
-            let subject = (3..=40).contains(&id.subject.len()) && id.subject.bytes().all(opaque);
-            (issuer && subject).then_some(Excluded::Professional(id))
-        }
+        Excluded::Professional(id) => (!id.issuer.trim().is_empty() && !id.subject.trim().is_empty()).then_some(Excluded::Professional(id)),
         institution @ Excluded::Institution { .. } => (keys == 1).then_some(institution),
     }
 }

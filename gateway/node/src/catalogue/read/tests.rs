@@ -19,6 +19,7 @@ fn kind_of(party: &Party) -> Option<Kind> {
         ("dsden-31", Some("ssfe")) => "en-sante-social",
         ("departement-31", Some("crip")) => "crip",
         ("parquet-toulouse", None | Some("permanence")) => "parquet",
+        ("snated-119", None) => "snated-119",
         _ => return None,
     };
     kind.parse().ok()
@@ -34,8 +35,13 @@ fn read_as(sender: &str, envelope: Value) -> Result<Draft, ReadFailure> {
     let catalogue = catalogue();
     let code = envelope["type"].as_str().unwrap().parse().unwrap();
     let exchange_type = catalogue.exchange_type(&code, noon()).unwrap();
-    let context =
-        ReadContext { now: noon(), sender: party(sender), default_recipient: Some(party("departement-31/crip")), kind_of: &kind_of };
+    let context = ReadContext {
+        now: noon(),
+        sender: party(sender),
+        default_recipient: Some(party("departement-31/crip")),
+        kind_of: &kind_of,
+        known: &|_| true,
+    };
     let canonical = canonical::bytes(&envelope).unwrap();
     catalogue.read(exchange_type, envelope, canonical, &context)
 }
@@ -236,18 +242,6 @@ fn i03_an_exclusion_that_cannot_be_understood_is_never_dropped_in_silence() {
 }
 
 #[test]
-fn i06_an_exclusion_names_an_opaque_id_and_nobody() {
-    let issuer = "urn:passerelle:institution:dsden-31";
-    for (issuer, subject) in
-        [(issuer, "Capucine"), (issuer, "capucine fictive"), (issuer, "zélie"), ("la famille FICTIVE", "p-17"), ("", "p-17")]
-    {
-        let draft = ip(json!({"exclus": [{"issuer": issuer, "subject": subject}]}));
-        assert!(draft.route.exclus.is_empty(), "{issuer} {subject}");
-        assert_eq!(aside(&draft), [("/exclus/0".into(), "bad-party")]);
-    }
-}
-
-#[test]
 fn every_other_type_is_told_all_that_does_not_conform() {
     let told = faults(suites(json!({
         "invente": 1,
@@ -387,9 +381,14 @@ fn subjects_without_a_name_of_their_own_get_a_free_one() {
 
 #[test]
 fn the_event_and_the_necessity_are_told() {
-    let call = |date: &str| ip(json!({"payload": {"origine_119": {"date_appel": date}}})).occurred;
+    let told = |by: &str, date: &str| {
+        let envelope = json!({"type": "information-preoccupante", "payload": {"origine_119": {"date_appel": date}}});
+        read_as(by, envelope).unwrap().occurred
+    };
+    let call = |date: &str| told("snated-119", date);
     assert_eq!(call("2026-11-24T10:00:00+01:00"), Some(at("2026-11-24T09:00:00Z")));
     assert_eq!(call("2026-11-25T10:00:00+01:00"), None, "not yet");
+    assert_eq!(told("chu-toulouse", "2026-11-24T10:00:00+01:00"), None, "nobody else moves the clocks of the CRIP");
     assert!(!ip(json!({})).necessity_stated);
     let draft = ip(json!({"necessity": "pour évaluer"}));
     assert!(draft.necessity_stated && leaf(&draft, DataClass::Reference, "/necessity").is_some());
@@ -499,7 +498,7 @@ proptest! {
     #[test]
     fn i03_nothing_panics_and_danger_is_never_refused_for_a_form(top in document(), payload in document(), subjects in document()) {
         let catalogue = catalogue();
-        let context = ReadContext { now: noon(), sender: party("chu-toulouse"), default_recipient: None, kind_of: &kind_of };
+        let context = ReadContext { now: noon(), sender: party("chu-toulouse"), default_recipient: None, kind_of: &kind_of, known: &|_| true };
         let mut whole = json!({"payload": payload, "subjects": subjects});
         for envelope in [top.clone(), { if let Value::Object(top) = top { merge(&mut whole, Value::Object(top)); } whole }] {
             for exchange_type in catalogue.types_on(noon()) {
@@ -530,7 +529,7 @@ proptest! {
         };
         let shapes = [
             Shape::Texte, Shape::Date, Shape::DateHeure, Shape::Bool, Shape::Entier, Shape::Ref, Shape::Inst, Shape::Sujet,
-            Shape::Empreinte, Shape::Code("CL-x".into()),
+            Shape::Empreinte, Shape::Numero, Shape::Telephone, Shape::Courriel, Shape::Chemin, Shape::Jeton, Shape::Code("CL-x".into()),
         ];
         for shape in shapes {
             for value in [json!(text), json!(number), json!([text])] {

@@ -4,22 +4,23 @@
 //! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
 
 use exchange::{
-    ClockId, DataClass, DeliveryId, ExchangeId, Instant, Kind, Party,
+    ClockId, DataClass, DeliveryId, ExchangeId, Identity, Instant, Kind, ProfessionalId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use time::{Date, Month, format_description::well_known::Iso8601};
 
 use super::{Accepted, Depositor, Ends, follow_up};
 use crate::{
     catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
     directory::day::day_in_france,
-    flows::{Caller, Law, Rooms},
+    flows::{Caller, Law, Rooms, answers_for},
     log::Event,
     policy::{Admitted, DecisionRecord},
     receipt,
     refusal::Refusal,
-    seal::{self, ExchangeKey, SealError},
+    seal::{self, ExchangeKey},
     store::{
         clocks::NewClock,
         delivery::NewDelivery,
@@ -43,6 +44,8 @@ pub(super) struct Accepting<'a> {
 pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> Result<Accepted, Refusal> {
     let Accepting { id, exchange_type, admitted, ends, author, caller, key, now } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();
+
+    nobody_left(law, exchange_type, &draft, &ends, now);
 
     // 1. A key of its own, kept in the key database.
     let minted = rooms.keys.mint(id, &exchange_type.retention, now).await?;
@@ -88,7 +91,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         .map_err(|_| Refusal::Internal("receipt"))?;
 
     // 5. Everything in one commit.
-    let delivery = delivery(rooms, law, &draft, &ends.recipient).map_err(|_| Refusal::Internal("seal"))?;
+    let delivery = delivery(rooms, law, &draft, &ends)?;
     let idempotency = match key {
         Some(key) => Some(IdempotencyKey {
             institution: caller.institution.clone(),
@@ -126,6 +129,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         },
     };
     rooms.store.write(write).await?;
+    rooms.store.arrived(&ends.recipient);
     if caller.stale {
         metrics::counter!("passerelle_stale_deposits_total").increment(1);
         tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
@@ -142,16 +146,18 @@ fn professional(author: &Depositor) -> Option<String> {
     }
 }
 
-fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, recipient: &Party) -> Result<NewDelivery, SealError> {
-    let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
-    // What answers one exchange, or belongs to one case, leaves in order. A sender may have named the case after a child.
-    let ordering = match draft.route.case.clone().or_else(|| draft.route.in_reply_to.map(|id| id.to_string())) {
-        Some(case) => {
-            let key = rooms.keystore.wrapping("ordering")?;
-            key.mac(&[recipient.to_string().as_bytes(), case.as_bytes()])?.iter().map(|byte| format!("{byte:02x}")).collect()
-        }
+fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, ends: &Ends) -> Result<NewDelivery, Refusal> {
+    let recipient = &ends.recipient;
+    // What answers one exchange, or belongs to one case of one sender, leaves in order.
+    let chain = draft.route.case.clone().or_else(|| draft.route.in_reply_to.map(|id| id.to_string()));
+    let ordering = match chain {
+        Some(chain) => rooms
+            .keystore
+            .blind("ordering", &format!("{recipient} {} {chain}", ends.sender.institution))
+            .map_err(|_| Refusal::Internal("blind"))?,
         None => String::new(),
     };
+    let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
     Ok(NewDelivery { id: DeliveryId::new(), recipient: recipient.clone(), urgency: draft.route.urgency, ordering, push })
 }
 
@@ -207,9 +213,7 @@ fn follow_ups(
 }
 
 fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) -> Vec<NewClock> {
-    let under_two = draft.subjects.iter().any(|subject| {
-        subject.unborn() || subject.birth_date().is_some_and(|born| born.replace_year(born.year() + 2).unwrap_or(born) > day_in_france(now))
-    });
+    let under_two = draft.subjects.iter().any(|subject| under_two(subject, day_in_france(now)));
     let start = draft.occurred.filter(|at| *at <= now).unwrap_or(now);
     exchange_type
         .clocks
@@ -246,6 +250,32 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .collect()
 }
 
+/// Whoever seals an exchange from each person who could read it buries it: a danger is kept all the same, and alarms.
+fn nobody_left(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) {
+    let sealed =
+        |id: &ProfessionalId| draft.route.exclus.iter().any(|excluded| matches!(excluded, Excluded::Professional(one) if one == id));
+    let readable = draft.route.exclus.is_empty()
+        || law.directory.professionals().any(|person| answers_for(person, &ends.recipient, now) && !sealed(&person.id));
+    if exchange_type.danger && !readable {
+        metrics::counter!("passerelle_nobody_left_to_read_total").increment(1);
+        tracing::error!(exchange.kind = %exchange_type.code, unit = %ends.recipient, "a danger type is sealed from everybody of the unit that receives it");
+    }
+}
+
+/// What was only estimated counts: of two deadlines the shorter one protects.
+fn under_two(subject: &Identity, today: Date) -> bool {
+    let of = |name: &str| subject.reveal().at(&Pointer::default().child(name));
+    let born = of("birth_date").and_then(Value::as_str).and_then(|text| Date::parse(text, &Iso8601::DATE).ok());
+    match born {
+        // Who was born on 29 February turns two on 1 March.
+        Some(born) => born
+            .replace_year(born.year() + 2)
+            .or_else(|_| Date::from_calendar_date(born.year() + 2, Month::March, 1))
+            .is_ok_and(|two| two > today),
+        None => subject.unborn() || of("age_estimate").and_then(Value::as_u64).is_some_and(|years| years < 2),
+    }
+}
+
 fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<u8>, Refusal> {
     let plain = serde_json::to_vec(&draft.route).map_err(|_| Refusal::Internal("route"))?;
     seal::seal_column(key, "exchange", id, "route", &plain).map_err(|_| Refusal::Internal("seal"))
@@ -272,4 +302,30 @@ fn sealed_content(key: &ExchangeKey, id: ExchangeId, exchange_type: &ExchangeTyp
     }
     let compartments: Vec<(DataClass, Leaves)> = body.into_iter().filter(|(_, leaves)| !leaves.is_empty()).collect();
     seal::seal_compartments(key, id, &compartments).map_err(|_| Refusal::Internal("seal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use exchange::document::Leaves;
+    use time::macros::date;
+
+    use super::*;
+
+    #[test]
+    fn two_years_are_counted_to_the_day() {
+        let of = |subject: Value, today| under_two(&Identity::new("s1".into(), Leaves::of(&subject)), today);
+        for (born, today, young) in [
+            ("2024-11-26", date!(2026 - 11 - 25), true),
+            ("2024-11-25", date!(2026 - 11 - 25), false),
+            ("2024-02-29", date!(2026 - 02 - 28), true),
+            ("2024-02-29", date!(2026 - 03 - 01), false),
+            ("not a date", date!(2026 - 03 - 01), false),
+        ] {
+            assert_eq!(of(json!({"birth_date": born}), today), young, "{born}");
+        }
+        let today = date!(2026 - 03 - 01);
+        assert!(of(json!({"birth_date": "2025-06-01", "birth_date_quality": "estimee"}), today));
+        assert!(of(json!({"age_estimate": 1}), today) && !of(json!({"age_estimate": 2}), today));
+        assert!(of(json!({"unborn": true}), today) && !of(json!({}), today));
+    }
 }

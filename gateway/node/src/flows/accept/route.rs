@@ -1,13 +1,21 @@
 //! Where an exchange goes: its recipient, what it answers, the agreement it flows under.
 
-use exchange::{Instant, Party, envelope::Draft, envelope::FieldFault};
+use exchange::{
+    Instant, Party,
+    document::Pointer,
+    envelope::{Draft, FieldFault, NonConforming},
+};
+use serde_json::json;
 
 use super::{Depositor, Ends};
 use crate::{
+    agreements::InForce,
     catalogue::ExchangeType,
     directory::day::day_in_france,
-    flows::{Law, Rooms},
+    flows::{Law, Rooms, answers_for},
+    policy::AgreementState,
     refusal::Refusal,
+    store::exchange::ExchangeRow,
 };
 
 /// The unit of this Département to which a danger type goes when its sender did not say where, or wrongly.
@@ -42,6 +50,7 @@ pub(super) async fn resolve(
     rooms: &Rooms,
     law: &Law,
     exchange_type: &ExchangeType,
+    author: &Depositor,
     draft: &mut Draft,
     now: Instant,
 ) -> Result<Ends, Refusal> {
@@ -52,8 +61,13 @@ pub(super) async fn resolve(
     {
         draft.route.recipient = unit;
     }
-    if law.directory.party(&draft.route.recipient).is_none_or(|known| !known.institution.served_on(day_in_france(now))) {
-        // A danger deposit with an unknown recipient goes to whom the law names, and says so.
+    let reached = law
+        .directory
+        .party(&draft.route.recipient)
+        .is_some_and(|known| known.unit.is_some() && known.institution.served_on(day_in_france(now)));
+    if !reached {
+        // A mailbox is a unit's: what an institution as a whole were given, nobody would ever read. A danger deposit whose
+        // recipient is unknown, or has no unit for it, goes to whom the law names, and says so.
         match default_recipient(rooms, law, exchange_type) {
             Some(recipient) if exchange_type.danger => {
                 draft.missing.push("/recipient".to_owned());
@@ -64,20 +78,30 @@ pub(super) async fn resolve(
     }
     let recipient = draft.route.recipient.clone();
     let recipient_kind = law.directory.party(&recipient).ok_or(Refusal::UnknownRecipient)?.kind.clone();
-    check_answer(rooms, exchange_type, draft).await?;
+    check_answer(rooms, law, exchange_type, author, draft, now).await?;
     Ok(Ends { sender: draft.route.sender.clone(), sender_kind, recipient, recipient_kind })
 }
 
-/// An answer goes back to who asked, from who was asked: otherwise it would carry a file to a stranger.
-async fn check_answer(rooms: &Rooms, exchange_type: &ExchangeType, draft: &mut Draft) -> Result<(), Refusal> {
+/// An answer goes back to who asked, from who was asked and may know of it: otherwise it would carry a file to a
+/// stranger, stop a clock for others, or tell that the exchange exists.
+async fn check_answer(
+    rooms: &Rooms,
+    law: &Law,
+    exchange_type: &ExchangeType,
+    author: &Depositor,
+    draft: &mut Draft,
+    now: Instant,
+) -> Result<(), Refusal> {
     let Some(answered) = draft.route.in_reply_to else { return Ok(()) };
     let fits = match rooms.store.exchange(answered).await? {
         None => false,
         Some(row) => {
             let asker = &draft.route.recipient;
             let back = row.sender.institution == asker.institution && (row.sender.unit.is_none() || row.sender.unit == asker.unit);
-            let asked = row.recipient.institution == draft.route.sender.institution;
-            back && asked && (exchange_type.answers_any || exchange_type.answers.contains(&row.kind))
+            let asked = row.recipient.institution == draft.route.sender.institution && in_charge(law, &row, &draft.route.sender);
+            back && asked
+                && may_know(rooms, law, author, &row, &draft.route.sender, now).await?
+                && (exchange_type.answers_any || exchange_type.answers.contains(&row.kind))
         }
     };
     if fits {
@@ -96,6 +120,37 @@ async fn check_answer(rooms: &Rooms, exchange_type: &ExchangeType, draft: &mut D
     }]))
 }
 
+/// The unit that was asked, or one of a kind to which the exchange could have gone: what came to the on-call service at
+/// night is answered by the CRIP in the morning.
+fn in_charge(law: &Law, row: &ExchangeRow, sender: &Party) -> bool {
+    let foreseen = || {
+        let kind = law.directory.party(sender)?.kind;
+        Some(law.catalogue.exchange_type(&row.kind, row.accepted_at)?.to.iter().any(|to| &to.kind == kind))
+    };
+    row.recipient.unit == sender.unit || (sender.unit.is_some() && foreseen().unwrap_or(false))
+}
+
+/// Whoever answers could have read what is answered: habilitated in the unit, and not one from whom it is sealed.
+async fn may_know(rooms: &Rooms, law: &Law, author: &Depositor, row: &ExchangeRow, sender: &Party, now: Instant) -> Result<bool, Refusal> {
+    let Depositor::Professional(id) = author else { return Ok(true) };
+    let habilitated = law.directory.professional(id).is_some_and(|professional| answers_for(professional, sender, now));
+    Ok(habilitated && !rooms.store.sealed_from(row.id, &sender.institution, id).await?)
+}
+
+/// An agreement under which nothing flows (a danger type flows all the same) makes no domain of its own: whoever invents
+/// one would decide by which pseudonym the recipient knows a child. What is no agreement at all may be anything: sealed.
+pub(super) fn agreement_that_serves(law: &Law, state: AgreementState<'_>, draft: &mut Draft, now: Instant) {
+    if matches!(state, AgreementState::InForce { .. }) {
+        return;
+    }
+    if let Some(named) = draft.route.agreement.take()
+        && law.agreements.in_force(&named, now) == InForce::Unknown
+    {
+        let pointer = Pointer::default().child("agreement");
+        draft.non_conforme.push(NonConforming { pointer, code: "bad-reference", value: json!(named) });
+    }
+}
+
 fn receiving_unit(law: &Law, exchange_type: &ExchangeType, recipient: &Party) -> Option<Party> {
     let institution = law.directory.institution(&recipient.institution)?;
     exchange_type
@@ -103,5 +158,6 @@ fn receiving_unit(law: &Law, exchange_type: &ExchangeType, recipient: &Party) ->
         .iter()
         .filter(|to| to.when.is_none())
         .find_map(|to| institution.units.values().find(|unit| unit.kind == to.kind))
+        .or_else(|| institution.units.values().find(|unit| unit.kind == institution.kind))
         .map(|unit| Party { institution: recipient.institution.clone(), unit: Some(unit.id.clone()) })
 }

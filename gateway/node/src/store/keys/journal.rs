@@ -54,6 +54,19 @@ impl Keys {
             .collect()
     }
 
+    /// When the key of an exchange was destroyed, if it was.
+    ///
+    /// # Errors
+    /// The store is unavailable, or the line is damaged.
+    pub async fn erased_at(&self, exchange: ExchangeId) -> Result<Option<Instant>, StoreError> {
+        let row = sqlx::query(ERASED_AT)
+            .bind(exchange.to_string())
+            .fetch_optional(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("erased_at"))?;
+        row.map(|row| number(&row, "at").map(Instant::from_unix_ms)).transpose()
+    }
+
     /// Destroys again what a journal newer than this database names; says how many keys had come back.
     ///
     /// # Errors
@@ -99,6 +112,9 @@ fn motive_place(row: &str) -> Place<'_> {
 
 const JOURNALISE: &str = "-- journalise
 INSERT INTO erasure (exchange_id, at, motive, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (exchange_id) DO NOTHING";
+
+const ERASED_AT: &str = "-- erased_at
+SELECT at FROM erasure WHERE exchange_id = $1";
 
 const ERASURES: &str = "-- erasures
 SELECT exchange_id, at, motive FROM erasure WHERE (at, exchange_id) > ($1, $2) ORDER BY at, exchange_id LIMIT 500";

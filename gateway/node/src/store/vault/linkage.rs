@@ -94,11 +94,15 @@ impl Vault {
         };
         let linkage = match ruling {
             Ruling::Same(proposal) | Ruling::Different(proposal) => {
-                if let Some(earlier) = answered(&mut tx, proposal, ruling.change()).await? {
-                    return Ok(earlier);
-                }
                 let row = one(&mut tx, "proposal", PROPOSAL, &proposal.to_string()).await?;
                 let (low, high) = (rid(&row, "low")?, rid(&row, "high")?);
+                if let Some(earlier) = answered(&mut tx, proposal, ruling.change()).await? {
+                    // Taken back since: said again it would join nobody, so it is not said to be done.
+                    let stands = earlier.change != Change::Same
+                        || earlier.applied_at.is_none()
+                        || filing::root(&mut tx, low).await? == filing::root(&mut tx, high).await?;
+                    return if stands { Ok(earlier) } else { Err(StoreError::AlreadyThere) };
+                }
                 let linkage = Linkage { proposal: Some(proposal), ..linkage };
                 insert(&mut tx, &linkage, &low, &high).await?;
                 answer(&mut tx, proposal, linkage.id).await?;
