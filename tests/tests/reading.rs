@@ -221,6 +221,15 @@ async fn a_refused_delivery_comes_back_to_its_sender_as_a_task() {
     let refusal = problem(magistrate.post(&path, &json!({"outcome": "not-for-us"})).await).unwrap_err();
     assert_eq!(refusal.code(), "malformed", "a reason is needed");
     magistrate.post(&path, &json!({"outcome": "not-for-us", "reason": "Relève du parquet de Montauban."})).await.unwrap();
+    // The sender reads why, after the log says so; the reason dies with the content, and the log never held it.
+    let seen = scene.acting(CADRE).get(&format!("/v1/exchanges/{id}")).await.unwrap();
+    assert_eq!(seen["deliveries"][0]["reason"], "Relève du parquet de Montauban.");
+    let entries = scene.rooms().store.entries_of(id.parse().unwrap()).await.unwrap();
+    assert!(entries.iter().any(|entry| entry.event == "exchange.opened" && entry.index.is_some()));
+    for entry in &entries {
+        let opening = scene.rooms().keystore.open_opening(&entry.leaf_hash, entry.opening.as_ref().unwrap()).unwrap();
+        assert!(!String::from_utf8_lossy(&opening).contains("Montauban"));
+    }
     let due = scene.acting(CADRE).get("/v1/clocks").await.unwrap();
     let task = due["follow_ups"].as_array().unwrap().iter().find(|f| f["code"] == "remise-refusee").unwrap().clone();
     assert_eq!(task["exchange"], id.as_str());
