@@ -68,7 +68,7 @@ async fn i06_no_identity_in_clear() {
     misplaced["case"] = json!("FICTIVE-Capucine-2014-02-27");
     misplaced["exclus"] = json!([{"issuer": "famille", "subject": "Capucine FICTIVE"}]);
     misplaced["attachments"] = json!([{"name": "Capucine FICTIVE.pdf", "class": "sante", "sha256": "Capucine"}]);
-    submit(SCHOOL, &misplaced).await.unwrap();
+    acting(SCHOOL).submit(&misplaced, "Capucine-FICTIVE-2014-02-27").await.unwrap();
     let erased = acting(DPO)
         .request(reqwest::Method::DELETE, &format!("/v1/exchanges/{school}"))
         .json(&json!({"motive": "Demande de Mme INVENTÉE"}));
