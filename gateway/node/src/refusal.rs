@@ -250,9 +250,9 @@ impl Refusal {
                 ..face(
                     "role-missing",
                     403,
-                    "Fonction nécessaire",
-                    &format!("Cette action demande la fonction « {role} »."),
-                    "Adressez-vous à une personne qui a cette fonction, ou à l’administrateur.",
+                    "Droit nécessaire",
+                    &format!("Cette action demande : {role}."),
+                    "Adressez-vous à une personne qui a ce droit, ou à l’administrateur de votre institution.",
                 )
             },
             Self::Denied(explanations) => denied(explanations),
