@@ -587,9 +587,10 @@ UPDATE exchange SET erased_at = $1, written_by = $2 WHERE id = $3 AND erased_at 
 const DROP_CONTENT: &str = "-- drop_content
 DELETE FROM content WHERE exchange_id = $1";
 
+// No order: to sort by author SQLite would read every key of the institution.
 const REPEATED: &str = "-- repeated
 SELECT e.id AS id, i.author AS author, e.receipt AS receipt, i.mac AS mac, e.erased_at AS erased_at
-FROM idempotency i JOIN exchange e ON e.id = i.exchange_id WHERE i.institution = $1 AND i.key = $2 ORDER BY i.author";
+FROM idempotency i JOIN exchange e ON e.id = i.exchange_id WHERE i.institution = $1 AND i.key = $2";
 
 const EXCHANGE: &str = "-- exchange
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
