@@ -47,9 +47,37 @@ async fn i06_no_identity_in_clear() {
         assert!(document.to_string().contains("Capucine"), "the search below would find what is there");
     }
     let _ = crip.get("/v1/exchanges/Capucine-FICTIVE").await;
-    let erased = acting(DPO).request(reqwest::Method::DELETE, &format!("/v1/exchanges/{school}")).json(&json!({"motive": "essai"}));
+    // Words of a person in every other body that the gateway reads: as a value it keeps, as one it cannot read.
+    let magistrate = acting(MAGISTRATE);
+    let page = magistrate.get("/v1/mailbox?unit=permanence").await.unwrap();
+    let path = format!("/v1/mailbox/{}/acknowledgement", page["deliveries"][0]["delivery"].as_str().unwrap());
+    for unreadable in [json!({"outcome": "Capucine FICTIVE"}), json!({"Capucine FICTIVE": 1}), json!("Capucine FICTIVE")] {
+        magistrate.post(&path, &unreadable).await.unwrap_err();
+    }
+    magistrate.post(&path, &json!({"outcome": "refused", "reason": "Capucine FICTIVE vit à Montauban."})).await.unwrap();
+    let crip_unit = json!({"institution": "departement-31", "unit": "crip"});
+    let question =
+        json!({"action": "submit", "type": "information-preoccupante", "party": crip_unit, "necessity": "Capucine FICTIVE est seule."});
+    acting(SCHOOL).post("/v1/decisions", &question).await.unwrap();
+    acting(SCHOOL).post("/v1/decisions", &json!({"action": "Capucine FICTIVE"})).await.unwrap_err();
+    let malformed = acting(SCHOOL).request(reqwest::Method::POST, "/v1/exchanges").header("content-type", "application/json");
+    let malformed = malformed.body("{\"type\": \"information-preoccupante\", \"Capucine FICTIVE\": Barnabé}").send().await.unwrap();
+    assert_eq!(malformed.status(), 400);
+    // A name where a reference is meant: it is kept aside, sealed, not where the gateway looks things up.
+    let mut misplaced = envelopes::of_the_school();
+    misplaced["case"] = json!("FICTIVE-Capucine-2014-02-27");
+    misplaced["exclus"] = json!([{"issuer": "famille", "subject": "Capucine FICTIVE"}]);
+    misplaced["attachments"] = json!([{"name": "Capucine FICTIVE.pdf", "class": "sante", "sha256": "Capucine"}]);
+    acting(SCHOOL).submit(&misplaced, "Capucine-FICTIVE-2014-02-27").await.unwrap();
+    let erased = acting(DPO)
+        .request(reqwest::Method::DELETE, &format!("/v1/exchanges/{school}"))
+        .json(&json!({"motive": "Demande de Mme INVENTÉE"}));
     assert!(erased.send().await.unwrap().status().is_success());
 
+    // A crash must not write what memory holds.
+    let limits = fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);
     let metrics = process.get("/metrics").await.unwrap();
     let mut files = mapped(process.id(), &world);
     process.stop().await;

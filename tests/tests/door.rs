@@ -130,7 +130,7 @@ async fn a_revoked_certificate_is_thrown_out_of_its_open_connection_and_only_it(
 }
 
 #[tokio::test]
-async fn with_a_stale_list_only_danger_is_deposited_and_for_72_hours() {
+async fn i03_with_a_stale_list_only_danger_is_deposited_and_for_72_hours() {
     let scene = Scene::start_with(|world| {
         // The list was good for a day.
         world.pki.write_crls_valid(now() - time::Duration::hours(1), now() + time::Duration::hours(23)).unwrap();

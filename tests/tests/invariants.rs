@@ -1,9 +1,10 @@
-//! One test at least for each invariant of the design, over the wire. Invariant 1 is in `kill.rs`, 6 in `clear.rs`, 13 beside
-//! the statements (`gateway/node/src/store/tests.rs`); 14 comes with federation.
+//! One test at least for each invariant of the design, over the wire. Invariant 1 is in `kill.rs`, 6 in `clear.rs`, more of 15
+//! in `existence.rs`, 13 beside the statements (`gateway/node/src/store/tests.rs`); 14 comes with federation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::{fs, time::Duration};
 
+use exchange::DataClass;
 use gateway::{
     client,
     demo::envelopes,
@@ -53,6 +54,11 @@ async fn i02_same_key_same_answer() {
     let racing = futures::future::join_all((0..16).map(|_| school.submit(&envelope, &key))).await;
     let ids: std::collections::BTreeSet<String> = racing.into_iter().map(|answer| answer.unwrap().to_string()).collect();
     assert_eq!(ids.len(), 1);
+
+    // What is kept of a body says nothing to who compares two rows: the school's was kept three times.
+    let mut database = database(&scene, "gateway").await;
+    let kept: (i64, i64) = sqlx::query_as("SELECT COUNT(*), COUNT(DISTINCT mac) FROM idempotency").fetch_one(&mut database).await.unwrap();
+    assert_eq!(kept, (4, 4));
 }
 
 #[tokio::test]
@@ -64,7 +70,10 @@ async fn i02_after_erasure_a_repeat_is_gone_and_never_accepted_again() {
     erase(&scene, &text(&first, "/id")).await;
     let gone = problem(school.submit(&envelopes::of_the_school(), &key).await).unwrap_err();
     assert_eq!((gone.status, gone.code()), (410, "erased"));
-    assert!(gone.body["detail"].as_str().unwrap().contains(&text(&first, "/id")));
+    let at = scene.rooms().store.exchange(text(&first, "/id").parse().unwrap()).await.unwrap().unwrap().erased_at.unwrap();
+    for told in [text(&first, "/id"), at.to_string()] {
+        assert!(text(&gone.body, "/detail").contains(&told), "{told}: {}", gone.body);
+    }
     assert_eq!(scene.waiting(&scene.acting(CRIP), "crip").await.len(), 1, "nothing was accepted a second time");
 }
 
@@ -118,6 +127,15 @@ async fn i03_danger_is_never_blocked_by_a_form() {
     assert_eq!(document["non_conforme"][0]["value"], json!({"champ_inconnu": {"a": [1, 2]}}));
     let due = crip.get("/v1/clocks").await.unwrap();
     assert!(due["follow_ups"].as_array().unwrap().iter().any(|f| f["code"] == "verifier-non-conforme" && f["exchange"] == id.as_str()));
+    let (rooms, id) = (scene.rooms(), id.parse().unwrap());
+    let key = rooms.keys.exchange_key(id).await.unwrap().unwrap();
+    let compartments = seal::Compartments::read(&rooms.store.content(id).await.unwrap().unwrap()).unwrap();
+    let aside = "/non_conforme".parse().unwrap();
+    let holds = |class: &DataClass| compartments.open(&key, id, *class).unwrap().iter().any(|(at, _)| at.within(&aside));
+    let law = rooms.law.load();
+    let most_protected =
+        law.catalogue.exchange_type(&"information-preoccupante".parse().unwrap(), scene.now()).unwrap().most_protected_class();
+    assert_eq!(compartments.classes().into_iter().filter(holds).collect::<Vec<_>>(), [most_protected]);
 }
 
 #[tokio::test]
@@ -206,9 +224,7 @@ async fn i05_no_record_no_release() {
     let delivery = scene.delivery_of(CRIP, "crip", &id).await;
     let crip = scene.acting(CRIP);
     // The notary cannot sign any more: its table is gone.
-    let url = format!("sqlite://{}", scene.world.folder.join("data/gateway.db").display());
-    sqlx::any::install_default_drivers();
-    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let mut database = database(&scene, "gateway").await;
     sqlx::query("ALTER TABLE checkpoint RENAME TO checkpoint_away").execute(&mut database).await.unwrap();
     let opening = {
         let crip = crip.clone();
@@ -237,6 +253,37 @@ async fn i05_no_record_no_release() {
     assert!(entries.iter().any(|e| e.event == "exchange.opened" && e.index.is_some()));
 }
 
+/// Audit is never sampled: whoever reads again, or is refused, is written down again.
+#[tokio::test]
+async fn i05_every_opening_and_every_refusal_is_written_down() {
+    let scene = Scene::start().await;
+    let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let count = async |event: &str| {
+        scene.rooms().store.entries_of(id.parse().unwrap()).await.unwrap().iter().filter(|entry| entry.event == event).count()
+    };
+    for times in 1..=3 {
+        scene.opened(CRIP, "crip", &id).await;
+        assert_eq!(count("exchange.opened").await, times);
+    }
+    // Refused to read, without being told that it exists, or to send: there is no exchange to name, and there is an entry.
+    let mut database = database(&scene, "gateway").await;
+    let mut refused = async || {
+        let statement = "SELECT COUNT(*) FROM entry WHERE event = 'exchange.refused'";
+        sqlx::query_scalar::<_, i64>(statement).fetch_one(&mut database).await.unwrap()
+    };
+    let path = format!("/v1/mailbox/{}", scene.delivery_of(CRIP, "crip", &id).await);
+    for times in 1..=2 {
+        assert_eq!(scene.refused(&scene.acting(PMI), &path).await.status, 404);
+        assert_eq!(refused().await, times);
+    }
+    let mut envelope = envelopes::of_the_school();
+    envelope["recipient"] = json!({"institution": "mairie-blagnac", "unit": "ccas"});
+    for times in 3..=4 {
+        scene.submit(&scene.acting(SCHOOL), &envelope).await.unwrap_err();
+        assert_eq!(refused().await, times);
+    }
+}
+
 #[tokio::test]
 async fn i07_what_two_recipients_get_cannot_be_joined() {
     let scene = Scene::start().await;
@@ -255,6 +302,58 @@ async fn i07_what_two_recipients_get_cannot_be_joined() {
     let feedback = scene.opened(SCHOOL, "ssfe", &retour).await.to_string();
     for secret in [&child(&at_the_crip), &child(&at_the_parquet), &signalement] {
         assert!(!feedback.contains(secret.as_str()));
+    }
+}
+
+/// Recipient, purpose and agreement each make a domain of their own, even where the others are the same.
+#[tokio::test]
+async fn i07_recipient_purpose_and_agreement_each_make_another_name() {
+    let scene = Scene::start_with(|world| {
+        // So that two recipients may receive for one purpose.
+        let file = world.folder.join("policies/catalogue/information-preoccupante.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("purpose = [\"ip\"]", "purpose = [\"ip\", \"signalement\"]")).unwrap();
+    })
+    .await;
+    let mut names = std::collections::BTreeSet::new();
+    for change in [json!({}), json!({"purpose": "signalement"}), json!({"agreement": "p01"})] {
+        let mut envelope = envelopes::of_the_school();
+        envelope.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let id = scene.accepted(SCHOOL, &envelope).await;
+        let document = scene.opened(CRIP, "crip", &id).await;
+        if let Some(purpose) = change.get("purpose") {
+            assert_eq!(&document["purpose"], purpose);
+        }
+        names.insert(text(&document, "/subjects/0/pseudonym"));
+    }
+    let signalement = scene.accepted(CADRE, &envelopes::signalement("x")).await;
+    let at_the_parquet = scene.opened(MAGISTRATE, "permanence", &signalement).await;
+    assert_eq!(at_the_parquet["purpose"], "signalement");
+    names.insert(text(&at_the_parquet, "/subjects/0/pseudonym"));
+    assert_eq!(names.len(), 4, "{names:?}");
+}
+
+/// A type that discloses pseudonyms gives no name, whatever its sender wrote and its reader may read.
+#[tokio::test]
+async fn i07_a_pseudonymous_type_names_nobody() {
+    let scene = Scene::start_with(|world| {
+        let catalogue = world.folder.join("policies/catalogue");
+        let text = fs::read_to_string(catalogue.join("suites-judiciaires.toml")).unwrap();
+        let pseudonymous = text.replace("\"suites-judiciaires\"", "\"suites-essai\"").replace("\"nominative\"", "\"pseudonymous\"");
+        fs::write(catalogue.join("suites-essai.toml"), pseudonymous).unwrap();
+    })
+    .await;
+    let signalement = scene.accepted(CADRE, &envelopes::signalement("x")).await;
+    let mut envelope = envelopes::suites(&signalement);
+    envelope["subjects"] = envelopes::of_the_school()["subjects"].clone();
+    for (kind, named) in [("suites-judiciaires", true), ("suites-essai", false)] {
+        envelope["type"] = json!(kind);
+        let id = scene.accepted(MAGISTRATE, &envelope).await;
+        let document = scene.opened(CRIP, "crip", &id).await;
+        assert!(text(&document, "/subjects/0/pseudonym").starts_with("P1-"), "{document}");
+        for secret in ["FICTIVE", "Capucine", "2014-02-27", "impasse des Nuages"] {
+            assert_eq!(document.to_string().contains(secret), named, "{kind}: {secret}: {document}");
+        }
     }
 }
 
@@ -308,6 +407,12 @@ async fn i09_evidence_outlives_content() {
     assert_eq!(scene.refused(&scene.acting(CRIP), &format!("/v1/mailbox/{delivery}")).await.status, 410);
     assert!(scene.rooms().keys.exchange_key(id.parse().unwrap()).await.unwrap().is_none());
     assert!(scene.rooms().store.content(id.parse().unwrap()).await.unwrap().is_none());
+    let mut vault = database(&scene, "vault").await;
+    for table in ["mention", "person", "likeness"] {
+        let rows: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(&mut vault).await.unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
     let after = evidence().await;
     assert_eq!(verify_evidence(&after, &trust).exit_code(), 0);
     // An altered evidence does not verify.
@@ -333,6 +438,11 @@ async fn i10_a_person_decides() {
         .find(|f| f["exchange"] == signalement.as_str() && f["code"] == "written-notice-parents");
     assert!(task.is_some(), "{due}");
     assert!(scene.rooms().store.answers_to(signalement.parse().unwrap()).await.unwrap().is_empty());
+    // Nobody receives but whom a person chose, however grave it is.
+    for (id, recipient) in [(&information, "departement-31/crip"), (&signalement, "parquet-toulouse/permanence")] {
+        let deliveries = scene.rooms().store.deliveries_of(id.parse().unwrap()).await.unwrap();
+        assert_eq!(deliveries.iter().map(|one| one.recipient.to_string()).collect::<Vec<_>>(), [recipient]);
+    }
 }
 
 #[tokio::test]
@@ -342,6 +452,8 @@ async fn i11_nobody_acts_for_another() {
     // The sender is the institution of the certificate, even for danger.
     let refusal = scene.submit(&hospital, &envelopes::of_the_school()).await.unwrap_err();
     assert_eq!((refusal.status, refusal.code()), (403, "sender-mismatch"));
+    let (status, body) = scene.raw(scene.deposit(&scene.institution("chu-toulouse"), envelopes::of_the_school().to_string())).await;
+    assert_eq!((status, body["code"].as_str()), (StatusCode::FORBIDDEN, Some("sender-mismatch")));
     // A token of another institution, or bound to another certificate, names nobody.
     let stolen = scene.institution("chu-toulouse").with_token(scene.token("departement-31", "p-4f7k2"));
     assert_eq!(scene.refused(&stolen, "/v1/mailbox?unit=crip").await.code(), "token-another-issuer");
@@ -357,6 +469,15 @@ async fn i11_nobody_acts_for_another() {
     let refusal = scene.submit(&scene.acting(PMI), &envelopes::retour(&information)).await.unwrap_err();
     assert_eq!((refusal.status, refusal.code()), (403, "role-missing"));
     assert_eq!(scene.refused(&scene.acting(PMI), "/v1/mailbox?unit=crip").await.status, 403);
+    // The directory says what a token cannot: this habilitation ended, this unit is another's.
+    let delivery = scene.delivery_of(CRIP, "crip", &information).await;
+    for who in [FORMER, PMI] {
+        let client = scene.acting(who);
+        assert_eq!(scene.refused(&client, "/v1/mailbox?unit=crip").await.code(), "role-missing", "{who:?}");
+        assert_eq!(scene.refused(&client, &format!("/v1/mailbox/{delivery}")).await.status, 404, "{who:?}");
+        let path = format!("/v1/mailbox/{delivery}/acknowledgement");
+        assert_eq!(problem(client.post(&path, &json!({"outcome": "taken-in-charge"})).await).unwrap_err().status, 404, "{who:?}");
+    }
 }
 
 #[tokio::test]
@@ -376,8 +497,11 @@ async fn i12_every_clock_is_kept() {
     scene.stop().await;
     scene.resume().await;
     scene.clock.advance(Duration::from_secs(60));
-    let stages: Vec<String> = told(&scene, "depot").await.iter().map(|r| text(r, "/stage")).collect();
-    assert!(stages.len() == 2 && stages.contains(&"overdue".to_owned()) && stages.contains(&"escalated".to_owned()), "{stages:?}");
+    while gateway::flows::remind::remind(scene.rooms()).await.unwrap() > 0 {}
+    let mut stages: Vec<_> = told(&scene, "depot").await.iter().map(|r| (text(r, "/stage"), text(r, "/professional"))).collect();
+    stages.sort();
+    let named = |stage: &str, who: &str| (stage.to_owned(), who.to_owned());
+    assert_eq!(stages, [named("escalated", "p-9m4jb"), named("overdue", "p-1c7qv")], "the deputy and the lead of the directory");
     let due = scene.acting(MAGISTRATE).get("/v1/clocks").await.unwrap();
     assert!(due["clocks"].as_array().unwrap().iter().any(|c| c["clock"] == "depot"), "overdue work stays visible");
     // Opening stops it.
@@ -390,6 +514,41 @@ async fn i12_every_clock_is_kept() {
     assert!(text(&feedback, "/limit").starts_with("2027-02-25"), "{feedback}");
     scene.accepted(CRIP, &envelopes::retour(&information)).await;
     assert!(!clocks().await.iter().any(|c| c["clock"] == "retour-pro" && c["exchange"] == information.as_str()));
+}
+
+#[tokio::test]
+async fn i12_the_person_in_charge_is_warned_before_the_limit() {
+    let mut scene = Scene::start().await;
+    let information = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    // Three months less a fortnight.
+    let later = Duration::from_secs(77 * 86400);
+    scene.world.pki.write_crls(scene.now().plus(later).datetime().into()).unwrap();
+    scene.clock.advance(later);
+    let warned = async || {
+        let due = scene.acting(CRIP).get("/v1/clocks").await.ok()?;
+        let mine = |r: &&Value| r["clock"] == "retour-pro" && r["exchange"] == information.as_str();
+        due["reminders"].as_array()?.iter().find(mine).map(|r| (text(r, "/stage"), text(r, "/professional")))
+    };
+    scene.until("the warning is told", || async { warned().await.is_some() }).await;
+    assert_eq!(warned().await, Some(("warning".to_owned(), "p-4f7k2".to_owned())));
+}
+
+/// A deadline runs from the event itself, not from when the gateway heard of it.
+#[tokio::test]
+async fn i12_a_clock_starts_with_its_event() {
+    let scene = Scene::start_with(|world| {
+        // The sample directory has no 119, which alone says when it was called.
+        let file = world.folder.join("directory/institutions/education.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("\"en-sante-social\"", "\"snated-119\"")).unwrap();
+    })
+    .await;
+    let mut envelope = envelopes::of_the_school();
+    envelope["payload"]["origine_119"] = json!({"date_appel": "2026-11-24T18:00:00+01:00"});
+    let id = scene.accepted(SCHOOL, &envelope).await;
+    let clocks = scene.rooms().store.clocks_of(id.parse().unwrap()).await.unwrap();
+    let started = clocks.iter().find(|clock| clock.name == "evaluation").unwrap().started_at;
+    assert_eq!(started, "2026-11-24T17:00:00Z".parse().unwrap());
 }
 
 #[tokio::test]
@@ -429,6 +588,13 @@ async fn whole(client: &client::Client, path: &str) -> (StatusCode, Vec<(String,
 async fn erase(scene: &Scene, id: &str) {
     let request = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": "durée écoulée"}));
     assert_eq!(request.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+}
+
+/// One of the gateway's databases, by a connection of the test's own.
+async fn database(scene: &Scene, name: &str) -> sqlx::AnyConnection {
+    sqlx::any::install_default_drivers();
+    let file = scene.world.folder.join("data").join(format!("{name}.db"));
+    sqlx::AnyConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap()
 }
 
 fn another_body() -> Value {

@@ -1,6 +1,7 @@
 //! `kill -9` at random instants under load. At the end:
 //!
 //! * every deposit that was answered 201 is there, exactly once, under the receipt that was given;
+//! * each waits in its mailbox and opens, with its words, its child, its clocks and its entry;
 //! * every receipt verifies and the log holds its leaf;
 //! * nothing is there that nobody sent.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use futures::StreamExt;
 use gateway::{
     client::Client,
     clock::{Clock, SystemClock},
@@ -72,6 +74,21 @@ async fn i01_accepted_means_kept_through_kill_9() {
         assert!(ids.insert(again["id"].as_str().unwrap().to_owned(), key.clone()).is_none(), "two keys, one exchange");
     }
     let keys = client.get("/v1/keys").await.unwrap();
+    // Kept means whole: each waits for its reader, and what was deposited around a kill opens with its words and its child.
+    let crip = connect(&world, &base, "departement-31", "p-4f7k2");
+    let waiting = waiting(&crip).await;
+    assert_eq!(waiting.len(), ids.len(), "an exchange without its delivery, or two of one");
+    let opened = waiting.iter().filter_map(|(id, delivery)| ids.get(id).filter(|key| near_a_kill(&all, key)).map(|key| (key, delivery)));
+    let opened: Vec<_> = opened.map(|(key, delivery)| (key.clone(), format!("/v1/mailbox/{delivery}"))).collect();
+    let documents = futures::stream::iter(opened).map(|(key, path)| {
+        let crip = &crip;
+        async move { (key, crip.get(&path).await.unwrap()) }
+    });
+    let documents: Vec<_> = documents.buffer_unordered(32).collect().await;
+    for (key, document) in &documents {
+        assert_eq!(document["payload"]["texte_libre"], key.as_str());
+        assert_eq!(document["subjects"][0]["birth_name"], "COUPURE", "{document}");
+    }
     process.stop().await;
     println!("{rounds} kills, {} keys, {answered} answered 201 before a kill", all.len());
     assert!(answered > usize::try_from(rounds).unwrap(), "the load did not reach the gateway");
@@ -89,6 +106,11 @@ async fn i01_accepted_means_kept_through_kill_9() {
     }
     assert_eq!(stored.len(), ids.len());
     assert!(stored.iter().all(|(id, _)| ids.contains_key(id)), "an exchange that nobody sent");
+    for id in ids.keys() {
+        let id = id.parse().unwrap();
+        assert_eq!(store.clocks_of(id).await.unwrap().len(), 4, "an exchange without its clocks");
+        assert_eq!(store.entries_of(id).await.unwrap().iter().filter(|entry| entry.event == "exchange.accepted").count(), 1);
+    }
     let keystore = KeyStore::open(&config.keys).unwrap();
     let bundle = folder.path().join("bundle");
     bundle::write(&store, &keystore, &bundle, &keys, &|_, _| {}).await.unwrap();
@@ -97,6 +119,27 @@ async fn i01_accepted_means_kept_through_kill_9() {
     let trust = verify::Trust::pinned(&[vkey], Some(&json!({"keys": keys["keys"]})), &[], 0).unwrap();
     let report = verify::verify_folder(&bundle, &trust, &|_, _| {});
     assert_eq!(report.exit_code(), 0, "{report}");
+}
+
+/// Whether a key is one of the last three of its member, deposited when the process died.
+fn near_a_kill(all: &BTreeMap<String, Option<Value>>, key: &str) -> bool {
+    let member = &key[..key.len() - 6];
+    all.range(key.to_owned()..).nth(3).is_none_or(|(later, _)| !later.starts_with(member))
+}
+
+/// Everything that waits for the CRIP: delivery by exchange.
+async fn waiting(crip: &Client) -> BTreeMap<String, String> {
+    let (mut waiting, mut after) = (BTreeMap::new(), 0);
+    loop {
+        let page = crip.get(&format!("/v1/mailbox?unit=crip&limit=200&after={after}")).await.unwrap();
+        for one in page["deliveries"].as_array().unwrap() {
+            waiting.insert(one["exchange"].as_str().unwrap().to_owned(), one["delivery"].as_str().unwrap().to_owned());
+        }
+        match page["after"].as_i64().unwrap() {
+            next if next == after => return waiting,
+            next => after = next,
+        }
+    }
 }
 
 /// Deposits, one after the other, each under a key that is noted before it is used.

@@ -106,3 +106,38 @@ impl fmt::Debug for Identity {
         f.write_str("Identity(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Display;
+
+    use serde::Serialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::envelope::{Draft, NonConforming};
+
+    /// Compiles only while the type has none of the traits that would write it out: two of them, and the method is ambiguous.
+    macro_rules! cannot_be_written_out {
+        ($($of:ty),+) => {$({
+            trait Ambiguous<Which> {
+                fn holds() {}
+            }
+            struct Serialized;
+            struct Displayed;
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            impl<T: ?Sized + Serialize> Ambiguous<Serialized> for T {}
+            impl<T: ?Sized + Display> Ambiguous<Displayed> for T {}
+            <$of as Ambiguous<_>>::holds();
+        })+};
+    }
+
+    #[test]
+    fn i06_what_holds_an_identity_cannot_be_printed() {
+        cannot_be_written_out!(Identity, Leaves, Draft, NonConforming);
+        let leaves = Leaves::of(&json!({"birth_name": "FICTIVE", "given_names": ["Capucine"]}));
+        assert_eq!(format!("{leaves:?}"), format!("{:?}", Leaves::new()));
+        let identity = Identity::new("s1".into(), leaves);
+        assert_eq!(format!("{identity:?} {identity:#?}"), "Identity(..) Identity(..)");
+    }
+}

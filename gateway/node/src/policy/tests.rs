@@ -31,6 +31,14 @@ fn i08_a_past_decision_is_replayed_with_the_same_answer() {
     let replay = world.policies.replay(&forged);
     assert!(!replay.same && replay.same_policies);
     assert_eq!(replay.different.len(), 1);
+    // The law changed since: the day of the decision has its own rules, today has others.
+    let ended = r#"@id("fermeture") @rule("R05") @article("a") @effective_from("2027-01-01")
+@explain("Plus rien ne passe.") @missing("Une loi.") @cure("Attendre.") @who("le législateur")
+forbid (principal, action == Action::"submit", resource);"#;
+    let world = World::with_law(ended);
+    let (_, _, _, record) = world.send(&alert(), "hopital", "crip").run(&world).unwrap().into_parts();
+    assert!(world.send(&alert(), "hopital", "crip").at("2027-01-02T09:00:00Z").run(&world).is_err());
+    assert!(world.policies.replay(&record).same);
     // A record of other rules is said to be one.
     let older = DecisionRecord { policy_set: "0".repeat(64), ..kept };
     assert!(!world.policies.replay(&older).same);

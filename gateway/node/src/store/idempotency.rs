@@ -48,7 +48,7 @@ impl IdempotencyKey {
 }
 
 impl Store {
-    /// What a key of this institution already stands for, by author; each author has keys of its own.
+    /// What a key of this institution already stands for; each author has keys of its own.
     pub async fn repeated(&self, institution: &InstitutionId, key: &str) -> Result<Vec<Repeated>, StoreError> {
         let query = sqlx::query(REPEATED).bind(institution.as_str()).bind(key);
         let rows = self.rows("repeated", query).await?;
@@ -73,6 +73,7 @@ pub(super) const HOT: &[&str] = &[INSERT_IDEMPOTENCY, REPEATED];
 const INSERT_IDEMPOTENCY: &str = "-- insert_idempotency
 INSERT INTO idempotency (institution, author, key, exchange_id, mac, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
 
+// No order: to sort by author SQLite would read every key of the institution.
 const REPEATED: &str = "-- repeated
 SELECT e.id AS id, i.author AS author, e.receipt AS receipt, i.mac AS mac, e.erased_at AS erased_at
-FROM idempotency i JOIN exchange e ON e.id = i.exchange_id WHERE i.institution = $1 AND i.key = $2 ORDER BY i.author";
+FROM idempotency i JOIN exchange e ON e.id = i.exchange_id WHERE i.institution = $1 AND i.key = $2";

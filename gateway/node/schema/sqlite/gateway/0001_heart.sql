@@ -31,8 +31,6 @@ CREATE TABLE exchange (
 );
 -- Asked by answers_to: what answered this exchange?
 CREATE INDEX exchange_answers ON exchange (in_reply_to) WHERE in_reply_to IS NOT NULL;
--- Asked by sent_by: what did this unit send, newest first?
-CREATE INDEX exchange_sent ON exchange (sender_institution, sender_unit, id);
 
 -- The sealed compartments of one exchange, one ciphertext per data class (length-prefixed list).
 CREATE TABLE content (

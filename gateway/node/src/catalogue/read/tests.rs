@@ -346,7 +346,7 @@ fn what_is_computed_is_set_and_a_contrary_value_is_told() {
 }
 
 #[test]
-fn an_attachment_is_described_in_the_class_of_its_file() {
+fn i07_an_attachment_is_described_in_the_class_of_its_file() {
     let digest = "0".repeat(64);
     let draft = ip(json!({"attachments": [
         {"name": "certificat.pdf", "class": "sante", "sha256": digest, "size": 12},
