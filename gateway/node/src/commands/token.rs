@@ -33,7 +33,7 @@ pub enum Token {
         #[arg(long)]
         gateway_id: String,
         /// Minutes until it ends, 10 at most
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=10))]
         minutes: u8,
     },
     /// Print the public key of a token key as a JWK set: the file of the directory's `keys/` folder
@@ -77,7 +77,7 @@ pub async fn token(command: Token) -> Result<(), CommandFault> {
                 certificate_thumbprint: client::thumbprint(&certificate)?,
                 jti: &client::new_key()?,
                 now: SystemClock.now(),
-                life: u32::from(minutes.clamp(1, 10)) * 60,
+                life: u32::from(minutes) * 60,
             };
             print(&token::issue(&pem, &wanted).map_err(|e| CommandFault::file(&key, &e))?);
         }
