@@ -92,6 +92,9 @@ async fn the_crip_lists_opens_acknowledges_and_follows() {
     let due = running.by(CRIP, &["exchange", "due", "--json"]).await.done().json();
     let task = due["follow_ups"].as_array().unwrap().iter().find(|f| f["code"] == "premiere-analyse").unwrap();
     let task = text(task, "/follow_up");
+    let told = running.by(CRIP, &["exchange", "due"]).await.done().out;
+    let line = format!("  {task}  Faire la première analyse de l’information préoccupante et l’enregistrer (échange {id})");
+    assert!(told.starts_with("Échéances : ") && told.lines().any(|one| one == line), "{told}");
     assert_eq!(running.by(CRIP, &["exchange", "done", &task]).await.done().out, "Consigné.\n");
     assert_eq!(text(&running.by(CRIP, &["exchange", "done", &task, "--json"]).await.refused(), "/code"), "not-found");
     let seen = running.by(SCHOOL, &["exchange", "show", &id, "--json"]).await.done().json();
@@ -292,7 +295,8 @@ async fn a_new_gateway_is_prepared_once_and_checked() {
     assert_eq!(run(&["init", path(&new)], &[], None).await.code, 2, "keys are never replaced");
     assert_eq!(fs::read(&keys).unwrap(), before);
     // The configuration it leaves names data that are not there yet: said, not guessed.
-    assert_eq!(check(&new.join("gateway.toml")).await.0, 2);
+    let (code, told) = check(&new.join("gateway.toml")).await;
+    assert!(code == 2 && told.contains("the folder cannot be read") && !told.contains("_kinds.toml"), "once: {told}");
 
     let world = World::create(&folder.path().join("world"), tests::NOW.parse().unwrap()).unwrap();
     let (code, told) = check(&world.config()).await;

@@ -292,11 +292,45 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
         }
         Exchange::Due { link } => {
             let answer = link.client()?.get("/v1/clocks").await?;
+            if !link.json {
+                print(&due(&answer));
+                return Ok(());
+            }
             (link, answer)
         }
     };
     show(&link, &answer);
     Ok(())
+}
+
+/// What is due, a line each, soonest first.
+fn due(answer: &Value) -> String {
+    let mut text = String::new();
+    let parts = [
+        ("Échéances", "clocks", ["limit", "title", "exchange"]),
+        ("Rappels", "reminders", ["fired_at", "title", "exchange"]),
+        ("À faire", "follow_ups", ["follow_up", "title", "exchange"]),
+    ];
+    for (title, list, fields) in parts {
+        let mut lines: Vec<String> = answer
+            .get(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|one| {
+                let [first, what, exchange] = fields.map(|name| one.get(name).and_then(Value::as_str).unwrap_or("-"));
+                let stage = match one.get("stage").and_then(Value::as_str) {
+                    Some("warning") => "bientôt : ",
+                    Some(_) => "dépassée : ",
+                    None => "",
+                };
+                format!("\n  {first}  {stage}{what} (échange {exchange})")
+            })
+            .collect();
+        lines.sort();
+        text.push_str(&format!("{title} : {}{}\n", lines.len(), lines.concat()));
+    }
+    text.trim_end().to_owned()
 }
 
 pub(super) fn show(link: &Link, answer: &Value) {
