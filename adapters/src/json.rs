@@ -3,9 +3,6 @@
 use exchange::canonical::{self, Unreadable};
 use serde_json::Value;
 
-/// Media type of this room.
-pub const MEDIA_TYPE: &str = "application/json";
-
 /// An envelope as its sender wrote it, with the bytes that every digest and receipt is about.
 pub struct Native {
     /// The envelope.

@@ -92,6 +92,9 @@ async fn the_crip_lists_opens_acknowledges_and_follows() {
     let due = running.by(CRIP, &["exchange", "due", "--json"]).await.done().json();
     let task = due["follow_ups"].as_array().unwrap().iter().find(|f| f["code"] == "premiere-analyse").unwrap();
     let task = text(task, "/follow_up");
+    let told = running.by(CRIP, &["exchange", "due"]).await.done().out;
+    let line = format!("  {task}  Faire la première analyse de l’information préoccupante et l’enregistrer (échange {id})");
+    assert!(told.starts_with("Échéances : ") && told.lines().any(|one| one == line), "{told}");
     assert_eq!(running.by(CRIP, &["exchange", "done", &task]).await.done().out, "Consigné.\n");
     assert_eq!(text(&running.by(CRIP, &["exchange", "done", &task, "--json"]).await.refused(), "/code"), "not-found");
     let seen = running.by(SCHOOL, &["exchange", "show", &id, "--json"]).await.done().json();
@@ -223,6 +226,10 @@ async fn what_was_copied_out_verifies_and_what_was_altered_does_not() {
     let bundle = running.file("bundle");
     let told = running.here(&["audit", "bundle", path(&bundle)]).await.done();
     assert!(told.out.contains("feuilles copiées"), "{told:?}");
+    // Neither the copy nor the databases are for other users of the machine.
+    for private in [&bundle, &running.world.folder.join("data")] {
+        assert_eq!(fs::metadata(private).unwrap().permissions().mode() & 0o777, 0o700, "{}", private.display());
+    }
     let report = verify(&bundle).await.done().json();
     assert_eq!((text(&report, "/origin"), &report["findings"]), ("gateway.passerelle.test/log".into(), &json!([])));
     assert_eq!(running.here(&["audit", "bundle", path(&bundle)]).await.code, 2, "a folder that holds something is not written over");
@@ -288,7 +295,8 @@ async fn a_new_gateway_is_prepared_once_and_checked() {
     assert_eq!(run(&["init", path(&new)], &[], None).await.code, 2, "keys are never replaced");
     assert_eq!(fs::read(&keys).unwrap(), before);
     // The configuration it leaves names data that are not there yet: said, not guessed.
-    assert_eq!(check(&new.join("gateway.toml")).await.0, 2);
+    let (code, told) = check(&new.join("gateway.toml")).await;
+    assert!(code == 2 && told.contains("the folder cannot be read") && !told.contains("_kinds.toml"), "once: {told}");
 
     let world = World::create(&folder.path().join("world"), tests::NOW.parse().unwrap()).unwrap();
     let (code, told) = check(&world.config()).await;
@@ -327,10 +335,28 @@ async fn a_new_gateway_is_prepared_once_and_checked() {
     let (code, told) = check(&world.config()).await;
     assert!(code == 2 && told.contains("signalement.toml:") && told.contains("depott"), "{told}");
     fs::write(&file, honest).unwrap();
-    // Keys that others can read are not used.
-    fs::set_permissions(world.folder.join("keys.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    // What starts and lets nothing pass is said too, and why.
+    let n01 = world.folder.join("policies/agreements/n01.toml");
+    let keys_of = "parties = [\"departement-31/crip\", \"dsden-31\"]\ntypes = [\"retour-information\"]\nclasses = [\"reference\"]";
+    fs::write(&n01, format!("id = \"n01\"\ntitle = \"Essai\"\nstate = \"en-vigueur\"\npurposes = [\"feedback\"]\n{keys_of}\n")).unwrap();
+    let list = world.folder.join("pki/trust/ac-sante.crl");
+    let honest = fs::read(&list).unwrap();
+    fs::remove_file(&list).unwrap();
+    fs::create_dir_all(world.folder.join("data")).unwrap();
+    fs::set_permissions(world.folder.join("data"), fs::Permissions::from_mode(0o755)).unwrap();
     let (code, told) = check(&world.config()).await;
-    assert!(code == 2 && told.contains("keys.json"), "{told}");
+    for expected in ["protocole n01", "ac-sante.crl", "chmod 700", "Prêt"] {
+        assert!(code == 0 && told.contains(expected), "{expected}: {told}");
+    }
+    fs::write(&list, honest).unwrap();
+    // Keys that others can read are not used; a mistake of the data hides none of the keys and certificates.
+    fs::write(&n01, format!("id = \"n01\"\ntitle = \"Essai\"\nstate = \"en-vigueur\"\n{keys_of}\n")).unwrap();
+    fs::set_permissions(world.folder.join("keys.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(world.folder.join("tls/certificate.pem"), "").unwrap();
+    let (code, told) = check(&world.config()).await;
+    for expected in ["missing field `purposes`; add it", "keys.json", "tls/certificate.pem"] {
+        assert!(code == 2 && told.contains(expected), "{expected}: {told}");
+    }
     // What check refuses, serve refuses.
     let config = world.config();
     assert_eq!(run(&["serve", "--config", path(&config)], &[], None).await.code, 2);

@@ -16,7 +16,7 @@ use gateway::{
     flows::forward::{Notice, Post, forward},
     store::{
         StoreError,
-        delivery::{FinishPush, LeasePush, PushResult},
+        push::{FinishPush, LeasePush, PushResult},
     },
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -374,7 +374,7 @@ async fn in_good_standing(scene: &Scene, issued: &Issued) -> bool {
     scene.client_of(&folder).get("/v1/keys").await.is_ok()
 }
 
-async fn lease(scene: &Scene, token: [u8; 16]) -> Option<gateway::store::delivery::Lease> {
+async fn lease(scene: &Scene, token: [u8; 16]) -> Option<gateway::store::push::Lease> {
     scene.rooms().store.write(LeasePush { now: scene.now(), hold: HOLD, token }).await.unwrap()
 }
 

@@ -4,7 +4,12 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use tests::process::{binary, free_ports};
+use gateway::demo::World;
+use tests::{
+    NOW, Scene,
+    cli::{path, run},
+    process::{binary, free_ports},
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
@@ -32,11 +37,11 @@ async fn its_commands_work_as_they_stand() {
         }
     }
 
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let readme = readme();
     let binaries = binary().parent().unwrap().display().to_string();
     let mut script = String::from("set -euo pipefail\n");
     for section in ["## Enrol an institution by hand", "## The same with the reference client", "## Audit"] {
-        for block in shell_blocks(&readme, section) {
+        for block in blocks(&readme, section, "sh") {
             // What builds and starts the stage was done above.
             let kept = block.lines().filter(|line| !line.starts_with("cargo ") && !line.starts_with("rm -rf"));
             script.extend(kept.map(|line| format!("{line}\n")));
@@ -58,9 +63,49 @@ async fn its_commands_work_as_they_stand() {
     }
 }
 
-/// The ```sh blocks of one section.
-fn shell_blocks(readme: &str, section: &str) -> Vec<String> {
-    let text = readme.split_once(section).unwrap_or_else(|| panic!("no section `{section}`")).1;
+/// What the README says should alarm is on the board before it counts: an alarm on a move sees the first one.
+#[tokio::test]
+async fn its_alarms_are_on_the_board_from_the_start() {
+    let scene = Scene::start().await;
+    let readme = readme();
+    let board = scene.local("/metrics").await;
+    let alarms: Vec<&str> =
+        readme.lines().filter_map(|line| line.strip_prefix("| `passerelle_")).map(|row| row.split(['`', '{']).next().unwrap()).collect();
+    assert!(alarms.len() > 8, "{alarms:?}");
+    for alarm in alarms {
+        assert!(board.lines().any(|line| line.starts_with(&format!("passerelle_{alarm}")) && line.ends_with(" 0")), "{alarm}: {board}");
+    }
+}
+
+/// What it shows of a type, an agreement, a rule and a case is read as it stands, under names that are still free.
+#[tokio::test]
+async fn its_samples_of_data_are_taken_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::create(&folder.path().join("world"), NOW.parse().unwrap()).unwrap();
+    let policies = world.folder.join("policies");
+    for (section, language, file, (taken, free)) in [
+        ("### A type", "toml", "catalogue/essai.toml", ("code = \"retour-information\"", "code = \"essai\"")),
+        ("### An agreement", "toml", "agreements/p02.toml", ("", "")),
+        ("### A rule", "cedar", "law/essai.cedar", ("@id(\"R06-service\")", "@id(\"R06-essai\")")),
+        ("### A case", "toml", "decisions/essai.toml", ("", "")),
+    ] {
+        let sample = blocks(&readme(), section, language).remove(0);
+        assert!(sample.contains(taken), "{section}: {sample}");
+        fs::write(policies.join(file), sample.replacen(taken, free, 1)).unwrap();
+    }
+    let checked = run(&["check", "--config", path(&world.config())], &[], None).await.done().out;
+    // Nothing is doubted either.
+    assert!(checked.starts_with("Prêt : "), "{checked}");
+    run(&["policy", "test", path(&policies)], &[], None).await.done();
+}
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
+}
+
+/// The blocks of one section in one language.
+fn blocks(readme: &str, section: &str, language: &str) -> Vec<String> {
+    let text = readme.split_once(&format!("\n{section}")).unwrap_or_else(|| panic!("no section `{section}`")).1;
     let text = text.split("\n## ").next().unwrap();
-    text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    text.split(&format!("```{language}\n")).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }

@@ -149,11 +149,6 @@ impl Agreements {
 }
 
 impl Agreement {
-    /// Whether the party signed, itself or through its institution as a whole.
-    pub fn binds(&self, party: &Party) -> bool {
-        self.signature_of(party).is_some()
-    }
-
     /// Whether both signed, and as two signatories: one signature binds nobody to itself.
     pub fn binds_both(&self, sender: &Party, recipient: &Party) -> bool {
         match (self.signature_of(sender), self.signature_of(recipient)) {

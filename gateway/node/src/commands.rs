@@ -3,8 +3,10 @@
 //! Exit codes: 0 done, 1 refused or found wrong, 2 could not be done (a file, the network, the gateway itself).
 
 pub mod audit;
+pub mod decision;
 pub mod member;
 pub mod run;
+pub mod token;
 pub mod vault;
 
 use std::{io::Write, process::ExitCode};

@@ -40,7 +40,13 @@ use crate::{
         KeyStore,
         pseudonym::{Domain, Rid},
     },
-    store::{Store, StoreError, audit::NewEntry, keys::Keys, vault::Vault},
+    store::{
+        Store, StoreError,
+        audit::{AppendEntries, NewEntry},
+        exchange::ExchangeRow,
+        keys::Keys,
+        vault::Vault,
+    },
 };
 
 /// Everything a flow may ask.
@@ -120,7 +126,7 @@ impl Caller {
     /// As [`Caller::professional`], and [`Refusal::RoleMissing`].
     pub fn with_role<'l>(&self, law: &'l Law, roles: &[Role], name: &'static str) -> Result<&'l Professional, Refusal> {
         let professional = self.professional(law)?;
-        if professional.roles.iter().any(|role| roles.contains(role)) { Ok(professional) } else { Err(Refusal::RoleMissing(name)) }
+        if roles.iter().any(|role| professional.has_role(*role)) { Ok(professional) } else { Err(Refusal::RoleMissing(name)) }
     }
 }
 
@@ -134,12 +140,7 @@ pub struct Statement {
 impl Rooms {
     /// Begins a log entry at `at`.
     pub fn state(&self, law: &Law, event: Event, exchange: Option<ExchangeId>, at: Instant) -> Statement {
-        let entry = Entry::new(event, at, law.policies.hash());
-        let entry = match exchange {
-            Some(id) => entry.commit("exchange", &id),
-            None => entry,
-        };
-        Statement { entry, event, exchange }
+        Statement::new(event, exchange, at, law.policies.hash())
     }
 
     /// Finishes a log entry: fixes its leaf and seals its openings.
@@ -147,18 +148,19 @@ impl Rooms {
     /// # Errors
     /// [`Refusal::Internal`] when the system has no randomness: then nothing may happen at all.
     pub fn entry(&self, statement: Statement) -> Result<NewEntry, Refusal> {
-        let sealed = statement.entry.finish(&self.random).map_err(|_| Refusal::Internal("entry"))?;
-        let plain = serde_json::to_vec(&sealed.openings).map_err(|_| Refusal::Internal("opening"))?;
-        let opening = self.keystore.seal_opening(&sealed.hash.0, &plain).map_err(|_| Refusal::Internal("opening"))?;
-        Ok(NewEntry {
-            id: Uuid::now_v7(),
-            leaf: sealed.leaf,
-            leaf_hash: sealed.hash.0,
-            event: statement.event.as_str(),
-            exchange: statement.exchange,
-            opening,
-            expires_at: None,
-        })
+        statement.seal(Uuid::now_v7(), &self.keystore, &self.random).ok_or(Refusal::Internal("entry"))
+    }
+
+    /// Gives a refusal once the log holds it, or the reason why the log does not.
+    pub async fn refuse(&self, statement: Statement, refusal: Refusal) -> Refusal {
+        let entry = match self.entry(statement) {
+            Ok(entry) => entry,
+            Err(internal) => return internal,
+        };
+        match self.store.write(AppendEntries(vec![entry])).await {
+            Ok(()) => refusal,
+            Err(error) => error.into(),
+        }
     }
 
     /// Waits until the leaf stands in a signed checkpoint: before that, nothing is released (invariant 5).
@@ -210,6 +212,24 @@ impl Rooms {
 }
 
 impl Statement {
+    fn new(event: Event, exchange: Option<ExchangeId>, at: Instant, policy_set: &str) -> Self {
+        let entry = Entry::new(event, at, policy_set);
+        let entry = match exchange {
+            Some(id) => entry.commit("exchange", &id),
+            None => entry,
+        };
+        Self { entry, event, exchange }
+    }
+
+    /// Fixes the leaf and seals its openings; nothing when the system has no randomness.
+    fn seal(self, id: Uuid, keystore: &KeyStore, random: &SystemRandom) -> Option<NewEntry> {
+        let Self { entry, event, exchange } = self;
+        let sealed = entry.finish(random).ok()?;
+        let plain = serde_json::to_vec(&sealed.openings).ok()?;
+        let opening = keystore.seal_opening(&sealed.hash.0, &plain).ok()?;
+        Some(NewEntry { id, leaf: sealed.leaf, leaf_hash: sealed.hash.0, event: event.as_str(), exchange, opening, expires_at: None })
+    }
+
     /// Adds a salted commitment to one named value.
     pub fn commit(mut self, name: &'static str, value: &impl Serialize) -> Self {
         self.entry = self.entry.commit(name, value);
@@ -246,6 +266,12 @@ pub(crate) fn acts_for(law: &Law, professional: &Professional, party: &Party, no
     law.directory.institution(&party.institution).is_some_and(|institution| {
         institution.units.values().any(|unit| leads(unit) && professional.habilitated(&unit.id, day_in_france(now)))
     })
+}
+
+/// Whether a professional sees an exchange as its sender does: acts for the unit that sent it, or wrote it.
+pub(crate) fn sent(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> bool {
+    let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
+    wrote || acts_for(law, professional, &row.sender, now)
 }
 
 /// Why the key of an accepted exchange is not there: its content was erased, even if a crash left that unsaid.

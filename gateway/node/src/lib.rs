@@ -3,9 +3,13 @@
 //! The map of the rooms. Imports point one way: words (`exchange`) ← codecs (`adapters`) ← rules ← store ←
 //! flows ← edges ← node; a test checks it.
 //!
-//! * rules, pure: [`clock`] [`catalogue`] [`directory`] [`agreements`] [`policy`] [`token`] [`receipt`] [`seal`] [`log`]
-//! * [`store`]
-//! * edges: [`config`]
+//! * rules, which know no socket and no database: [`clock`] [`source`] (data files) [`catalogue`] [`directory`] [`agreements`]
+//!   [`policy`] [`token`] [`receipt`] [`seal`] [`log`]
+//! * [`store`]: what is kept
+//! * [`refusal`]: what a flow says when it says no, and how the wire shows it
+//! * [`flows`]: one story each; begin with [`flows::accept`] and [`flows::collect`]
+//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`send`] (pushes), [`watch`] (health), [`client`] (a member's)
+//! * [`node`], which builds and stops all of it, and the [`commands`] that people type
 
 // rules
 pub mod agreements;

@@ -119,8 +119,9 @@ impl Door {
         if let Some(mistake) = mistakes.authorities.into_iter().next() {
             return Err(mistake);
         }
-        for mistake in mistakes.lists {
-            tracing::error!(mistake = said(mistake), "the door is closed to this authority");
+        let mistakes: Vec<String> = mistakes.lists.into_iter().map(said).collect();
+        for mistake in &mistakes {
+            tracing::error!(mistake, "the door is closed to this authority");
         }
         let front = Arc::new(ArcSwap::from_pointee(Front::new(trust, &own, &clock)?));
         Ok(Arc::new(Self {
@@ -128,13 +129,18 @@ impl Door {
             own,
             pushes: Mutex::default(),
             folder: tls.trust.clone(),
-            seen: Mutex::new(Seen { trust: files.digest(), mistakes: Vec::new() }),
+            seen: Mutex::new(Seen { trust: files.digest(), mistakes }),
             open: Arc::default(),
             rates: Rates::new(limits),
             limits: limits.clone(),
             clock,
             pace,
         }))
+    }
+
+    /// What was wrong in the files when they were last read.
+    pub fn mistakes(&self) -> Vec<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).mistakes.clone()
     }
 
     /// Takes over what changed in the files, closes the connections of what is revoked now, and forgets idle budgets.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, member, run, vault};
+use gateway::commands::{CommandFault, audit, decision, member, run, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -34,10 +34,10 @@ enum Command {
     Exchange(member::Exchange),
     /// Sign professional tokens, print their public key (member)
     #[command(subcommand)]
-    Token(member::Token),
+    Token(token::Token),
     /// Ask "may I?" before sending (member)
     #[command(subcommand)]
-    Decision(member::Decision),
+    Decision(decision::Decision),
     /// Match descriptions of children that may be one child (gateway's machine)
     #[command(subcommand)]
     Vault(vault::Vault),
@@ -80,8 +80,8 @@ impl Command {
             Self::Submit(options) => member::submit(options).await?,
             Self::Mailbox(command) => member::mailbox(command).await?,
             Self::Exchange(command) => member::exchange(command).await?,
-            Self::Token(command) => member::token(command).await?,
-            Self::Decision(command) => return member::decision(command).await,
+            Self::Token(command) => token::token(command).await?,
+            Self::Decision(command) => return decision::decision(command).await,
             Self::Vault(command) => return vault::vault(command).await,
             Self::Audit(command) => return audit::audit(command).await,
             Self::Policy(command) => return run::policy(&command),

@@ -3,7 +3,13 @@
 //! Start distrusts itself: law, directory and policies are checked whole, the log's rows must give the root that was
 //! last signed. Stop is a drain: no new connection, requests in flight end, workers end, the notary signs what is left.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -14,8 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{Rooms, forward, notary::Notary, remind, sweep},
-    listen, log, receipt,
+    flows::{Rooms, accept, forward, notary::Notary, remind, sweep},
+    listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
@@ -66,7 +72,10 @@ impl Node {
         let seen = reload::fingerprint(&config);
         let law = load_law(&config)?;
         let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| StartFault::of("keys")(&e))?);
-        std::fs::create_dir_all(&config.data).map_err(|e| StartFault::of("data")(&e))?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|e| StartFault::of("data")(&e))?;
+        if open_to_others(&config.data) {
+            tracing::warn!(folder = %config.data.display(), "other users of this machine can enter the folder of the databases: chmod 700");
+        }
 
         // 2. What is kept.
         let store = Store::open(&config.database("gateway")).await.map_err(|e| StartFault::of("store")(&e))?;
@@ -104,6 +113,8 @@ impl Node {
         let address = listener.local_addr().map_err(|e| StartFault::of("listen")(&e))?;
         let local_address = local.local_addr().map_err(|e| StartFault::of("local")(&e))?;
         let metrics = metrics_handle();
+        accept::count_from_zero();
+        problem::count_from_zero();
 
         let node = Self {
             rooms: rooms.clone(),
@@ -171,6 +182,11 @@ impl Node {
         self.rooms.keys.close().await;
         self.rooms.vault.close().await;
     }
+}
+
+/// Whether users other than its owner can enter a folder that is there.
+pub(crate) fn open_to_others(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o077 != 0)
 }
 
 /// Structured lines on standard error; `RUST_LOG` chooses how many.

@@ -19,6 +19,13 @@ tokio::task_local! {
     pub static REQUEST: String;
 }
 
+/// Puts the gateway's own faults on the board before they count, so that the first of them is seen.
+pub fn count_from_zero() {
+    for code in ["unavailable", "record-not-signed", "undecidable", "internal"] {
+        metrics::counter!(REFUSALS, "code" => code).increment(0);
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
         let face = self.face();
@@ -29,7 +36,7 @@ impl IntoResponse for Refusal {
                 tracing::error!(request.id = %request, code = %face.code, status = face.status, error = %self, "failed");
             }
         }
-        metrics::counter!("passerelle_refusals_total", "code" => face.code.clone()).increment(1);
+        metrics::counter!(REFUSALS, "code" => face.code.clone()).increment(1);
         let mut problem = Map::new();
         problem.insert("type".into(), json!(format!("urn:passerelle:problem:{}", face.code)));
         problem.insert("title".into(), json!(face.title));
@@ -67,3 +74,5 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+const REFUSALS: &str = "passerelle_refusals_total";

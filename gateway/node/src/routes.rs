@@ -3,12 +3,12 @@
 mod caller;
 mod open_api;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -62,14 +62,8 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
     params(("Idempotency-Key" = String, Header, description = "16 à 64 caractères parmi A-Za-z0-9_-, tirés au hasard, gardés pour les répétitions")),
     request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue)"),
     responses((status = 201, description = "Accepté et gardé", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
-async fn submit(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
-    let bytes = json_body(&headers, body)?;
-    let deposit = accept::Deposit { caller: &caller, key: text(&headers, "idempotency-key"), bytes: &bytes };
+async fn submit(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
+    let deposit = accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: sent.json()? };
     let accepted = accept::accept(&edge.rooms, deposit).await?;
     let place = [(header::LOCATION, format!("/v1/exchanges/{}", accepted.id))];
     Ok((StatusCode::CREATED, place, Json(json!({"id": accepted.id, "receipt": accepted.receipt}))).into_response())
@@ -86,14 +80,8 @@ async fn timeline(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Se
 #[utoipa::path(delete, path = "/v1/exchanges/{id}", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
     request_body(content = Value, content_type = "application/json", description = "{\"motive\": \"…\"}"),
     responses((status = 204, description = "Effacé"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn erase_content(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Segment(id): Segment,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Refusal> {
-    let motive: Motive = parsed(&headers, body)?;
+async fn erase_content(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment, sent: Sent) -> Result<StatusCode, Refusal> {
+    let motive: Motive = sent.parsed()?;
     erase::erase(&edge.rooms, &caller, exchange_id(&id)?, &motive.motive).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -108,14 +96,8 @@ async fn evidence(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Se
 #[utoipa::path(post, path = "/v1/exchanges/{id}/telephone", tag = "échanges", params(("id" = String, Path, description = "Identifiant de l’échange")),
     request_body(content = Value, content_type = "application/json", description = "{\"reached\": true}"),
     responses((status = 201, description = "Appel consigné", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn telephone(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Segment(id): Segment,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
-    let call = parsed(&headers, body)?;
+async fn telephone(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment, sent: Sent) -> Result<Response, Refusal> {
+    let call = sent.parsed()?;
     let called = acknowledge::telephone(&edge.rooms, &caller, exchange_id(&id)?, call).await?;
     Ok((StatusCode::CREATED, Json(called)).into_response())
 }
@@ -147,14 +129,8 @@ async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segmen
 #[utoipa::path(post, path = "/v1/mailbox/{delivery}/acknowledgement", tag = "boîte", params(("delivery" = String, Path, description = "Identifiant de la remise")),
     request_body(content = Value, content_type = "application/json", description = "{\"outcome\": \"taken-in-charge|refused|not-for-us\", \"reason\": \"…\", \"read_back\": \"…\"}"),
     responses((status = 204, description = "Consigné"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn acknowledgement(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Segment(id): Segment,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Refusal> {
-    let answer = parsed(&headers, body)?;
+async fn acknowledgement(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment, sent: Sent) -> Result<StatusCode, Refusal> {
+    let answer = sent.parsed()?;
     acknowledge::acknowledge(&edge.rooms, &caller, delivery_id(&id)?, answer).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -169,27 +145,17 @@ async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Segment(i
 /// "May I?": the decision and its explanation; nothing is sent.
 #[utoipa::path(post, path = "/v1/decisions", tag = "décisions", request_body(content = Value, content_type = "application/json", description = "Question : action, type, party, classes…"),
     responses((status = 200, description = "Décision expliquée", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn decision(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Refusal> {
+async fn decision(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<Json<Value>, Refusal> {
     edge.count_question(&caller)?;
-    let question = parsed(&headers, body)?;
+    let question = sent.parsed()?;
     decide::ask(&edge.rooms, &caller, question).await.map(Json)
 }
 
 /// Ends a token before its time: by the institution that issued it.
 #[utoipa::path(post, path = "/v1/tokens/revocations", tag = "annuaire", request_body(content = Value, content_type = "application/json", description = "{\"jti\": \"…\"}"),
     responses((status = 204, description = "Révoqué"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn revoke_token(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Refusal> {
-    let revocation: Revocation = parsed(&headers, body)?;
+async fn revoke_token(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<StatusCode, Refusal> {
+    let revocation: Revocation = sent.parsed()?;
     edge.revoke_token(&caller, &revocation.jti).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -274,29 +240,45 @@ struct Revocation {
     jti: String,
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+/// Headers and body of a request; what is wrong with them is said once the handler asks.
+struct Sent {
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 }
 
-/// The body, as JSON bytes whose announced digest (RFC 9530) is theirs.
-fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
-        _ => Refusal::Malformed("body"),
-    })?;
-    let media = text(headers, "content-type").unwrap_or("application/json");
-    if !media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
-        return Err(Refusal::MediaType);
+impl FromRequest<Arc<Edge>> for Sent {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Infallible> {
+        Ok(Self { headers: request.headers().clone(), body: Bytes::from_request(request, edge).await })
     }
-    if let Some(announced) = text(headers, "content-digest") {
-        caller::check_digest(announced, &body)?;
-    }
-    Ok(body)
 }
 
-fn parsed<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
-    let value = exchange::canonical::parse(&json_body(headers, body)?)?;
-    serde_json::from_value(value).map_err(|_| Refusal::Malformed("body"))
+impl Sent {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+    }
+
+    /// JSON bytes whose announced digest (RFC 9530) is theirs.
+    fn json(&self) -> Result<&Bytes, Refusal> {
+        let body = self.body.as_ref().map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
+            _ => Refusal::Malformed("body"),
+        })?;
+        let media = self.header("content-type").unwrap_or("application/json");
+        if !media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(Refusal::MediaType);
+        }
+        if let Some(announced) = self.header("content-digest") {
+            caller::check_digest(announced, body)?;
+        }
+        Ok(body)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let value = exchange::canonical::parse(self.json()?)?;
+        serde_json::from_value(value).map_err(|_| Refusal::Malformed("body"))
+    }
 }
 
 fn exchange_id(text: &str) -> Result<ExchangeId, Refusal> {

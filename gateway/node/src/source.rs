@@ -154,7 +154,7 @@ impl Source {
             Ok(value) => Some(Item { line: self.line(at), value }),
             Err(why) => {
                 let at = why.span().map_or(at, |span| span.start);
-                faults.push(self.fault(at, why.message().to_owned(), "follow the sample of the documentation"));
+                faults.push(self.fault(at, why.message().to_owned(), cure(why.message())));
                 None
             }
         }
@@ -211,11 +211,22 @@ impl Source {
     }
 
     fn syntax(&self, why: &toml::de::Error) -> SourceFault {
-        self.fault(why.span().map_or(0, |span| span.start), why.message().to_owned(), "mend the TOML of this line")
+        self.fault(why.span().map_or(0, |span| span.start), why.message().to_owned(), cure(why.message()))
     }
 
     fn line(&self, at: usize) -> usize {
         self.text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
+    }
+}
+
+/// What mends what the TOML reader found.
+fn cure(message: &str) -> &'static str {
+    if message.starts_with("missing field") {
+        "add it: README.md and deploy/README.md list the keys"
+    } else if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        "write one of those"
+    } else {
+        "mend the TOML of this line"
     }
 }
 

@@ -8,10 +8,14 @@ mod arrivals;
 pub mod audit;
 mod batch;
 pub mod clocks;
+mod columns;
 pub mod delivery;
 pub mod dialect;
 pub mod exchange;
+pub mod follow_up;
+pub mod idempotency;
 pub mod keys;
+pub mod push;
 mod side;
 pub mod tokens;
 pub mod vault;
@@ -20,7 +24,11 @@ pub mod writer;
 use std::time::Duration;
 
 use ::exchange::Party;
-use sqlx::{Any, AnyPool, any::AnyPoolOptions, pool::PoolConnection};
+use sqlx::{
+    Any, AnyPool,
+    any::{AnyArguments, AnyPoolOptions, AnyRow},
+    query::Query,
+};
 
 use crate::seal::SealError;
 
@@ -111,19 +119,18 @@ impl Store {
         self.arrivals.ring(unit);
     }
 
-    /// How many writes wait for their turn now.
-    pub fn queued(&self) -> usize {
-        self.writer.queued()
-    }
-
     /// Waits for the writes in flight and closes the database.
     pub async fn close(&self) {
         self.writer.stop().await;
         self.pool.close().await;
     }
 
-    async fn reader(&self, statement: &'static str) -> Result<PoolConnection<Any>, StoreError> {
-        self.pool.acquire().await.map_err(StoreError::in_statement(statement))
+    async fn rows(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, StoreError> {
+        query.fetch_all(&self.pool).await.map_err(StoreError::in_statement(statement))
+    }
+
+    async fn row(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Option<AnyRow>, StoreError> {
+        query.fetch_optional(&self.pool).await.map_err(StoreError::in_statement(statement))
     }
 }
 
@@ -136,13 +143,8 @@ impl Write for Probe {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> futures::future::BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(PROBE)
-                .bind(self.0.unix_ms())
-                .bind(Self::NAME)
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("probe"))?;
-            exactly_one("probe", done.rows_affected())
+            let one = sqlx::query(PROBE).bind(self.0.unix_ms()).bind(Self::NAME);
+            tx.one("probe", one).await
         })
     }
 }

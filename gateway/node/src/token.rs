@@ -97,11 +97,6 @@ impl TokenVerifier {
         self.seen.insert(fingerprint, Seen { key: key_version(issuer, jwk), kid, claims });
         Ok(verified)
     }
-
-    /// Forgets every signature it checked, for a reload that must leave nothing behind.
-    pub fn forget(&self) {
-        self.seen.invalidate_all();
-    }
 }
 
 /// A token whose signature was checked.

@@ -57,4 +57,14 @@ fn a_wrong_option_exits_with_2() {
     let output = gateway(&["submit", "--no-such-option"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--no-such-option"));
+    // A wrong word or number is told before anything is opened or sent, with what may stand there.
+    for (wrong, may_be) in [
+        (&["mailbox", "acknowledge", "d", "--outcome", "no"][..], "taken-in-charge, refused, not-for-us"),
+        (&["decision", "explain", "--urgency", "vite"], "immediate, priority, ordinary, batch"),
+        (&["token", "issue", "--minutes", "11"], "1..=10"),
+    ] {
+        let output = gateway(wrong);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && told.contains(may_be), "{wrong:?}: {told}");
+    }
 }

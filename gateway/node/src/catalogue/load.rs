@@ -37,6 +37,10 @@ impl Catalogue {
     pub fn load(dir: &Path) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
+        // Of a folder that is not there, each file is not another mistake.
+        if folder.sources.is_empty() && !faults.is_empty() {
+            return Err(faults);
+        }
         // Codes of types that are written with a mistake count as known: one mistake is told once.
         let mut codes = BTreeSet::new();
         let drafts: Vec<Draft<'_>> =

@@ -1,19 +1,12 @@
-//! What a member types: `submit`, `mailbox`, `token`. The reference for integrators.
+//! What a member types: `submit`, `mailbox`, `exchange`. The reference for integrators.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{CommandFault, print};
-use crate::{
-    client::{self, Client, Credentials},
-    clock::{Clock, SystemClock},
-    token,
-};
+use crate::client::{self, Client, Credentials};
 
 /// How a member reaches a gateway.
 #[derive(Debug, Args)]
@@ -39,7 +32,7 @@ pub struct Link {
 }
 
 impl Link {
-    fn client(&self) -> Result<Client, CommandFault> {
+    pub(super) fn client(&self) -> Result<Client, CommandFault> {
         let credentials = Credentials { certificate: &self.certificate, key: &self.key, authorities: &self.authorities };
         let client = Client::new(&self.gateway, &credentials)?;
         Ok(match &self.token {
@@ -100,7 +93,7 @@ pub enum Mailbox {
         /// Delivery id
         delivery: String,
         /// taken-in-charge, refused or not-for-us
-        #[arg(long, default_value = "taken-in-charge")]
+        #[arg(long, default_value = "taken-in-charge", value_parser = ["taken-in-charge", "refused", "not-for-us"], hide_possible_values = true)]
         outcome: String,
         /// Why, unless taken in charge
         #[arg(long)]
@@ -108,46 +101,6 @@ pub enum Mailbox {
         /// Code read back on the telephone
         #[arg(long)]
         read_back: Option<String>,
-        /// How to reach the gateway
-        #[command(flatten)]
-        link: Link,
-    },
-}
-
-/// `gateway token`
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Sign a professional token with your institution's token key; it works only with your certificate
-    Issue {
-        /// Institution id of the directory
-        #[arg(long)]
-        institution: String,
-        /// Opaque id of the professional in the directory
-        #[arg(long)]
-        professional: String,
-        /// Private key of the institution's token issuer (PKCS#8 PEM, ES256 or EdDSA)
-        #[arg(long)]
-        key: PathBuf,
-        /// Certificate to which the token is bound (PEM)
-        #[arg(long)]
-        certificate: PathBuf,
-        /// Id of the gateway
-        #[arg(long)]
-        gateway_id: String,
-        /// Minutes until it ends, 10 at most
-        #[arg(long, default_value_t = 10)]
-        minutes: u8,
-    },
-    /// Print the public key of a token key as a JWK set: the file of the directory's `keys/` folder
-    Jwk {
-        /// Private key (PKCS#8 PEM)
-        key: PathBuf,
-    },
-    /// End a token of your institution before its time
-    Revoke {
-        /// Id (`jti`) of the token
-        #[arg(allow_hyphen_values = true)]
-        jti: String,
         /// How to reach the gateway
         #[command(flatten)]
         link: Link,
@@ -211,80 +164,11 @@ pub enum Exchange {
     },
 }
 
-/// `gateway decision explain`
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// submit or open
-    #[arg(long, default_value = "submit")]
-    pub action: String,
-    /// Exchange type
-    #[arg(long = "type")]
-    pub kind: String,
-    /// The other party: INSTITUTION or INSTITUTION/UNIT
-    #[arg(long)]
-    pub party: String,
-    /// Your own unit, when you work in several
-    #[arg(long)]
-    pub unit: Option<String>,
-    /// Classes the document would hold; all those of the type when absent
-    #[arg(long = "class")]
-    pub classes: Vec<String>,
-    /// Purpose; the type's first when absent
-    #[arg(long)]
-    pub purpose: Option<String>,
-    /// Agreement invoked
-    #[arg(long)]
-    pub agreement: Option<String>,
-    /// immediate, priority, ordinary or batch
-    #[arg(long)]
-    pub urgency: Option<String>,
-    /// Code of CL-info-parents, for example `faite` or `non-faite-interet-enfant`
-    #[arg(long)]
-    pub parents_informed: Option<String>,
-    /// Code of CL-info-enfant
-    #[arg(long)]
-    pub child_informed: Option<String>,
-    /// Why sharing is strictly necessary
-    #[arg(long)]
-    pub necessity: Option<String>,
-    /// How to reach the gateway
-    #[command(flatten)]
-    pub link: Link,
-}
-
-/// `gateway decision`
-#[derive(Debug, Subcommand)]
-pub enum Decision {
-    /// Ask "may I?": nothing is sent; the answer names the article, the missing fact and the cure
-    Explain(Box<Explain>),
-    /// Ask a past decision again with the rules loaded now (on the gateway's machine)
-    Replay {
-        /// Exchange id
-        exchange: String,
-        /// Configuration of the gateway
-        #[arg(long, env = "PASSERELLE_CONFIG", default_value = "gateway.toml")]
-        config: PathBuf,
-        /// Print JSON for programs
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 impl Mailbox {
     /// How the command reaches the gateway.
     pub fn link(&self) -> &Link {
         match self {
             Self::List { link, .. } | Self::Open { link, .. } | Self::Acknowledge { link, .. } => link,
-        }
-    }
-}
-
-impl Token {
-    /// Whether the answer is for a program.
-    pub fn json(&self) -> bool {
-        match self {
-            Self::Revoke { link, .. } => link.json,
-            Self::Issue { .. } | Self::Jwk { .. } => false,
         }
     }
 }
@@ -299,16 +183,6 @@ impl Exchange {
             | Self::Done { link, .. }
             | Self::Erase { link, .. }
             | Self::Due { link } => link,
-        }
-    }
-}
-
-impl Decision {
-    /// Whether the answer is for a program.
-    pub fn json(&self) -> bool {
-        match self {
-            Self::Explain(question) => question.link.json,
-            Self::Replay { json, .. } => *json,
         }
     }
 }
@@ -418,6 +292,10 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
         }
         Exchange::Due { link } => {
             let answer = link.client()?.get("/v1/clocks").await?;
+            if !link.json {
+                print(&due(&answer));
+                return Ok(());
+            }
             (link, answer)
         }
     };
@@ -425,72 +303,36 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
     Ok(())
 }
 
-/// Asks "may I?", or asks a past decision again.
-///
-/// # Errors
-/// [`CommandFault`].
-pub async fn decision(command: Decision) -> Result<ExitCode, CommandFault> {
-    let asked = match command {
-        Decision::Replay { exchange, config, json } => return super::audit::replay(&config, &exchange, json).await,
-        Decision::Explain(asked) => asked,
-    };
-    let party = match asked.party.split_once('/') {
-        Some((institution, unit)) => json!({"institution": institution, "unit": unit}),
-        None => json!({"institution": asked.party}),
-    };
-    let mut question = json!({"action": asked.action, "type": asked.kind, "party": party});
-    let given = [
-        ("unit", asked.unit),
-        ("purpose", asked.purpose),
-        ("agreement", asked.agreement),
-        ("urgency", asked.urgency),
-        ("parents_informed", asked.parents_informed),
-        ("child_informed", asked.child_informed),
-        ("necessity", asked.necessity),
+/// What is due, a line each, soonest first.
+fn due(answer: &Value) -> String {
+    let mut text = String::new();
+    let parts = [
+        ("Échéances", "clocks", ["limit", "title", "exchange"]),
+        ("Rappels", "reminders", ["fired_at", "title", "exchange"]),
+        ("À faire", "follow_ups", ["follow_up", "title", "exchange"]),
     ];
-    if let Value::Object(question) = &mut question {
-        question.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
-        if !asked.classes.is_empty() {
-            question.insert("classes".into(), json!(asked.classes));
-        }
+    for (title, list, fields) in parts {
+        let mut lines: Vec<String> = answer
+            .get(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|one| {
+                let [first, what, exchange] = fields.map(|name| one.get(name).and_then(Value::as_str).unwrap_or("-"));
+                let stage = match one.get("stage").and_then(Value::as_str) {
+                    Some("warning") => "bientôt : ",
+                    Some(_) => "dépassée : ",
+                    None => "",
+                };
+                format!("\n  {first}  {stage}{what} (échange {exchange})")
+            })
+            .collect();
+        lines.sort();
+        text.push_str(&format!("{title} : {}{}\n", lines.len(), lines.concat()));
     }
-    let answer = asked.link.client()?.post("/v1/decisions", &question).await?;
-    show(&asked.link, &answer);
-    Ok(ExitCode::SUCCESS)
+    text.trim_end().to_owned()
 }
 
-fn show(link: &Link, answer: &Value) {
+pub(super) fn show(link: &Link, answer: &Value) {
     print(&if link.json { answer.to_string() } else { serde_json::to_string_pretty(answer).unwrap_or_default() });
-}
-
-/// Signs tokens, prints public keys, revokes.
-///
-/// # Errors
-/// [`CommandFault`].
-pub async fn token(command: Token) -> Result<(), CommandFault> {
-    match command {
-        Token::Issue { institution, professional, key, certificate, gateway_id, minutes } => {
-            let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
-            let wanted = token::Wanted {
-                issuer: &format!("urn:passerelle:institution:{institution}"),
-                subject: &professional,
-                audience: &format!("urn:passerelle:gateway:{gateway_id}"),
-                certificate_thumbprint: client::thumbprint(&certificate)?,
-                jti: &client::new_key()?,
-                now: SystemClock.now(),
-                life: u32::from(minutes.clamp(1, 10)) * 60,
-            };
-            print(&token::issue(&pem, &wanted).map_err(|e| CommandFault::file(&key, &e))?);
-        }
-        Token::Jwk { key } => {
-            let pem = std::fs::read_to_string(&key).map_err(|e| CommandFault::file(&key, &e))?;
-            let (_, jwk) = token::jwk_of_private_key(&pem).map_err(|e| CommandFault::file(&key, &e))?;
-            print(&json!({"keys": [jwk]}).to_string());
-        }
-        Token::Revoke { jti, link } => {
-            link.client()?.post("/v1/tokens/revocations", &json!({"jti": jti})).await?;
-            print(if link.json { "{}" } else { "Jeton révoqué." });
-        }
-    }
-    Ok(())
 }

@@ -11,8 +11,10 @@ use clap::{Args, Subcommand};
 
 use super::{CommandFault, print, with_causes};
 use crate::{
-    clock::SystemClock,
+    agreements::InForce,
+    clock::{Clock, SystemClock},
     config::Config,
+    flows::Law,
     listen::Door,
     node::{self, Node},
     policy,
@@ -70,23 +72,27 @@ pub fn init(options: &Init) -> Result<(), CommandFault> {
     Ok(())
 }
 
-/// Says everything that would stop the gateway from starting.
+/// Says everything that would stop the gateway from starting, and what would start and let nothing pass.
 ///
 /// # Errors
-/// The first room whose data is wrong, with all its mistakes.
+/// Of the data the first room that is wrong (the next ones speak its words), of keys and certificates everything.
 pub fn check(options: &Serve) -> Result<(), CommandFault> {
-    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
-    let law = node::load_law(&config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
-    KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?;
-    Door::open(&config.tls, &config.limits, Arc::new(SystemClock)).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
-    let authorities: BTreeSet<&String> = law.directory.institutions().flat_map(|institution| &institution.certificate_issuers).collect();
-    for name in authorities.into_iter().filter(|name| !config.tls.trust.join(format!("{name}.pem")).exists()) {
-        print(&format!(
-            "Attention : l’annuaire nomme l’autorité {name}, absente de {} : ses institutions ne pourront pas se connecter.",
-            config.tls.trust.display()
-        ));
+    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
+    let law = node::load_law(&config).map_err(|e| e.to_string());
+    let keys = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e).to_string());
+    let door = Door::open(&config.tls, &config.limits, Arc::new(SystemClock));
+    let door = door.and_then(|door| door.push_client(&config.tls).map(|_| door)).map_err(|e| with_causes(&e));
+    let (law, door) = match (law, keys, door) {
+        (Ok(law), Ok(_), Ok(door)) => (law, door),
+        (law, keys, door) => {
+            let mistakes: Vec<String> = [law.err(), keys.err(), door.err()].into_iter().flatten().collect();
+            return Err(CommandFault::Gateway(mistakes.join("\n")));
+        }
+    };
+    for doubt in doubts(&config, &law, &door) {
+        print(&format!("Attention : {doubt}."));
     }
-    let types = law.catalogue.types_on(crate::clock::Clock::now(&SystemClock)).count();
+    let types = law.catalogue.types_on(SystemClock.now()).count();
     print(&format!(
         "Prêt : {types} types d’échange, {} institutions, {} protocoles, jeu de règles {}.",
         law.directory.institutions().count(),
@@ -96,6 +102,24 @@ pub fn check(options: &Serve) -> Result<(), CommandFault> {
     Ok(())
 }
 
+/// What starts and does not do what somebody meant.
+fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
+    let trust = config.tls.trust.display();
+    let authorities: BTreeSet<&String> = law.directory.institutions().flat_map(|institution| &institution.certificate_issuers).collect();
+    let unknown = authorities
+        .into_iter()
+        .filter(|name| !config.tls.trust.join(format!("{name}.pem")).exists())
+        .map(|name| format!("l’annuaire nomme l’autorité {name}, absente de {trust} : ses institutions ne pourront pas se connecter"));
+    let undated = law
+        .agreements
+        .all()
+        .filter(|one| law.agreements.in_force(&one.id, SystemClock.now()) == InForce::NoDates)
+        .map(|one| format!("le protocole {} est en vigueur sans premier jour (effective_from) : rien ne passera par lui", one.id));
+    let readable = node::open_to_others(&config.data)
+        .then(|| format!("d’autres utilisateurs de cette machine peuvent entrer dans {} : chmod 700", config.data.display()));
+    unknown.chain(door.mistakes()).chain(undated).chain(readable).collect()
+}
+
 /// Runs until told to stop.
 ///
 /// # Errors
@@ -103,7 +127,7 @@ pub fn check(options: &Serve) -> Result<(), CommandFault> {
 pub async fn serve(options: &Serve) -> Result<(), CommandFault> {
     node::log_to_stderr();
     forbid_core_dumps();
-    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
     let node = Node::start(config, Arc::new(SystemClock)).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
     print(&format!("Passerelle écoute sur https://{} ; santé sur http://{}", node.address(), node.local_address()));
     stop_signal().await;

@@ -22,7 +22,7 @@ use crate::{
     policy::{Actor, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
-    store::{StoreError, audit::AppendEntries, exchange::NewFollowUp},
+    store::{StoreError, follow_up::NewFollowUp},
 };
 
 /// What came to the door.
@@ -126,6 +126,13 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     }
 }
 
+/// Puts what alarms on the board before it counts, so that its first move is seen.
+pub fn count_from_zero() {
+    for alarm in [CONFIDENTIALITY_STOPS, DEPOSITS_ALONE, keep::STALE_DEPOSITS, keep::NOBODY_LEFT] {
+        metrics::counter!(alarm).increment(0);
+    }
+}
+
 /// Whose deposit it is.
 pub(crate) enum Depositor {
     /// A named professional.
@@ -187,7 +194,7 @@ async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &Exc
     };
     if exchange_type.danger {
         let fault = fault.face().code;
-        metrics::counter!("passerelle_deposits_alone_total").increment(1);
+        metrics::counter!(DEPOSITS_ALONE).increment(1);
         tracing::warn!(gateway = %rooms.gateway, fault, "a danger deposit is its institution's alone: its author could not be identified");
         Ok(Depositor::Alone { fault })
     } else {
@@ -280,13 +287,13 @@ async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &
         Denial::Undecidable { record } => (Refusal::Undecidable, record, true),
     };
     if alarm {
-        metrics::counter!("passerelle_confidentiality_stops_total").increment(1);
+        metrics::counter!(CONFIDENTIALITY_STOPS).increment(1);
         tracing::error!(exchange.kind = %exchange_type.code, "a confidentiality rule stopped a danger type towards its recipient");
     }
     written_down(rooms, law, caller, exchange_type, &json!({"result": "refusal", "record": record}), refusal, now).await
 }
 
-/// Gives the refusal once the log holds it, or the reason why the log does not.
+/// Gives the refusal of a deposit once the log holds it.
 async fn written_down(
     rooms: &Rooms,
     law: &Law,
@@ -301,14 +308,7 @@ async fn written_down(
         .commit("sender", &caller.institution)
         .commit("type", &exchange_type.code)
         .commit("decision", decision);
-    let kept = match rooms.entry(statement) {
-        Ok(entry) => rooms.store.write(AppendEntries(vec![entry])).await.map_err(Refusal::from),
-        Err(internal) => Err(internal),
-    };
-    match kept {
-        Ok(()) => refusal,
-        Err(unkept) => unkept,
-    }
+    rooms.refuse(statement, refusal).await
 }
 
 /// Both ends of an exchange, as the directory knows them.
@@ -323,3 +323,6 @@ pub(crate) struct Ends {
 fn follow_up(code: &str, owner: &Party, details: Vec<String>) -> NewFollowUp {
     NewFollowUp { id: FollowUpId::new(), code: code.to_owned(), owner: owner.clone(), details }
 }
+
+const CONFIDENTIALITY_STOPS: &str = "passerelle_confidentiality_stops_total";
+const DEPOSITS_ALONE: &str = "passerelle_deposits_alone_total";

@@ -5,7 +5,7 @@ use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Rooms, acts_for, answers_for, gone};
+use super::{Caller, Rooms, acts_for, answers_for, gone, sent};
 use crate::{
     log::Event,
     refusal::Refusal,
@@ -14,7 +14,7 @@ use crate::{
     store::{
         StoreError,
         delivery::{AcknowledgeDelivery, Outcome, RecordCall},
-        exchange::{FinishFollowUp, NewFollowUp},
+        follow_up::{FinishFollowUp, NewFollowUp},
     },
 };
 
@@ -126,9 +126,7 @@ pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Cal
     let professional = caller.professional(&law)?;
     let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
     // Whoever sees its timeline as the sender does: a former colleague must not learn here that it exists.
-    let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
-    let sent = wrote || acts_for(&law, professional, &row.sender, now);
-    if !sent || rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
+    if !sent(&law, professional, &row, now) || rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
         return Err(Refusal::NotFound);
     }
     let read_back = read_back(rooms)?;

@@ -21,7 +21,6 @@ use crate::{
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
-        audit::AppendEntries,
         delivery::{DeliveryRow, MailboxQuery, OpenDelivery},
         exchange::ExchangeRow,
     },
@@ -298,13 +297,7 @@ async fn nothing_there(rooms: &Rooms, law: &Law, professional: &Professional, id
         .commit("delivery", &id)
         .commit("professional", &professional.id)
         .commit("decision", &json!({"result": "refusal", "because": "nothing there for this person"}));
-    match rooms.entry(statement) {
-        Ok(entry) => match rooms.store.write(AppendEntries(vec![entry])).await {
-            Ok(()) => Refusal::NotFound,
-            Err(error) => error.into(),
-        },
-        Err(internal) => internal,
-    }
+    rooms.refuse(statement, Refusal::NotFound).await
 }
 
 /// A refusal that the reader may know of is logged; one that would tell of an existence answers as nothing there.
@@ -320,13 +313,7 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
         .commit("delivery", &delivery.id)
         .commit("professional", &professional.id)
         .commit("decision", &json!({"result": "refusal", "record": record}));
-    match rooms.entry(statement) {
-        Ok(entry) => match rooms.store.write(AppendEntries(vec![entry])).await {
-            Ok(()) => refusal,
-            Err(error) => error.into(),
-        },
-        Err(internal) => internal,
-    }
+    rooms.refuse(statement, refusal).await
 }
 
 fn member(professional: &Professional, recipient: &Party) -> bool {

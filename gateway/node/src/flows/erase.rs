@@ -28,7 +28,7 @@ pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str)
     destroy(rooms, id, &professional.id.subject, motive).await
 }
 
-/// Destroys key and identities, then says so. A crash between the two: erasing again finishes it.
+/// Destroys key and identities, then says so. A crash between the two: the next start says it, or erasing again.
 async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use exchange::{DeliveryId, ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, acts_for, answers_for, verify::Evidence};
+use super::{Caller, Law, Rooms, acts_for, answers_for, sent, verify::Evidence};
 use crate::{
     directory::{Professional, Role},
     log::{Event, LogProof, Openings, TileSet, tile},
@@ -18,7 +18,8 @@ use crate::{
         audit::{AppendEntries, EntryRow},
         clocks::{ClockRow, ReminderRow},
         delivery::DeliveryRow,
-        exchange::{ExchangeRow, FollowUpRow},
+        exchange::ExchangeRow,
+        follow_up::FollowUpRow,
     },
 };
 
@@ -43,27 +44,23 @@ enum View {
 pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
-    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
-    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
-        return Err(Refusal::NotFound);
-    }
+    let (row, view) = seen(rooms, &law, professional, id).await?;
     let deliveries = rooms.store.deliveries_of(id).await?;
     let inside = !matches!(view, View::Sender { reporter: true });
     let of_a_party = matches!(view, View::Sender { reporter: false } | View::Recipient);
     let reasons = if of_a_party { reasons(rooms, &law, professional, &row, &deliveries).await? } else { BTreeMap::new() };
-    let seen: Vec<Value> = deliveries
+    let shown: Vec<Value> = deliveries
         .iter()
         .map(|delivery| {
-            let mut seen = json!({"recipient": delivery.recipient, "delivered_at": delivery.delivered_at});
-            if let (true, Value::Object(seen)) = (inside, &mut seen) {
-                seen.insert("delivery".into(), json!(delivery.id));
-                seen.insert("opened_at".into(), json!(delivery.opened_at));
-                seen.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
-                seen.insert("outcome".into(), json!(delivery.outcome));
-                seen.extend(reasons.get(&delivery.id).map(|reason| ("reason".to_owned(), json!(reason))));
+            let mut shown = json!({"recipient": delivery.recipient, "delivered_at": delivery.delivered_at});
+            if let (true, Value::Object(shown)) = (inside, &mut shown) {
+                shown.insert("delivery".into(), json!(delivery.id));
+                shown.insert("opened_at".into(), json!(delivery.opened_at));
+                shown.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
+                shown.insert("outcome".into(), json!(delivery.outcome));
+                shown.extend(reasons.get(&delivery.id).map(|reason| ("reason".to_owned(), json!(reason))));
             }
-            seen
+            shown
         })
         .collect();
     let mine =
@@ -84,7 +81,7 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         "accepted_at": row.accepted_at,
         "incomplete": row.incomplete,
         "erased_at": row.erased_at,
-        "deliveries": seen,
+        "deliveries": shown,
         "follow_ups": follow_ups,
         "clocks": clocks,
         "answers": answers,
@@ -128,11 +125,7 @@ async fn reasons(
 pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
-    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let view = view(&law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
-    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
-        return Err(Refusal::NotFound);
-    }
+    let (row, view) = seen(rooms, &law, professional, id).await?;
     let mut hash = [0; 32];
     hash.copy_from_slice(row.leaf_hash.get(..32).ok_or(Refusal::Internal("leaf"))?);
     rooms.signed(&hash).await?;
@@ -213,18 +206,26 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
     serde_json::from_slice(&plain).map(Some).map_err(|_| Refusal::Internal("opening"))
 }
 
+/// The exchange, and how this person sees it; nothing when it is not this person's to see.
+async fn seen(rooms: &Rooms, law: &Law, professional: &Professional, id: ExchangeId) -> Result<(ExchangeRow, View), Refusal> {
+    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
+    let view = view(law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
+        return Err(Refusal::NotFound);
+    }
+    Ok((row, view))
+}
+
 fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
     if answers_for(professional, &row.recipient, now) {
         return Some(View::Recipient);
     }
-    let auditor = professional.roles.iter().any(|role| matches!(role, Role::Auditeur | Role::Dpo));
+    let auditor = professional.has_role(Role::Auditeur) || professional.has_role(Role::Dpo);
     if auditor && row.recipient.institution == professional.institution {
         return Some(View::Auditor);
     }
-    let wrote = row.sender_professional == professional.id.subject;
     // An auditor of a reporter's institution learns what the reporter may, and no more (R33).
-    let of_the_sender = row.sender.institution == professional.institution && (wrote || auditor);
-    if acts_for(law, professional, &row.sender, now) || of_the_sender {
+    if sent(law, professional, row, now) || (auditor && row.sender.institution == professional.institution) {
         let role = law.directory.party(&row.sender).and_then(|known| law.catalogue.kind(known.kind)).map(|kind| kind.role);
         let reporter = !matches!(role, Some(ProtectionRole::Implements | ProtectionRole::Authority));
         return Some(View::Sender { reporter });

@@ -18,7 +18,7 @@ use crate::{
     refusal::Refusal,
     store::{
         StoreError,
-        delivery::{FinishPush, Lease, LeasePush, PushResult},
+        push::{FinishPush, Lease, LeasePush, PushResult},
     },
 };
 

@@ -11,8 +11,9 @@ use exchange::{Instant, ProposalId};
 use ring::rand::SystemRandom;
 use uuid::Uuid;
 
+use super::Statement;
 use crate::{
-    log::{Entry, Event},
+    log::Event,
     seal::KeyStore,
     store::{
         Store, StoreError,
@@ -89,11 +90,11 @@ pub async fn decide(desk: &Desk<'_>, ruling: Ruling, by: &Decider, now: Instant)
 /// # Errors
 /// [`MatchingFault`]; nothing is shown then.
 pub async fn look(desk: &Desk<'_>, id: ProposalId, by: &Decider, now: Instant, patience: Duration) -> Result<Comparison, MatchingFault> {
-    let entry = Entry::new(Event::DecisionMade, now, desk.policy_set)
+    let statement = Statement::new(Event::DecisionMade, None, now, desk.policy_set)
         .commit("action", &"compare-identities")
         .commit("proposal", &id)
         .commit("professional", &by.professional().to_string());
-    let entry = sealed(desk, entry, Event::DecisionMade, Uuid::now_v7())?;
+    let entry = sealed(desk, statement, Uuid::now_v7())?;
     let leaf_hash = entry.leaf_hash;
     desk.store.write(AppendEntries(vec![entry])).await?;
     // The notary runs in another process: ask until it has signed.
@@ -114,22 +115,22 @@ async fn finish(desk: &Desk<'_>, linkage: &Linkage, now: Instant) -> Result<(), 
         Change::Split | Change::Separate => Event::IdentitySplit,
     };
     // The log tells when it was written: what a crash left may be finished days after it was decided.
-    let mut entry = Entry::new(event, now, desk.policy_set)
+    let mut statement = Statement::new(event, None, now, desk.policy_set)
         .commit("linkage", &linkage.id)
         .commit("decided_at", &linkage.decided_at)
         .commit("change", &linkage.change.as_str())
         .commit("professional", &linkage.decided_by);
     if let Some(proposal) = &linkage.proposal {
-        entry = entry.commit("proposal", proposal);
+        statement = statement.commit("proposal", proposal);
     }
     if let Some(undone) = &linkage.undoes {
-        entry = entry.commit("undoes", undone);
+        statement = statement.commit("undoes", undone);
     }
     if let Some(mention) = &linkage.mention {
-        entry = entry.commit("mention", mention);
+        statement = statement.commit("mention", mention);
     }
     let id = Uuid::try_parse(&linkage.id.to_string()).map_err(|_| MatchingFault::Entry)?;
-    match desk.store.write(AppendEntries(vec![sealed(desk, entry, event, id)?])).await {
+    match desk.store.write(AppendEntries(vec![sealed(desk, statement, id)?])).await {
         // A crash came after the entry: it is not written twice.
         Ok(()) | Err(StoreError::AlreadyThere) => {}
         Err(error) => return Err(error.into()),
@@ -137,11 +138,8 @@ async fn finish(desk: &Desk<'_>, linkage: &Linkage, now: Instant) -> Result<(), 
     Ok(desk.vault.apply(linkage.id, now).await?)
 }
 
-fn sealed(desk: &Desk<'_>, entry: Entry, event: Event, id: Uuid) -> Result<NewEntry, MatchingFault> {
-    let sealed = entry.finish(desk.random).map_err(|_| MatchingFault::Entry)?;
-    let plain = serde_json::to_vec(&sealed.openings).map_err(|_| MatchingFault::Entry)?;
-    let opening = desk.keystore.seal_opening(&sealed.hash.0, &plain).map_err(|_| MatchingFault::Entry)?;
-    Ok(NewEntry { id, leaf: sealed.leaf, leaf_hash: sealed.hash.0, event: event.as_str(), exchange: None, opening, expires_at: None })
+fn sealed(desk: &Desk<'_>, statement: Statement, id: Uuid) -> Result<NewEntry, MatchingFault> {
+    statement.seal(id, desk.keystore, desk.random).ok_or(MatchingFault::Entry)
 }
 
 #[cfg(test)]

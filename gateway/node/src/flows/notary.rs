@@ -101,19 +101,21 @@ impl Notary {
 
     /// Signs whenever something was committed, at least every 100 ms while entries wait, until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
+        metrics::counter!(LEAVES).increment(0);
+        metrics::counter!(FAULTS).increment(0);
         let mut commits = self.store.commits();
         loop {
             commits.borrow_and_update();
             match self.sign().await {
                 Ok(0) => {}
                 Ok(placed) => {
-                    metrics::counter!("passerelle_log_leaves_total").increment(u64::try_from(placed).unwrap_or(0));
+                    metrics::counter!(LEAVES).increment(u64::try_from(placed).unwrap_or(0));
                     // Our own commit woke us too: let entries gather before the next one.
                     tokio::time::sleep(GATHER).await;
                     continue;
                 }
                 Err(error) => {
-                    metrics::counter!("passerelle_log_faults_total").increment(1);
+                    metrics::counter!(FAULTS).increment(1);
                     tracing::error!(error = %error, "the log could not be extended; nothing will be released until it is");
                     tokio::time::sleep(RETRY).await;
                     if stop.is_cancelled() {
@@ -149,6 +151,8 @@ fn last_of_each(updates: Vec<TileUpdate>) -> Vec<(u8, u64, Vec<u8>)> {
     last.into_iter().map(|((level, index), hashes)| (level, index, hashes)).collect()
 }
 
+const LEAVES: &str = "passerelle_log_leaves_total";
+const FAULTS: &str = "passerelle_log_faults_total";
 /// How long entries gather into one checkpoint under load.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often to look when nothing was committed here.

@@ -35,6 +35,10 @@ pub async fn remind(rooms: &Rooms) -> Result<usize, Refusal> {
 
 /// Looks again and again until told to stop.
 pub async fn run(rooms: std::sync::Arc<Rooms>, every: Duration, stop: CancellationToken) {
+    // What alarms is on the board before it counts, so that its first move is seen.
+    for clock in rooms.law.load().catalogue.clocks.keys() {
+        count(clock, true, 0);
+    }
     loop {
         match remind(&rooms).await {
             // More than one page may be due after an outage.
@@ -66,17 +70,22 @@ async fn fire(rooms: &Rooms, law: &Law, clock: &ClockRow, now: Instant) -> Resul
             .commit("due", &latest)
             .commit("told", &told.iter().map(|(stage, who, _)| (*stage, who.as_str())).collect::<Vec<_>>()),
     )?;
-    metrics::counter!("passerelle_clocks_fired_total", "clock" => clock.name.clone(), "overdue" => if overdue { "yes" } else { "no" })
-        .increment(1);
+    match rooms.store.write(FireClock { id: clock.id, due_at, told_at: *latest, now, rest, told, entry }).await {
+        Ok(()) => {}
+        // It was stopped, or another replica told it, in between.
+        Err(StoreError::NotThere(_) | StoreError::AlreadyThere) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    count(&clock.name, overdue, 1);
     if overdue {
         tracing::warn!(exchange.id = %clock.exchange, clock = %clock.name, unit = %clock.owner, "a legal clock is overdue");
     }
-    match rooms.store.write(FireClock { id: clock.id, due_at, told_at: *latest, now, rest, told, entry }).await {
-        Ok(()) => Ok(true),
-        // It was stopped, or another replica told it, in between.
-        Err(StoreError::NotThere(_) | StoreError::AlreadyThere) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    Ok(true)
+}
+
+fn count(clock: &str, overdue: bool, fired: u64) {
+    metrics::counter!("passerelle_clocks_fired_total", "clock" => clock.to_owned(), "overdue" => if overdue { "yes" } else { "no" })
+        .increment(fired);
 }
 
 /// Who is told: the unit's lead; when overdue its deputy too. A unit that names nobody is told as a whole.

@@ -14,6 +14,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -92,7 +93,8 @@ impl BundleWriter {
     /// [`BundleError`].
     pub fn create(folder: &Path) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: folder.to_owned(), source };
-        fs::create_dir_all(folder).map_err(io)?;
+        // As secret as the openings it holds.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
         if fs::read_dir(folder).map_err(io)?.next().is_some() {
             return Err(BundleError::NotEmpty(folder.to_owned()));
         }

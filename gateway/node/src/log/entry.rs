@@ -146,11 +146,6 @@ impl Leaf {
         if form.v == VERSION && leaf.bytes()? == bytes { Ok(leaf) } else { Err(EntryError::NotALeaf) }
     }
 
-    /// The names of the committed fields.
-    pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.commitments.keys().map(String::as_str)
-    }
-
     fn bytes(&self) -> Result<Vec<u8>, EntryError> {
         let Self { time, event, policy, commitments } = self.clone();
         let form = LeafForm { v: VERSION, time, event, policy, c: commitments };
@@ -202,16 +197,6 @@ impl Openings {
     /// The value of a field.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name).map(|opening| &opening.value)
-    }
-
-    /// Salt of a field in base64url: what a receipt gives the sender for the commitment to the body.
-    pub fn salt(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|opening| BASE64_URL_SAFE_NO_PAD.encode(opening.salt))
-    }
-
-    /// The names of the fields that are open.
-    pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
     }
 }
 

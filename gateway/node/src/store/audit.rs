@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Tx, Write, exactly_one,
-    exchange::{bytes, number, text},
+    Store, StoreError, Tx, Write,
+    columns::{bytes, number, text},
 };
 
 /// A leaf to be written in the transaction of the fact it states.
@@ -69,7 +69,7 @@ pub struct ExtendLog {
 impl NewEntry {
     /// Writes the entry as part of a larger write.
     pub(crate) async fn insert(&self, tx: &mut Tx, name: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(INSERT_ENTRY)
+        let one = sqlx::query(INSERT_ENTRY)
             .bind(self.id.as_hyphenated().to_string())
             .bind(&self.leaf[..])
             .bind(self.leaf_hash.to_vec())
@@ -77,11 +77,8 @@ impl NewEntry {
             .bind(self.exchange.map(|id| id.to_string()))
             .bind(&self.opening[..])
             .bind(self.expires_at.map(Instant::unix_ms))
-            .bind(name)
-            .execute(tx.connection())
-            .await
-            .map_err(StoreError::in_statement("insert_entry"))?;
-        exactly_one("insert_entry", done.rows_affected())
+            .bind(name);
+        tx.one("insert_entry", one).await
     }
 }
 
@@ -109,36 +106,20 @@ impl Write for ExtendLog {
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
             for (id, index) in &self.places {
-                let done = sqlx::query(PLACE_ENTRY)
-                    .bind(signed(*index)?)
-                    .bind(Self::NAME)
-                    .bind(id)
-                    .execute(tx.connection())
-                    .await
-                    .map_err(StoreError::in_statement("place_entry"))?;
-                exactly_one("place_entry", done.rows_affected())?;
+                let one = sqlx::query(PLACE_ENTRY).bind(signed(*index)?).bind(Self::NAME).bind(id);
+                tx.one("place_entry", one).await?;
             }
             for (level, index, hashes) in &self.tiles {
-                let done = sqlx::query(PUT_TILE)
+                let one = sqlx::query(PUT_TILE)
                     .bind(i64::from(*level))
                     .bind(signed(*index)?)
                     .bind(i64::try_from(hashes.len() / 32).unwrap_or(0))
                     .bind(&hashes[..])
-                    .bind(Self::NAME)
-                    .execute(tx.connection())
-                    .await
-                    .map_err(StoreError::in_statement("put_tile"))?;
-                exactly_one("put_tile", done.rows_affected())?;
+                    .bind(Self::NAME);
+                tx.one("put_tile", one).await?;
             }
-            let done = sqlx::query(PUT_CHECKPOINT)
-                .bind(signed(self.size)?)
-                .bind(&self.note)
-                .bind(self.at.unix_ms())
-                .bind(Self::NAME)
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("put_checkpoint"))?;
-            exactly_one("put_checkpoint", done.rows_affected())
+            let one = sqlx::query(PUT_CHECKPOINT).bind(signed(self.size)?).bind(&self.note).bind(self.at.unix_ms()).bind(Self::NAME);
+            tx.one("put_checkpoint", one).await
         })
     }
 }
@@ -146,66 +127,50 @@ impl Write for ExtendLog {
 impl Store {
     /// Leaves without a place, in the order of writing, 4,096 at most.
     pub async fn pending_entries(&self) -> Result<Vec<PendingEntry>, StoreError> {
-        let mut reader = self.reader("pending_entries").await?;
-        let rows = sqlx::query(PENDING_ENTRIES).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("pending_entries"))?;
+        let query = sqlx::query(PENDING_ENTRIES);
+        let rows = self.rows("pending_entries", query).await?;
         rows.iter().map(|row| Ok(PendingEntry { id: text(row, "id")?, leaf_hash: hash(bytes(row, "leaf_hash")?)? })).collect()
     }
 
     /// The newest signed tree head.
     pub async fn latest_checkpoint(&self) -> Result<Option<(u64, String)>, StoreError> {
-        let mut reader = self.reader("latest_checkpoint").await?;
-        let row =
-            sqlx::query(LATEST_CHECKPOINT).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("latest_checkpoint"))?;
+        let query = sqlx::query(LATEST_CHECKPOINT);
+        let row = self.row("latest_checkpoint", query).await?;
         row.map(|row| Ok((unsigned(number(&row, "size")?)?, text(&row, "note")?))).transpose()
     }
 
     /// Every signed tree head, smallest first.
     pub async fn checkpoints(&self) -> Result<Vec<String>, StoreError> {
-        let mut reader = self.reader("checkpoints").await?;
-        let rows = sqlx::query(CHECKPOINTS).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("checkpoints"))?;
+        let query = sqlx::query(CHECKPOINTS);
+        let rows = self.rows("checkpoints", query).await?;
         rows.iter().map(|row| text(row, "note")).collect()
     }
 
     /// One tile: `width` hashes of 32 bytes, one after the other, as many as there are.
     pub async fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = self.reader("tile").await?;
-        let row = sqlx::query(TILE)
-            .bind(i64::from(level))
-            .bind(signed(index)?)
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("tile"))?;
+        let query = sqlx::query(TILE).bind(i64::from(level)).bind(signed(index)?);
+        let row = self.row("tile", query).await?;
         row.map(|row| bytes(&row, "hashes")).transpose()
     }
 
     /// One leaf by its hash.
     pub async fn entry(&self, leaf_hash: &[u8; 32]) -> Result<Option<EntryRow>, StoreError> {
-        let mut reader = self.reader("entry").await?;
-        let row =
-            sqlx::query(ENTRY).bind(leaf_hash.to_vec()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("entry"))?;
+        let query = sqlx::query(ENTRY).bind(leaf_hash.to_vec());
+        let row = self.row("entry", query).await?;
         row.as_ref().map(read_entry).transpose()
     }
 
     /// The leaves of one exchange, in the order of writing.
     pub async fn entries_of(&self, exchange: ExchangeId) -> Result<Vec<EntryRow>, StoreError> {
-        let mut reader = self.reader("entries_of").await?;
-        let rows = sqlx::query(ENTRIES_OF)
-            .bind(exchange.to_string())
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("entries_of"))?;
+        let query = sqlx::query(ENTRIES_OF).bind(exchange.to_string());
+        let rows = self.rows("entries_of", query).await?;
         rows.iter().map(read_entry).collect()
     }
 
     /// The leaves from `first` on, `count` at most, in tree order.
     pub async fn entries_from(&self, first: u64, count: u32) -> Result<Vec<EntryRow>, StoreError> {
-        let mut reader = self.reader("entries_from").await?;
-        let rows = sqlx::query(ENTRIES_FROM)
-            .bind(signed(first)?)
-            .bind(i64::from(count))
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("entries_from"))?;
+        let query = sqlx::query(ENTRIES_FROM).bind(signed(first)?).bind(i64::from(count));
+        let rows = self.rows("entries_from", query).await?;
         rows.iter().map(read_entry).collect()
     }
 }

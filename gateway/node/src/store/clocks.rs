@@ -7,8 +7,7 @@ use sqlx::any::AnyRow;
 use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
-    exactly_one,
-    exchange::{instant, number, party, text, unit_text},
+    columns::{instant, number, party, text, unit_text},
 };
 
 /// A clock that an acceptance starts.
@@ -71,7 +70,7 @@ pub struct ReminderRow {
 
 impl NewClock {
     pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, name: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(INSERT_CLOCK)
+        let one = sqlx::query(INSERT_CLOCK)
             .bind(self.id.to_string())
             .bind(exchange.to_string())
             .bind(&self.name)
@@ -82,11 +81,8 @@ impl NewClock {
             .bind(instants(&self.fires))
             .bind(self.fires.first().map(|at| at.unix_ms()))
             .bind(self.stops.join(" "))
-            .bind(name)
-            .execute(tx.connection())
-            .await
-            .map_err(StoreError::in_statement("insert_clock"))?;
-        exactly_one("insert_clock", done.rows_affected())
+            .bind(name);
+        tx.one("insert_clock", one).await
     }
 }
 
@@ -129,18 +125,15 @@ impl Write for FireClock {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(ADVANCE_CLOCK)
+            let one = sqlx::query(ADVANCE_CLOCK)
                 .bind(instants(&self.rest))
                 .bind(self.rest.first().map(|at| at.unix_ms()))
                 .bind(Self::NAME)
                 .bind(self.id.to_string())
-                .bind(self.due_at.unix_ms())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("advance_clock"))?;
-            exactly_one("advance_clock", done.rows_affected())?;
+                .bind(self.due_at.unix_ms());
+            tx.one("advance_clock", one).await?;
             for (stage, professional, unit) in &self.told {
-                let done = sqlx::query(INSERT_REMINDER)
+                let one = sqlx::query(INSERT_REMINDER)
                     .bind(self.id.to_string())
                     .bind(self.told_at.unix_ms())
                     .bind(self.now.unix_ms())
@@ -148,11 +141,8 @@ impl Write for FireClock {
                     .bind(professional)
                     .bind(unit.institution.as_str())
                     .bind(unit_text(unit))
-                    .bind(Self::NAME)
-                    .execute(tx.connection())
-                    .await
-                    .map_err(StoreError::in_statement("insert_reminder"))?;
-                exactly_one("insert_reminder", done.rows_affected())?;
+                    .bind(Self::NAME);
+                tx.one("insert_reminder", one).await?;
             }
             self.entry.insert(tx, Self::NAME).await
         })
@@ -162,48 +152,31 @@ impl Write for FireClock {
 impl Store {
     /// The clocks that fire at or before `now`, the longest due first, 100 at most.
     pub async fn due_clocks(&self, now: Instant) -> Result<Vec<ClockRow>, StoreError> {
-        let mut reader = self.reader("due_clocks").await?;
-        let rows =
-            sqlx::query(DUE_CLOCKS).bind(now.unix_ms()).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("due_clocks"))?;
+        let query = sqlx::query(DUE_CLOCKS).bind(now.unix_ms());
+        let rows = self.rows("due_clocks", query).await?;
         rows.iter().map(read_clock).collect()
     }
 
     /// The clocks of one exchange.
     pub async fn clocks_of(&self, exchange: ExchangeId) -> Result<Vec<ClockRow>, StoreError> {
-        let mut reader = self.reader("clocks_of").await?;
-        let rows = sqlx::query(CLOCKS_OF)
-            .bind(exchange.to_string())
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("clocks_of"))?;
+        let query = sqlx::query(CLOCKS_OF).bind(exchange.to_string());
+        let rows = self.rows("clocks_of", query).await?;
         rows.iter().map(read_clock).collect()
     }
 
     /// What is due to one unit, soonest first, 200 at most, less what is sealed from `reader`.
     pub async fn clocks_owned(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<ClockRow>, StoreError> {
-        let mut connection = self.reader("clocks_owned").await?;
-        let rows = sqlx::query(CLOCKS_OWNED)
-            .bind(owner.institution.as_str())
-            .bind(unit_text(owner))
-            .bind(&reader.issuer)
-            .bind(&reader.subject)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(StoreError::in_statement("clocks_owned"))?;
+        let query =
+            sqlx::query(CLOCKS_OWNED).bind(owner.institution.as_str()).bind(unit_text(owner)).bind(&reader.issuer).bind(&reader.subject);
+        let rows = self.rows("clocks_owned", query).await?;
         rows.iter().map(read_clock).collect()
     }
 
     /// What was told to one unit, newest first, 200 at most, less what is sealed from `reader`.
     pub async fn reminders_of(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<ReminderRow>, StoreError> {
-        let mut connection = self.reader("reminders_of").await?;
-        let rows = sqlx::query(REMINDERS_OF)
-            .bind(owner.institution.as_str())
-            .bind(unit_text(owner))
-            .bind(&reader.issuer)
-            .bind(&reader.subject)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(StoreError::in_statement("reminders_of"))?;
+        let query =
+            sqlx::query(REMINDERS_OF).bind(owner.institution.as_str()).bind(unit_text(owner)).bind(&reader.issuer).bind(&reader.subject);
+        let rows = self.rows("reminders_of", query).await?;
         rows.iter()
             .map(|row| {
                 let damaged = |_| StoreError::Damaged("reminder");

@@ -1,6 +1,4 @@
-//! Deliveries: the mailbox, who opened and acknowledged what, and the leases under which notices are pushed.
-
-use std::time::Duration;
+//! Deliveries: the mailbox, who opened and acknowledged what, and the calls about what could not wait.
 
 use exchange::{DeliveryId, ExchangeId, Instant, Party, ProfessionalId, TypeCode, Urgency};
 use futures::future::BoxFuture;
@@ -9,8 +7,7 @@ use sqlx::{Row, any::AnyRow};
 use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
-    exactly_one,
-    exchange::{bytes, delivery_id, instant, number, party, rank, text, unit_text, urgency},
+    columns::{bytes, delivery_id, instant, number, party, rank, text, unit_text, urgency},
 };
 
 /// A promise to hand one exchange to one unit.
@@ -81,20 +78,9 @@ pub struct DeliveryRow {
     pub erased: bool,
 }
 
-/// The right to push one notice, until an instant.
-#[derive(Debug, Clone)]
-pub struct Lease {
-    /// What is pushed.
-    pub delivery: DeliveryRow,
-    /// Who holds the lease: a result without it is refused.
-    pub token: [u8; 16],
-    /// Tries so far, this one included.
-    pub attempts: u32,
-}
-
 impl NewDelivery {
     pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, at: Instant, name: &'static str) -> Result<(), StoreError> {
-        let done = sqlx::query(INSERT_DELIVERY)
+        let one = sqlx::query(INSERT_DELIVERY)
             .bind(self.id.to_string())
             .bind(exchange.to_string())
             .bind(self.recipient.institution.as_str())
@@ -103,11 +89,8 @@ impl NewDelivery {
             .bind(&self.ordering)
             .bind(at.unix_ms())
             .bind(if self.push { "waiting" } else { "none" })
-            .bind(name)
-            .execute(tx.connection())
-            .await
-            .map_err(StoreError::in_statement("insert_delivery"))?;
-        exactly_one("insert_delivery", done.rows_affected())
+            .bind(name);
+        tx.one("insert_delivery", one).await
     }
 }
 
@@ -165,7 +148,7 @@ pub struct AcknowledgeDelivery {
     /// The code read back on the telephone, when there was a call.
     pub read_back: Option<String>,
     /// Something for the sender to do: the exchange was refused or is not for this unit.
-    pub follow_up: Option<super::exchange::NewFollowUp>,
+    pub follow_up: Option<super::follow_up::NewFollowUp>,
     /// What the log states.
     pub entry: NewEntry,
 }
@@ -176,17 +159,14 @@ impl Write for AcknowledgeDelivery {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(ACKNOWLEDGE_DELIVERY)
+            let one = sqlx::query(ACKNOWLEDGE_DELIVERY)
                 .bind(self.at.unix_ms())
                 .bind(&self.by)
                 .bind(self.outcome.as_str())
                 .bind(self.reason.as_deref())
                 .bind(Self::NAME)
-                .bind(self.id.to_string())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("acknowledge_delivery"))?;
-            exactly_one("acknowledge_delivery", done.rows_affected())?;
+                .bind(self.id.to_string());
+            tx.one("acknowledge_delivery", one).await?;
             if let Some(code) = &self.read_back {
                 sqlx::query(BIND_CALL)
                     .bind(self.at.unix_ms())
@@ -228,111 +208,15 @@ impl Write for RecordCall {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let done = sqlx::query(INSERT_CALL)
+            let one = sqlx::query(INSERT_CALL)
                 .bind(self.exchange.to_string())
                 .bind(self.at.unix_ms())
                 .bind(&self.by)
                 .bind(i64::from(self.reached))
                 .bind(&self.read_back)
-                .bind(Self::NAME)
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("insert_call"))?;
-            exactly_one("insert_call", done.rows_affected())?;
+                .bind(Self::NAME);
+            tx.one("insert_call", one).await?;
             self.entry.insert(tx, Self::NAME).await
-        })
-    }
-}
-
-/// Takes the most urgent notice that waits, for a time.
-pub struct LeasePush {
-    /// The present instant.
-    pub now: Instant,
-    /// How long the lease holds.
-    pub hold: Duration,
-    /// Random: who holds it.
-    pub token: [u8; 16],
-}
-
-impl Write for LeasePush {
-    const NAME: &'static str = "lease_push";
-    type Output = Option<Lease>;
-
-    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<Option<Lease>, StoreError>> {
-        Box::pin(async move {
-            let row = sqlx::query(LEASE_PUSH)
-                .bind(self.now.plus(self.hold).unix_ms())
-                .bind(self.token.to_vec())
-                .bind(Self::NAME)
-                .bind(self.now.unix_ms())
-                .fetch_optional(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("lease_push"))?;
-            let Some(row) = row else { return Ok(None) };
-            let id = text(&row, "id")?;
-            let attempts = u32::try_from(number(&row, "attempts")?).map_err(|_| StoreError::Damaged("lease_push"))?;
-            let delivery = sqlx::query(DELIVERY).bind(id).fetch_one(tx.connection()).await.map_err(StoreError::in_statement("delivery"))?;
-            Ok(Some(Lease { delivery: read_delivery(&delivery)?, token: self.token, attempts }))
-        })
-    }
-}
-
-/// What came of a push. Refused without the lease token: another worker may have taken over.
-pub struct FinishPush {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// Proof of the lease.
-    pub token: [u8; 16],
-    /// What happened.
-    pub result: PushResult,
-    /// What the log states.
-    pub entry: Option<NewEntry>,
-}
-
-/// What happened to one try.
-pub enum PushResult {
-    /// The endpoint took the notice.
-    Done,
-    /// Try again later.
-    Again {
-        /// Not before.
-        at: Instant,
-        /// Stable code of the failure.
-        fault: &'static str,
-    },
-    /// Given up: visible and alarmed.
-    Dead {
-        /// Stable code of the failure.
-        fault: &'static str,
-    },
-}
-
-impl Write for FinishPush {
-    const NAME: &'static str = "finish_push";
-    type Output = ();
-
-    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
-        Box::pin(async move {
-            let (state, next, fault) = match self.result {
-                PushResult::Done => ("done", 0, None),
-                PushResult::Again { at, fault } => ("waiting", at.unix_ms(), Some(fault)),
-                PushResult::Dead { fault } => ("dead", 0, Some(fault)),
-            };
-            let done = sqlx::query(FINISH_PUSH)
-                .bind(state)
-                .bind(next)
-                .bind(fault)
-                .bind(Self::NAME)
-                .bind(self.id.to_string())
-                .bind(self.token.to_vec())
-                .execute(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("finish_push"))?;
-            exactly_one("finish_push", done.rows_affected())?;
-            match &self.entry {
-                Some(entry) => entry.insert(tx, Self::NAME).await,
-                None => Ok(()),
-            }
         })
     }
 }
@@ -370,49 +254,41 @@ impl Store {
         statement: &'static str,
         query: &MailboxQuery<'_>,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader(name).await?;
         let (issuer, subject) = query.reader.map_or(("", ""), |id| (id.issuer.as_str(), id.subject.as_str()));
-        let rows = sqlx::query(statement)
+        let query = sqlx::query(statement)
             .bind(query.unit.institution.as_str())
             .bind(unit_text(query.unit))
             .bind(query.after)
             .bind(issuer)
             .bind(subject)
-            .bind(i64::from(query.limit))
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement(name))?;
+            .bind(i64::from(query.limit));
+        let rows = self.rows(name, query).await?;
         rows.iter().map(read_delivery).collect()
     }
 
     /// One delivery.
     pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("delivery").await?;
-        let row =
-            sqlx::query(DELIVERY).bind(id.to_string()).fetch_optional(&mut *reader).await.map_err(StoreError::in_statement("delivery"))?;
+        let query = sqlx::query(DELIVERY).bind(id.to_string());
+        let row = self.row("delivery", query).await?;
         row.as_ref().map(read_delivery).transpose()
     }
 
     /// The deliveries of one exchange.
     pub async fn deliveries_of(&self, exchange: ExchangeId) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("deliveries_of").await?;
-        let rows = sqlx::query(DELIVERIES_OF)
-            .bind(exchange.to_string())
-            .fetch_all(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("deliveries_of"))?;
+        let query = sqlx::query(DELIVERIES_OF).bind(exchange.to_string());
+        let rows = self.rows("deliveries_of", query).await?;
         rows.iter().map(read_delivery).collect()
     }
 
-    /// Notices that were given up.
-    pub async fn dead_letters(&self) -> Result<Vec<DeliveryRow>, StoreError> {
-        let mut reader = self.reader("dead_letters").await?;
-        let rows = sqlx::query(DEAD_LETTERS).fetch_all(&mut *reader).await.map_err(StoreError::in_statement("dead_letters"))?;
-        rows.iter().map(read_delivery).collect()
+    /// Sealed reason of a delivery's acknowledgement.
+    pub async fn acknowledgement_reason(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = sqlx::query(REASON).bind(id.to_string());
+        let row = self.row("acknowledgement_reason", query).await?;
+        row.map(|row| bytes(&row, "reason")).transpose()
     }
 }
 
-pub(crate) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
+pub(super) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
     let damaged = || StoreError::Damaged("delivery");
     Ok(DeliveryRow {
         id: delivery_id(row, "id")?,
@@ -431,20 +307,6 @@ pub(crate) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
     })
 }
 
-/// The sealed reason of an acknowledgement is read only by who may see the exchange.
-impl Store {
-    /// Sealed reason of a delivery's acknowledgement.
-    pub async fn acknowledgement_reason(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = self.reader("acknowledgement_reason").await?;
-        let row = sqlx::query(REASON)
-            .bind(id.to_string())
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("acknowledgement_reason"))?;
-        row.map(|row| bytes(&row, "reason")).transpose()
-    }
-}
-
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[
@@ -453,13 +315,10 @@ pub(super) const HOT: &[&str] = &[
     ACKNOWLEDGE_DELIVERY,
     BIND_CALL,
     INSERT_CALL,
-    LEASE_PUSH,
-    FINISH_PUSH,
     MAILBOX,
     MAILBOX_IMMEDIATE,
     DELIVERY,
     DELIVERIES_OF,
-    DEAD_LETTERS,
     REASON,
 ];
 
@@ -479,22 +338,6 @@ UPDATE telephone_call SET bound_at = $1, written_by = $2 WHERE exchange_id = $3 
 
 const INSERT_CALL: &str = "-- insert_call
 INSERT INTO telephone_call (exchange_id, at, professional, reached, read_back, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
-
-// Per-case order: nothing is pushed while an earlier one of the same case still waits, unless it is more urgent; nor two at
-// once to one unit.
-const LEASE_PUSH: &str = "-- lease_push
-UPDATE delivery SET leased_until = $1, lease_token = $2, attempts = attempts + 1, written_by = $3
-WHERE id = (SELECT d.id FROM delivery d WHERE d.push = 'waiting' AND d.next_attempt_at <= $4 AND d.leased_until <= $4
-            AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.push = 'waiting' AND e.ordering = d.ordering AND e.ordering <> ''
-                            AND e.arrival < d.arrival AND e.urgency <= d.urgency)
-            AND NOT EXISTS (SELECT 1 FROM delivery l WHERE l.push = 'waiting' AND l.institution = d.institution AND l.unit = d.unit
-                            AND l.leased_until > $4)
-            ORDER BY d.urgency, d.next_attempt_at, d.arrival LIMIT 1)
-RETURNING id, attempts";
-
-const FINISH_PUSH: &str = "-- finish_push
-UPDATE delivery SET push = $1, next_attempt_at = $2, last_fault = $3, leased_until = 0, lease_token = NULL, written_by = $4
-WHERE id = $5 AND lease_token = $6";
 
 const MAILBOX: &str = "-- mailbox
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
@@ -516,7 +359,7 @@ WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_a
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";
 
-const DELIVERY: &str = "-- delivery
+pub(super) const DELIVERY: &str = "-- delivery
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
@@ -527,12 +370,6 @@ SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_instit
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.exchange_id = $1 ORDER BY d.arrival";
-
-const DEAD_LETTERS: &str = "-- dead_letters
-SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
-    d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
-FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.push = 'dead' ORDER BY d.arrival LIMIT 500";
 
 const REASON: &str = "-- acknowledgement_reason
 SELECT reason FROM delivery WHERE id = $1 AND reason IS NOT NULL";

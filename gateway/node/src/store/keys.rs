@@ -3,7 +3,8 @@
 //! Three levels: the master key of the [`KeyStore`] wraps a key for each (retention class, quarter), which wraps the
 //! data keys. A key is durable before the exchange that needs it commits; a crash between leaves an orphan.
 //!
-//! After a restore, [`Keys::replay`] destroys again what the erasure journal names, before anything is served.
+//! A restored copy holds keys that were destroyed since: [`Keys::replay`] destroys again what the erasure journal names.
+//! It waits for the command that restores; until then a person erases again.
 
 mod domains;
 mod journal;
@@ -18,8 +19,8 @@ use tokio::sync::RwLock;
 use super::{
     Store, StoreError,
     batch::Batcher,
+    columns::{bytes, text},
     dialect,
-    exchange::{bytes, text},
     side::{Side, touch_one},
 };
 use crate::seal::{

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyPool, Transaction, any::AnyArguments, query::Query};
 use tokio::sync::watch;
 
-use super::{StoreError, batch::Batcher, dialect, exactly_one, exchange::text, writer};
+use super::{StoreError, batch::Batcher, columns::text, dialect, exactly_one, writer};
 use crate::seal::KeyStore;
 
 /// A database beside the main one.
@@ -67,7 +67,7 @@ impl Side {
 /// A statement that must touch one row, on an open transaction.
 pub(super) async fn touch_one(
     statement: &'static str,
-    query: sqlx::query::Query<'_, Any, sqlx::any::AnyArguments>,
+    query: Query<'_, Any, AnyArguments>,
     tx: &mut Transaction<'static, Any>,
 ) -> Result<(), StoreError> {
     let done = query.execute(&mut **tx).await.map_err(StoreError::in_statement(statement))?;

@@ -3,7 +3,7 @@
 use exchange::Instant;
 use futures::future::BoxFuture;
 
-use super::{Store, StoreError, Tx, Write, audit::NewEntry, exchange::text};
+use super::{Store, StoreError, Tx, Write, audit::NewEntry, columns::text};
 
 /// An institution ends one of its tokens.
 pub struct RevokeToken {
@@ -39,13 +39,8 @@ impl Write for RevokeToken {
 impl Store {
     /// Whether this token was revoked.
     pub async fn token_revoked(&self, issuer: &str, jti: &str) -> Result<bool, StoreError> {
-        let mut reader = self.reader("token_revoked").await?;
-        let row = sqlx::query(TOKEN_REVOKED)
-            .bind(issuer)
-            .bind(jti)
-            .fetch_optional(&mut *reader)
-            .await
-            .map_err(StoreError::in_statement("token_revoked"))?;
+        let query = sqlx::query(TOKEN_REVOKED).bind(issuer).bind(jti);
+        let row = self.row("token_revoked", query).await?;
         row.map(|row| text(&row, "jti")).transpose().map(|found| found.is_some())
     }
 }

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     StoreError,
     batch::Batcher,
-    exchange::{bytes, number, text},
+    columns::{bytes, number, text},
     side::Side,
 };
 use crate::{

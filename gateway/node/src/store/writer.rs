@@ -2,19 +2,13 @@
 //! in one transaction with one sync. Each write has its savepoint: one that fails takes nothing with it and
 //! leaves nothing behind. Callers are answered only after the commit.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::{Any, AnyConnection, AnyPool, Executor, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{StoreError, dialect};
+use super::{StoreError, dialect, exactly_one};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -37,6 +31,12 @@ impl Tx {
     pub fn connection(&mut self) -> &mut AnyConnection {
         &mut self.connection
     }
+
+    /// Runs a statement that must touch exactly one row.
+    pub(super) async fn one(&mut self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<(), StoreError> {
+        let done = query.execute(self.connection()).await.map_err(StoreError::in_statement(statement))?;
+        exactly_one(statement, done.rows_affected())
+    }
 }
 
 /// The handle that callers hold.
@@ -44,7 +44,6 @@ impl Tx {
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Box<dyn Job>>,
     commits: watch::Receiver<u64>,
-    batch_sizes: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -52,25 +51,19 @@ impl Writer {
     pub(crate) fn start(pool: AnyPool) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (committed, commits) = watch::channel(0);
-        let batch_sizes = Arc::new(AtomicU64::new(0));
         tokio::spawn(run(pool, queue, committed));
-        Self { jobs, commits, batch_sizes }
+        Self { jobs, commits }
     }
 
     pub(crate) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Pending::<W> { write: Some(write), result: None, reply });
         self.jobs.send(job).await.map_err(|_| StoreError::Stopping)?;
-        self.batch_sizes.fetch_add(1, Ordering::Relaxed);
         answer.await.map_err(|_| StoreError::Stopping)?
     }
 
     pub(crate) fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
-    }
-
-    pub(crate) fn queued(&self) -> usize {
-        self.jobs.max_capacity() - self.jobs.capacity()
     }
 
     /// Waits until everything that was handed in before is committed or refused.

@@ -24,7 +24,9 @@ use crate::{
     store::{
         clocks::NewClock,
         delivery::NewDelivery,
-        exchange::{AcceptExchange, IdempotencyKey, NewExchange, NewFollowUp},
+        exchange::{AcceptExchange, NewExchange},
+        follow_up::NewFollowUp,
+        idempotency::IdempotencyKey,
     },
 };
 
@@ -131,7 +133,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     rooms.store.write(write).await?;
     rooms.store.arrived(&ends.recipient);
     if caller.stale {
-        metrics::counter!("passerelle_stale_deposits_total").increment(1);
+        metrics::counter!(STALE_DEPOSITS).increment(1);
         tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
     }
     metrics::counter!("passerelle_exchanges_accepted_total", "type" => exchange_type.code.to_string()).increment(1);
@@ -257,7 +259,7 @@ fn nobody_left(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &En
     let readable = draft.route.exclus.is_empty()
         || law.directory.professionals().any(|person| answers_for(person, &ends.recipient, now) && !sealed(&person.id));
     if exchange_type.danger && !readable {
-        metrics::counter!("passerelle_nobody_left_to_read_total").increment(1);
+        metrics::counter!(NOBODY_LEFT).increment(1);
         tracing::error!(exchange.kind = %exchange_type.code, unit = %ends.recipient, "a danger type is sealed from everybody of the unit that receives it");
     }
 }
@@ -303,6 +305,9 @@ fn sealed_content(key: &ExchangeKey, id: ExchangeId, exchange_type: &ExchangeTyp
     let compartments: Vec<(DataClass, Leaves)> = body.into_iter().filter(|(_, leaves)| !leaves.is_empty()).collect();
     seal::seal_compartments(key, id, &compartments).map_err(|_| Refusal::Internal("seal"))
 }
+
+pub(super) const STALE_DEPOSITS: &str = "passerelle_stale_deposits_total";
+pub(super) const NOBODY_LEFT: &str = "passerelle_nobody_left_to_read_total";
 
 #[cfg(test)]
 mod tests {

@@ -79,9 +79,9 @@ async fn a_crash_between_log_and_vault_is_finished_without_a_second_entry() {
     let by = Decider::for_test();
     let prepared = stage.vault.prepare(Ruling::Same(stage.question().await), &by, now()).await.unwrap();
     // The crash: the entry is committed, the effect is not.
-    let entry = Entry::new(Event::IdentityMerged, now(), "ab12");
+    let entry = Statement::new(Event::IdentityMerged, None, now(), "ab12");
     let id = Uuid::try_parse(&prepared.id.to_string()).unwrap();
-    stage.store.write(AppendEntries(vec![sealed(&stage.desk(), entry, Event::IdentityMerged, id).unwrap()])).await.unwrap();
+    stage.store.write(AppendEntries(vec![sealed(&stage.desk(), entry, id).unwrap()])).await.unwrap();
     let _ = decide(&stage.desk(), Ruling::Same(ProposalId::new()), &by, now()).await;
     assert!(stage.vault.unfinished().await.unwrap().is_empty());
     assert_eq!(stage.events().await, 1);

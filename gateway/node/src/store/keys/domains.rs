@@ -9,8 +9,9 @@ use crate::{
         pseudonym::{Domain, DomainKey},
     },
     store::{
-        StoreError, dialect,
-        exchange::{bytes, number},
+        StoreError,
+        columns::{bytes, number},
+        dialect,
     },
 };
 

@@ -7,8 +7,9 @@ use super::{EPOCH, Keys};
 use crate::{
     seal::{Place, body},
     store::{
-        StoreError, dialect,
-        exchange::{bytes, number, text},
+        StoreError,
+        columns::{bytes, number, text},
+        dialect,
     },
 };
 

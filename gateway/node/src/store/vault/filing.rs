@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         StoreError,
-        exchange::bytes,
+        columns::bytes,
         side::{Side, touch_one},
     },
 };

@@ -7,8 +7,9 @@ use super::{Vault, filing, rid};
 use crate::{
     seal::pseudonym::Rid,
     store::{
-        Store, StoreError, dialect,
-        exchange::{bytes, text},
+        Store, StoreError,
+        columns::{bytes, text},
+        dialect,
     },
 };
 

@@ -9,7 +9,7 @@ use crate::{
     seal::pseudonym::Rid,
     store::{
         StoreError,
-        exchange::{bytes, instant, number, text},
+        columns::{bytes, instant, number, text},
         side::touch_one,
     },
 };

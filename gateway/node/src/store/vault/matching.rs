@@ -16,7 +16,7 @@ use crate::{
     seal::pseudonym::Rid,
     store::{
         StoreError,
-        exchange::{bytes, number, text},
+        columns::{bytes, number, text},
         keys::Keys,
     },
 };
