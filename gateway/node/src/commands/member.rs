@@ -11,7 +11,7 @@ use crate::client::{self, Client, Credentials};
 /// How a member reaches a gateway.
 #[derive(Debug, Args)]
 pub struct Link {
-    /// Address of the gateway, for example https://passerelle.example:8443
+    /// Address of the gateway, for example `https://passerelle.example:8443`
     #[arg(long, env = "PASSERELLE_GATEWAY", default_value = "https://localhost:8443")]
     pub gateway: String,
     /// Certificate chain of your institution (PEM)

@@ -4,7 +4,7 @@
 //!
 //! 1. A leading `DE` or `D` goes, while another word is left (articles stay: `Le Roy` is `Leroy`); then words run
 //!    together and letters outside A–Z go.
-//! 2. Left to right, the first of these that fits gives its sound ([`RULES`]): vowels to `A E I O U`, nasal vowels to
+//! 2. Left to right, the first of these that fits gives its sound (`RULES`): vowels to `A E I O U`, nasal vowels to
 //!    `1` (in, un), `2` (an, en), `3` (on), `CH` to `X`, `GN` to `N`, soft `C Z SS` to `S`, soft `G` to `J`, hard `C QU K` to
 //!    `K`; `H` is silent.
 //! 3. Before rule 2, silent ends go: `AULT AULD AULX` is `AU`; then plural and mute `E S T D X Z P`, again and again,
