@@ -2,6 +2,8 @@
 //!
 //! A rule that could fail, an unknown annotation or obligation, a missing explanation: the gateway does not start.
 
+mod statements;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -16,6 +18,7 @@ use exchange::{DataClass, Instant};
 use ring::digest;
 use time::{Date, macros::format_description};
 
+use self::statements::{files, read, split};
 use super::explain::Explanation;
 
 #[cfg(test)]
@@ -65,12 +68,6 @@ pub(super) struct Note {
 
 /// The rules of one day by action, or by action and resource for `receive` and `disclose`.
 pub(super) type Slices = BTreeMap<String, PolicySet>;
-
-struct Statement {
-    file: PathBuf,
-    line: usize,
-    text: String,
-}
 
 impl Policies {
     /// Reads `schema.cedarschema`, `law/*.cedar` and `local/*.cedar` below `dir`. `obligation` says whether a code is known.
@@ -351,52 +348,4 @@ fn literals(json: &serde_json::Value) -> Vec<String> {
         return items.iter().flat_map(literals).collect();
     }
     json.get("Value").and_then(serde_json::Value::as_str).map(str::to_owned).into_iter().collect()
-}
-
-fn read(file: &Path, context: &mut digest::Context, dir: &Path) -> Result<String, PolicyFault> {
-    let text = std::fs::read_to_string(file).map_err(|error| PolicyFault {
-        file: file.to_owned(),
-        line: 1,
-        what: format!("cannot be read: {error}"),
-    })?;
-    let name = file.strip_prefix(dir).unwrap_or(file).to_string_lossy().into_owned();
-    for part in [name.as_bytes(), text.as_bytes()] {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    Ok(text)
-}
-
-fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, PolicyFault> {
-    let fault = |error: std::io::Error| PolicyFault { file: folder.to_owned(), line: 1, what: format!("cannot be read: {error}") };
-    let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            found.insert(path);
-        }
-    }
-    Ok(found)
-}
-
-/// One statement ends at a line that ends in `;`: so that a fault can name its line.
-fn split(file: &Path, text: &str) -> Vec<Statement> {
-    let (mut statements, mut begun, mut gathered) = (Vec::new(), None, String::new());
-    for (index, line) in text.lines().enumerate() {
-        let bare = line.trim();
-        if begun.is_none() && (bare.is_empty() || bare.starts_with("//")) {
-            continue;
-        }
-        let first = *begun.get_or_insert(index + 1);
-        gathered.push_str(line);
-        gathered.push('\n');
-        if bare.ends_with(';') && !bare.starts_with("//") {
-            statements.push(Statement { file: file.to_owned(), line: first, text: std::mem::take(&mut gathered) });
-            begun = None;
-        }
-    }
-    if let Some(line) = begun {
-        statements.push(Statement { file: file.to_owned(), line, text: gathered });
-    }
-    statements
 }
