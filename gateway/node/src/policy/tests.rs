@@ -181,7 +181,7 @@ fn words_of_the_rules_are_gathered() {
     let has = |rule: &str, fact: &str, word: &str| words.iter().any(|(r, f, w)| (r.as_str(), f.as_str(), w.as_str()) == (rule, fact, word));
     assert!(has("R72-mairie-envoi", "to_kind", "mairie-ccas"));
     assert!(has("R02-ip", "to_kind", "astreinte-ase"));
-    assert!(has("R05-destinataire", "classes", "parole-enfant"));
+    assert!(has("R05-secret", "classes", "parole-enfant"));
     assert_eq!(classes(&["social"]).len(), 1);
     assert!(world.kinds.contains_key(&kind("crip")));
 }
