@@ -35,6 +35,10 @@ async fn i07_a_pseudonym_is_lifted_by_two_people_of_two_roles_once() {
     assert_eq!(answer["identity"], identity, "who, and not where (R64)");
     assert_eq!(opened(&scene, CRIP, &id).await.unwrap_err(), "denied", "once");
 
+    // The officer is told with everything else that is due, and nobody else is.
+    let due = scene.acting(DPO).get("/v1/clocks").await.unwrap();
+    assert_eq!((text(&due, "/reidentifications/0/id"), due["reidentifications"][0]["opened_at"].is_string()), (id.clone(), true));
+    assert!(scene.acting(CRIP).get("/v1/clocks").await.unwrap().get("reidentifications").is_none());
     // The officer sees all of it, without the reason; the reason is read apart, and reading it is logged.
     let list = scene.acting(DPO).get("/v1/reidentifications").await.unwrap();
     let one = &list["reidentifications"][0];

@@ -201,7 +201,7 @@ async fn reidentification_opening(State(edge): State<Arc<Edge>>, caller: Caller,
 
 /// Says whom a question « dossier connu ? » is about. The answer tells nothing; a person of the asked side answers, or not.
 #[utoipa::path(post, path = "/v1/known-questions", tag = "identités", request_body(content = Value, content_type = "application/json",
-    description = "{\"question\": \"échange dossier-connu\", \"exchange\": \"échange reçu\", \"subject\": 0}"),
+    description = "{\"question\": \"échange dossier-connu\", \"exchange\": \"échange reçu\"?, \"subject\": \"s1\"?}"),
     responses((status = 204, description = "Consigné"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
 async fn known_question(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<StatusCode, Refusal> {
     edge.count_question(&caller)?;

@@ -4,7 +4,7 @@
 //! Nothing is told to who asks: not whether there is somebody, not whether the vault compared (R10, invariant 15). Between
 //! départements the keys would have to be blinded (VOPRF): that is for the federation, and refused here.
 
-use exchange::{ExchangeId, Instant, Party, ProfessionalId, envelope::Route};
+use exchange::{DataClass, ExchangeId, Instant, Party, ProfessionalId, envelope::Route};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::{
         audit::AppendEntries,
         exchange::ExchangeRow,
         known::{AskKnown, KnownQuestion, ProfessionalIn},
-        vault::{Alike, MentionId},
+        vault::Alike,
     },
 };
 
@@ -30,11 +30,12 @@ use crate::{
 pub struct About {
     /// The question: an exchange of type `dossier-connu` that the asker's unit sent.
     pub question: ExchangeId,
-    /// An exchange that the asker may read.
-    pub exchange: ExchangeId,
-    /// Place among its subjects, from 0.
+    /// An exchange that the asker may read; absent: the one that the question's `echange_ref` names.
     #[serde(default)]
-    pub subject: u32,
+    pub exchange: Option<ExchangeId>,
+    /// How that exchange calls the child (`s1`); absent: the question's `sujet`, else its first subject.
+    #[serde(default)]
+    pub subject: Option<String>,
 }
 
 /// What the vault would answer: for the eyes of the asked side.
@@ -62,9 +63,13 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, about: About) -> Result<(), Ref
     let question = question(rooms, about.question).await?;
     let question = question.filter(|row| row.in_reply_to.is_none() && acts_for(&law, asker, &row.sender, now));
     let Some(question) = question else { return Err(nothing_there(rooms, &law, asker, about.question, now).await) };
-    if !readable(rooms, asker, about.exchange, now).await? {
-        return Err(nothing_there(rooms, &law, asker, about.question, now).await);
-    }
+    let said = said(rooms, &question).await?;
+    let meant = about.exchange.or_else(|| said.get("echange_ref")?.as_str()?.parse().ok());
+    let exchange = match meant {
+        Some(exchange) if readable(rooms, asker, exchange, now).await? => exchange,
+        _ => return Err(nothing_there(rooms, &law, asker, about.question, now).await),
+    };
+    let called = about.subject.or_else(|| said.get("sujet")?.as_str().map(str::to_owned));
     let case = match case_of(rooms, &question).await? {
         Some(case) => Some(rooms.keystore.blind("case", &case).map_err(|_| Refusal::Internal("blind"))?),
         None => None,
@@ -80,15 +85,19 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, about: About) -> Result<(), Ref
         Err(denial) => return Err(refused(rooms, &law, asker, &question, denial, now).await),
     };
     // 3. Keep and log, within the budget of the case.
+    let Some(key) = rooms.keys.exchange_key(exchange).await? else { return Err(super::gone(rooms, exchange).await) };
+    let Some(mention) = rooms.vault.called(&granted, &key, exchange, called.as_deref()).await? else {
+        return Err(nothing_there(rooms, &law, asker, about.question, now).await);
+    };
     let statement = rooms
         .state(&law, Event::DecisionMade, Some(question.id), now)
         .commit("action", &"known-asked")
         .commit("professional", &asker.id.to_string())
-        .commit("mention", &MentionId { exchange: about.exchange, n: about.subject })
+        .commit("mention", &mention)
         .commit("decision", &json!({"result": "permit", "record": granted.record()}));
     let write = AskKnown {
         question: question.id,
-        about: MentionId { exchange: about.exchange, n: about.subject },
+        about: mention,
         asker: question.sender.clone(),
         case: case.unwrap_or_default(),
         by: asker.id.subject.clone(),
@@ -239,6 +248,18 @@ async fn readable(rooms: &Rooms, professional: &Professional, id: ExchangeId, no
         return Ok(false);
     }
     Ok(rooms.store.deliveries_of(id).await?.iter().any(|delivery| answers_for(professional, &delivery.recipient, now)))
+}
+
+/// What the question itself says, of the class that holds references: whom it is about, if it says so.
+async fn said(rooms: &Rooms, row: &ExchangeRow) -> Result<Value, Refusal> {
+    let Some(key) = rooms.keys.exchange_key(row.id).await? else { return Err(super::gone(rooms, row.id).await) };
+    let Some(sealed) = rooms.store.content(row.id).await? else { return Err(super::gone(rooms, row.id).await) };
+    let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
+    if !compartments.classes().contains(&DataClass::Reference) {
+        return Ok(Value::Null);
+    }
+    let leaves = compartments.open(&key, row.id, DataClass::Reference).map_err(|_| Refusal::Internal("content"))?;
+    Ok(leaves.reveal().get("payload").cloned().unwrap_or_default())
 }
 
 async fn case_of(rooms: &Rooms, row: &ExchangeRow) -> Result<Option<String>, Refusal> {

@@ -9,7 +9,10 @@ use sqlx::{Any, Transaction};
 use super::{MentionId, Vault, filing, mention_id, rid};
 use crate::{
     policy::{DualControl, Granted},
-    seal::pseudonym::{DomainKey, Pseudonym, Rid},
+    seal::{
+        ExchangeKey,
+        pseudonym::{DomainKey, Pseudonym, Rid},
+    },
     store::{StoreError, columns::bytes, keys::Keys},
 };
 
@@ -69,6 +72,32 @@ impl Vault {
         for mention in newest.into_iter().rev() {
             if let Some(identity) = self.describe(keys, mention).await? {
                 return Ok(Some(identity));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The mention that an exchange calls so (`s1`), or its first one.
+    ///
+    /// # Errors
+    /// The store is unavailable, or a row does not open.
+    pub async fn called(
+        &self,
+        _granted: &Granted,
+        key: &ExchangeKey,
+        exchange: ExchangeId,
+        reference: Option<&str>,
+    ) -> Result<Option<MentionId>, StoreError> {
+        let rows = sqlx::query(SUBJECTS)
+            .bind(exchange.to_string())
+            .fetch_all(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("subjects"))?;
+        for row in &rows {
+            let id = mention_id(row)?;
+            let identity = self.unseal(key, id, &bytes(row, "sealed")?)?;
+            if reference.is_none_or(|wanted| identity.reference() == wanted) {
+                return Ok(Some(id));
             }
         }
         Ok(None)
@@ -154,6 +183,9 @@ SELECT rid FROM person WHERE population = 'minor' AND rid > $1 ORDER BY rid LIMI
 
 const NEWEST_MENTIONS: &str = "-- newest_mentions
 SELECT exchange_id, n FROM mention WHERE rid = $1 ORDER BY created_at DESC LIMIT 200";
+
+const SUBJECTS: &str = "-- subjects
+SELECT exchange_id, n, sealed FROM mention WHERE exchange_id = $1 ORDER BY n";
 
 const MENTION_KEYS: &str = "-- mention_keys
 SELECT rid, likeness FROM mention WHERE exchange_id = $1 AND n = $2";
