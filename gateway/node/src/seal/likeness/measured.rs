@@ -165,7 +165,7 @@ fn fifty_thousand_children() {
     let all = children::children(50_000, &mut Dice::new(31));
     let twins = all.windows(2).filter(|pair| pair[1].twin && pair[0].female == pair[1].female).count();
     println!("{} children, {twins} pairs of twins of the same sex", all.len());
-    for per_cent in [5, 10, 20] {
+    for per_cent in [0, 5, 10, 20] {
         let outcome = measure(&all, per_cent, 7);
         println!("{}", row(per_cent, &outcome));
         assert_eq!(outcome.automatic_wrong, 0, "at {per_cent} %");
