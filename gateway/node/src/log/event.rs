@@ -55,6 +55,8 @@ pub enum Event {
     FollowUpOpened,
     /// A follow-up was done.
     FollowUpDone,
+    /// A follow-up was put off, on a legal basis and until a date.
+    FollowUpDeferred,
     /// A signing or sealing key was replaced.
     KeyRotated,
     /// The gateway started.
@@ -63,7 +65,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -86,6 +88,7 @@ impl Event {
         Self::TelephoneRecorded,
         Self::FollowUpOpened,
         Self::FollowUpDone,
+        Self::FollowUpDeferred,
         Self::KeyRotated,
         Self::GatewayStarted,
     ];
@@ -115,6 +118,7 @@ impl Event {
             Self::TelephoneRecorded => "telephone.recorded",
             Self::FollowUpOpened => "follow-up.opened",
             Self::FollowUpDone => "follow-up.done",
+            Self::FollowUpDeferred => "follow-up.deferred",
             Self::KeyRotated => "key.rotated",
             Self::GatewayStarted => "gateway.started",
         }

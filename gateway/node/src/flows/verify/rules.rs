@@ -73,6 +73,7 @@ impl Rules {
             | Event::TelephoneRecorded
             | Event::FollowUpOpened
             | Event::FollowUpDone
+            | Event::FollowUpDeferred
             | Event::KeyRotated
             | Event::GatewayStarted => {}
         }
