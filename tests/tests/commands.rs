@@ -136,7 +136,11 @@ async fn a_call_is_recorded_and_a_content_erased() {
     let delivery = text(&page, "/deliveries/0/delivery");
     running.by(MAGISTRATE, &["mailbox", "acknowledge", &delivery, "--read-back", &text(&call, "/read_back")]).await.done();
 
-    // Erased by the data-protection officer, and by nobody else.
+    // Erased by the data-protection officer, and by nobody else; not before somebody has answered the danger.
+    let waiting = running.by(DPO, &["exchange", "erase", &id, "--motive", "durée écoulée", "--json"]).await;
+    assert_eq!(text(&waiting.refused(), "/code"), "still-open");
+    let page = running.by(CADRE, &["mailbox", "list", "--unit", "crip", "--json"]).await.done().json();
+    running.by(CADRE, &["mailbox", "acknowledge", &text(&page, "/deliveries/0/delivery")]).await.done();
     let erase = ["exchange", "erase", &id, "--motive", "durée écoulée"];
     assert_eq!(text(&running.by(CRIP, &[&erase[..], &["--json"]].concat()).await.refused(), "/code"), "role-missing");
     assert_eq!(running.by(DPO, &erase).await.done().out, "Effacé.\n");

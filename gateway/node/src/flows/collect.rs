@@ -280,7 +280,7 @@ fn release(
     delivery: &DeliveryRow,
     loaded: &Loaded,
     classes: &[DataClass],
-    opening: Opening,
+    opening: Opening<'_>,
     now: Instant,
 ) -> Result<Result<Release, Denial>, Refusal> {
     let Loaded { row, key, route, .. } = loaded;
@@ -295,6 +295,7 @@ fn release(
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
     let unit = delivery.recipient.unit.as_ref();
+    let said = BTreeSet::new();
     Ok(law.policies.release(&Reading {
         exchange: row.id,
         exchange_type,
@@ -308,6 +309,7 @@ fn release(
         opening,
         classes: present,
         paths,
+        said: &said,
         now,
     }))
 }

@@ -44,7 +44,7 @@ CREATE TABLE break_glass (
     -- Never changed after insert.
     id           TEXT   PRIMARY KEY,              -- GrantId
     exchange_id  TEXT   NOT NULL REFERENCES exchange,
-    delivery_id  TEXT   NOT NULL REFERENCES delivery,
+    delivery_id  TEXT   NOT NULL,                 -- by which it is read
     institution  TEXT   NOT NULL,                 -- of the reader, which is the recipient's
     issuer       TEXT   NOT NULL,                 -- the reader, by opaque id
     subject      TEXT   NOT NULL,

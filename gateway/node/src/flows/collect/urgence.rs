@@ -91,7 +91,7 @@ pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency
     };
     // 3. Decide: an action of its own, on what was asked for and nothing else.
     let present: Vec<DataClass> = loaded.classes.iter().copied().filter(|class| asked.contains(class)).collect();
-    let opening = Opening::BreakGlass { reason: true };
+    let opening = Opening::BreakGlass { reason: true, in_time: true, classes: &asked };
     let release = match release(&law, professional, &delivery, &loaded, &present, opening, now)? {
         Ok(release) => release,
         Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
