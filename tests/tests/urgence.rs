@@ -201,7 +201,9 @@ async fn a_review_that_is_late_reaches_the_auditor() {
 #[tokio::test]
 async fn nobody_reviews_an_access_of_their_own() {
     // Two heads of the CRIP, one of whom is on call.
-    let scene = Scene::start_with(|world| directory(world, "roles = [\"astreinte\"]", "roles = [\"astreinte\", \"cadre-crip\"]")).await;
+    let scene =
+        Scene::start_with(|world| directory(world, "departement-31", "roles = [\"astreinte\"]", "roles = [\"astreinte\", \"cadre-crip\"]"))
+            .await;
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     scene.acting(ON_CALL).post(&format!("/v1/exchanges/{id}/urgence"), &asked(&["social"])).await.unwrap();
     let task = path(&scene.task(ON_CALL, &id, "review-emergency").await.expect("the function's task is seen by all who have it"));
@@ -213,7 +215,16 @@ async fn nobody_reviews_an_access_of_their_own() {
     scene.acting(CADRE).post(&format!("/v1/exchanges/{id}/urgence"), &asked(&["social"])).await.unwrap();
     assert!(scene.task(CADRE, &id, "review-emergency").await.is_none());
     assert!(scene.task(AUDITOR, &id, "review-emergency").await.is_some() && scene.task(DPO, &id, "review-emergency").await.is_some());
+    // An institution without these functions: a colleague of the unit reviews.
+    let signalement = scene.accepted(CADRE, &envelopes::signalement("x")).await;
+    scene.acting(MAGISTRATE).post(&format!("/v1/exchanges/{signalement}/urgence"), &asked(&["social"])).await.unwrap();
+    let task = path(&scene.task(MAGISTRATE, &signalement, "review-emergency").await.unwrap());
+    assert_eq!(refused(&scene, MAGISTRATE, &format!("{task}/done"), &json!({"finding": "justifiee"})).await.0, "review-own");
+    scene.acting(("parquet-toulouse", "p-9m4jb")).post(&format!("{task}/done"), &json!({"finding": "justifiee"})).await.unwrap();
     // Where nobody else could look at it, it is not given.
+    let ended = "unit = \"permanence\"\nfrom = 2025-01-01";
+    let change = |world: &mut World| directory(world, "justice", ended, &format!("{ended}\nto = 2025-12-31"));
+    let scene = Scene::start_with(change).await;
     let signalement = scene.accepted(CADRE, &envelopes::signalement("x")).await;
     let path = format!("/v1/exchanges/{signalement}/urgence");
     assert_eq!(refused(&scene, MAGISTRATE, &path, &asked(&["social"])).await.0, "urgence-nobody-reviews");
@@ -249,9 +260,9 @@ async fn escalated(scene: &Scene, who: (&str, &str)) -> usize {
     scene_told(scene, who).await.iter().filter(|one| one["clock"] == "revue-urgence" && one["stage"] == "escalated").count()
 }
 
-/// Changes a line of the Département's professionals before the start.
-fn directory(world: &World, old: &str, new: &str) {
-    let file = world.folder.join("directory/professionals/departement-31.toml");
+/// Changes a line of a file of professionals before the start.
+fn directory(world: &World, file: &str, old: &str, new: &str) {
+    let file = world.folder.join(format!("directory/professionals/{file}.toml"));
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.contains(old));
     fs::write(&file, text.replacen(old, new, 1)).unwrap();

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod decision;
 pub mod member;
 pub mod run;
+pub mod task;
 pub mod token;
 pub mod vault;
 
