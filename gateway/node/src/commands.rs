@@ -4,8 +4,11 @@
 
 pub mod audit;
 pub mod decision;
+pub mod desk;
+pub mod keys;
 pub mod member;
 pub mod run;
+pub mod task;
 pub mod token;
 pub mod vault;
 

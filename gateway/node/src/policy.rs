@@ -19,7 +19,7 @@ mod tests;
 
 use exchange::ExchangeId;
 
-pub use acts::{Granted, Inquiry, Protected, Reidentification, Stage};
+pub use acts::{DualControl, Granted, Inquiry, Protected, Reidentification, Stage};
 pub use advise::Decision;
 pub use ask::Unfit;
 pub use cases::{CasesFault, Report, Table, rules_table, run_cases};
