@@ -16,7 +16,9 @@ pub mod exchange;
 pub mod follow_up;
 pub mod idempotency;
 pub mod keys;
+pub mod known;
 pub mod push;
+pub mod reidentification;
 mod side;
 pub mod task;
 pub mod tokens;
@@ -140,6 +142,7 @@ impl Store {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
     (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
+    (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
 ];
 
 /// The readiness probe: a commit that changes one row nobody needs.

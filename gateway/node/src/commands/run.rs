@@ -46,6 +46,12 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Print the table of rules: article, where each lives, its cases, how sure we are
+    Table {
+        /// The `policies` folder
+        #[arg(default_value = "policies")]
+        folder: PathBuf,
+    },
 }
 
 /// Creates the master keys, and a configuration to be completed.
@@ -149,10 +155,19 @@ fn forbid_core_dumps() {
 /// # Errors
 /// The folder cannot be read.
 pub fn policy(command: &Policy) -> Result<ExitCode, CommandFault> {
-    let Policy::Test { folder } = command;
-    let report = run_cases(folder)?;
-    print(&report.to_string());
-    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    match command {
+        Policy::Test { folder } => {
+            let report = run_cases(folder)?;
+            print(&report.to_string());
+            Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+        Policy::Table { folder } => {
+            let table = policy::rules_table(folder).map_err(|e| CommandFault::file(folder, &e))?;
+            print(table.to_string().trim_end());
+            table.faults().iter().for_each(|fault| print(fault));
+            Ok(if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+    }
 }
 
 fn run_cases(folder: &Path) -> Result<policy::Report, CommandFault> {

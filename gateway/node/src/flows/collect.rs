@@ -19,7 +19,7 @@ use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{DecisionRecord, Denial, Opening, Reading, Release, Withheld},
+    policy::{AgreementState, DecisionRecord, Denial, Opening, Reading, Release, Withheld},
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
@@ -295,7 +295,6 @@ fn release(
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
     let unit = delivery.recipient.unit.as_ref();
-    let said = BTreeSet::new();
     Ok(law.policies.release(&Reading {
         exchange: row.id,
         exchange_type,
@@ -307,9 +306,9 @@ fn release(
         // What came to a unit belongs to the unit as a whole until somebody is in charge.
         case_link: member,
         opening,
+        agreement: law.agreement(exchange_type, route, now).unwrap_or(AgreementState::NotInForce),
         classes: present,
         paths,
-        said: &said,
         now,
     }))
 }

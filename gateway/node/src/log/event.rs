@@ -59,13 +59,15 @@ pub enum Event {
     FollowUpDeferred,
     /// A signing or sealing key was replaced.
     KeyRotated,
+    /// The keys of a space of pseudonyms were destroyed.
+    DomainClosed,
     /// The gateway started.
     GatewayStarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -90,6 +92,7 @@ impl Event {
         Self::FollowUpDone,
         Self::FollowUpDeferred,
         Self::KeyRotated,
+        Self::DomainClosed,
         Self::GatewayStarted,
     ];
 
@@ -120,6 +123,7 @@ impl Event {
             Self::FollowUpDone => "follow-up.done",
             Self::FollowUpDeferred => "follow-up.deferred",
             Self::KeyRotated => "key.rotated",
+            Self::DomainClosed => "domain.closed",
             Self::GatewayStarted => "gateway.started",
         }
     }

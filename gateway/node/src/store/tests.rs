@@ -57,6 +57,8 @@ fn hot() -> Vec<&'static str> {
         tokens::HOT,
         task::HOT,
         break_glass::HOT,
+        reidentification::HOT,
+        known::HOT,
     ]
     .concat()
 }
@@ -87,6 +89,9 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("grants", "break_glass_institution"),
     ("grant_of_review", "break_glass_review_task"),
     ("reviews", "clock_exchange"),
+    ("recent_reidentifications", "reidentification_asker"),
+    ("reidentifications", "reidentification_institution"),
+    ("known_questions_of", "known_question_case"),
 ];
 
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.
