@@ -55,10 +55,10 @@ fn hot() -> Vec<&'static str> {
         clocks::HOT,
         audit::HOT,
         tokens::HOT,
-        task::HOT,
-        break_glass::HOT,
         reidentification::HOT,
         known::HOT,
+        task::HOT,
+        break_glass::HOT,
     ]
     .concat()
 }
@@ -84,14 +84,14 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("entries_from", "entry_index"),
     ("entry", "entry_hash"),
     ("entries_of", "entry_exchange"),
+    ("recent_reidentifications", "reidentification_asker"),
+    ("reidentifications", "reidentification_institution"),
+    ("known_questions_of", "known_question_case"),
     ("close_follow_ups", "follow_up_exchange"),
     ("grant_in_force", "break_glass_reader"),
     ("grants", "break_glass_institution"),
     ("grant_of_review", "break_glass_review_task"),
     ("reviews", "clock_exchange"),
-    ("recent_reidentifications", "reidentification_asker"),
-    ("reidentifications", "reidentification_institution"),
-    ("known_questions_of", "known_question_case"),
 ];
 
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.
