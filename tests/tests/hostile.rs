@@ -417,6 +417,7 @@ async fn entries(scene: &Scene) -> Vec<String> {
 }
 
 async fn erase(scene: &Scene, id: &str, motive: &str) -> StatusCode {
+    scene.taken_in_charge(id).await;
     let request = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": motive}));
     request.send().await.unwrap().status()
 }

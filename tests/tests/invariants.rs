@@ -586,6 +586,7 @@ async fn whole(client: &client::Client, path: &str) -> (StatusCode, Vec<(String,
 }
 
 async fn erase(scene: &Scene, id: &str) {
+    scene.taken_in_charge(id).await;
     let request = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": "durée écoulée"}));
     assert_eq!(request.send().await.unwrap().status(), StatusCode::NO_CONTENT);
 }

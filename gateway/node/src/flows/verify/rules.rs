@@ -77,6 +77,7 @@ impl Rules {
             | Event::TelephoneRecorded
             | Event::FollowUpOpened
             | Event::FollowUpDone
+            | Event::FollowUpDeferred
             | Event::KeyRotated
             | Event::DomainClosed
             | Event::GatewayStarted => {}
