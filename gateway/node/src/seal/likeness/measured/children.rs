@@ -212,7 +212,7 @@ fn given_names(dice: &mut Dice, female: bool, sister_of: Option<&String>, called
         let begins = other.chars().next();
         list.iter().find(|name| name.chars().next() == begins && *name != other)
     });
-    names.push(alike.unwrap_or_else(|| dice.often(list)).to_owned());
+    names.push(alike.copied().unwrap_or_else(|| dice.often(list)).to_owned());
     let more = [0, 1, 1, 2][dice.below(4)];
     while names.len() <= more {
         let next = dice.often(list).to_owned();
