@@ -50,8 +50,7 @@ async fn a_child_is_known_when_a_person_of_the_asked_side_says_so() {
     let answer = json!({
         "type": "dossier-connu",
         "sender": {"institution": "departement-31", "unit": "crip"}, "recipient": {"institution": "departement-31", "unit": "astreinte-ase"},
-        "purpose": "evaluate", "urgency": "priority", "in_reply_to": question, "case": "dossier-7",
-        "payload": {"motif": "ip-premiere-analyse", "reponse": {"resultat": "connu", "nature_lien": "ip-en-cours"}},
+        "in_reply_to": question, "payload": {"reponse": {"resultat": "connu", "nature_lien": "ip-en-cours"}},
     });
     let answered = scene.accepted(CRIP, &answer).await;
     let read = scene.opened(ON_CALL, "astreinte-ase", &answered).await;
@@ -95,8 +94,8 @@ async fn a_question_belongs_to_a_case_and_a_case_has_ten() {
     assert_eq!((eleventh.code(), text(&eleventh.body, "/rule")), ("denied", "R07".to_owned()));
     asks(&scene, "dossier-2", &same).await.unwrap();
     // Said once.
-    let question = asked(&scene, "dossier-2").await.unwrap();
-    let about = json!({"question": question, "exchange": same});
+    let question = asked(&scene, "dossier-2", &same).await;
+    let about = json!({"question": question, "exchange": same, "subject": "s1"});
     scene.acting(ON_CALL).post("/v1/known-questions", &about).await.unwrap();
     assert_eq!(problem(scene.acting(ON_CALL).post("/v1/known-questions", &about).await).unwrap_err().code(), "over");
     // Another's question is not there.
@@ -109,22 +108,21 @@ async fn evening() -> Scene {
     scene
 }
 
-/// A question that its unit sends to the CRIP.
-async fn asked(scene: &Scene, case: &str) -> Result<String, Problem> {
+/// A question that its unit sends to the CRIP, about the first child of an exchange.
+async fn asked(scene: &Scene, case: &str, about: &str) -> String {
     let question = json!({
         "type": "dossier-connu",
         "sender": {"institution": "departement-31", "unit": "astreinte-ase"}, "recipient": {"institution": "departement-31", "unit": "crip"},
-        "purpose": "evaluate", "urgency": "priority", "case": case,
-        "information": {"necessity": "Savoir si une évaluation est déjà en cours"},
-        "payload": {"motif": "ip-premiere-analyse"},
+        "urgency": "priority", "case": case,
+        "payload": {"motif": "astreinte", "echange_ref": about, "sujet": "s1"},
     });
-    scene.submit(&scene.acting(ON_CALL), &question).await.map(|answer| text(&answer, "/id"))
+    scene.accepted(ON_CALL, &question).await
 }
 
-/// The same, about the first child of an exchange.
+/// The same, and the vault is told whom it means.
 async fn asks(scene: &Scene, case: &str, about: &str) -> Result<String, Problem> {
-    let question = asked(scene, case).await?;
-    problem(scene.acting(ON_CALL).post("/v1/known-questions", &json!({"question": question, "exchange": about})).await)?;
+    let question = asked(scene, case, about).await;
+    problem(scene.acting(ON_CALL).post("/v1/known-questions", &json!({"question": question})).await)?;
     Ok(question)
 }
 
