@@ -3,6 +3,7 @@
 //! `policies/decisions/*.toml`. Each case is also replayed from its record; and every word that the rules compare a
 //! fact with must exist, since a misspelt kind would make a prohibition silent.
 
+mod hunt;
 mod play;
 mod written;
 
@@ -16,6 +17,7 @@ use std::{
 
 use exchange::{DataClass, Kind};
 
+pub use self::hunt::Cases;
 use self::written::Case;
 use super::{Policies, PolicyFault};
 use crate::{catalogue::Catalogue, source::SourceFault};

@@ -1,0 +1,1 @@
+//! What a change opens and closes.

@@ -1,0 +1,113 @@
+//! The solver: one process, asked one question after the other.
+
+use cedar_policy::{Policy, PolicyId, PolicySet, RequestEnv, Schema};
+use cedar_policy_symcc::{
+    CedarSymCompiler, CompiledPolicy, CompiledPolicySet,
+    err::Error as SymccError,
+    solver::{LocalSolver, SolverError},
+};
+
+use super::{ProofFault, Witness};
+
+/// Time the solver may take for one question, in ms. Ordinary ones take less than a hundred.
+const PER_QUESTION: &str = "--tlimit-per=30000";
+
+/// A running solver.
+#[derive(Debug)]
+pub struct Prover {
+    compiler: CedarSymCompiler<LocalSolver>,
+    /// Questions put so far.
+    pub asked: usize,
+}
+
+impl Prover {
+    /// Starts `cvc5`: the one that the variable `CVC5` names, else the first on the `PATH`.
+    ///
+    /// # Errors
+    /// [`ProofFault::NoSolver`].
+    pub fn start() -> Result<Self, ProofFault> {
+        let solver = LocalSolver::cvc5_with_args([PER_QUESTION]).map_err(|error| ProofFault::NoSolver(error.to_string()))?;
+        Ok(Self { compiler: CedarSymCompiler::new(solver).map_err(unfit)?, asked: 0 })
+    }
+
+    /// A request that `premise` permits and `conclusion` does not, or none when there is none at all.
+    ///
+    /// # Errors
+    /// [`ProofFault`].
+    pub async fn implies(
+        &mut self,
+        (schema, env): (&Schema, &RequestEnv),
+        premise: &PolicySet,
+        conclusion: &PolicySet,
+    ) -> Result<Option<Witness>, ProofFault> {
+        let formula = |set| CompiledPolicySet::compile(set, env, schema).map_err(unfit);
+        self.asked += 1;
+        let found = self.compiler.check_implies_with_counterexample_opt(&formula(premise)?, &formula(conclusion)?).await.map_err(unfit)?;
+        let Some(found) = found else { return Ok(None) };
+        let witness = Witness::of(&found.request, found.entities).ok_or(ProofFault::Broken)?;
+        // What the solver says is believed only when the engine says it too.
+        if witness.permitted_by(premise) && !witness.permitted_by(conclusion) { Ok(Some(witness)) } else { Err(ProofFault::Broken) }
+    }
+
+    /// A request that both sets permit, or none when there is none at all.
+    ///
+    /// # Errors
+    /// [`ProofFault`].
+    pub async fn overlap(
+        &mut self,
+        (schema, env): (&Schema, &RequestEnv),
+        one: &PolicySet,
+        other: &PolicySet,
+    ) -> Result<Option<Witness>, ProofFault> {
+        let formula = |set| CompiledPolicySet::compile(set, env, schema).map_err(unfit);
+        self.asked += 1;
+        let found = self.compiler.check_disjoint_with_counterexample_opt(&formula(one)?, &formula(other)?).await.map_err(unfit)?;
+        let Some(found) = found else { return Ok(None) };
+        let witness = Witness::of(&found.request, found.entities).ok_or(ProofFault::Broken)?;
+        if witness.permitted_by(one) && witness.permitted_by(other) { Ok(Some(witness)) } else { Err(ProofFault::Broken) }
+    }
+
+    /// Whether no request makes a rule fail.
+    ///
+    /// # Errors
+    /// [`ProofFault`].
+    pub async fn never_fails(&mut self, (schema, env): (&Schema, &RequestEnv), rule: &Policy) -> Result<bool, ProofFault> {
+        self.asked += 1;
+        let formula = CompiledPolicy::compile(rule, env, schema).map_err(unfit)?;
+        self.compiler.check_never_errors_opt(&formula).await.map_err(unfit)
+    }
+}
+
+/// A set that permits exactly what an expression of Cedar says.
+///
+/// # Errors
+/// [`ProofFault::Unfit`]: it cannot be read.
+pub fn claim(expression: &str) -> Result<PolicySet, ProofFault> {
+    let text = format!("permit (principal, action, resource) when {{ {expression} }};");
+    let rule =
+        Policy::parse(Some(PolicyId::new("claim")), text).map_err(|error| ProofFault::Unfit(format!("{error} in `{expression}`")))?;
+    PolicySet::from_policies([rule]).map_err(|error| ProofFault::Unfit(error.to_string()))
+}
+
+/// Prohibitions of everything but what each expression says: added to a set, they limit a question to that part.
+///
+/// # Errors
+/// [`ProofFault::Unfit`]: one cannot be read.
+pub fn guards(name: &str, expressions: &[impl AsRef<str>]) -> Result<Vec<Policy>, ProofFault> {
+    let guard = |(number, expression): (usize, &str)| {
+        let text = format!("forbid (principal, action, resource) unless {{ {expression} }};");
+        Policy::parse(Some(PolicyId::new(format!("{name}/{number}"))), text)
+            .map_err(|error| ProofFault::Unfit(format!("{error} in `{expression}`")))
+    };
+    expressions.iter().map(AsRef::as_ref).enumerate().map(guard).collect()
+}
+
+fn unfit(error: SymccError) -> ProofFault {
+    match error {
+        SymccError::SolverUnknown => ProofFault::Unknown,
+        SymccError::SolverError(SolverError::Io(error)) => ProofFault::NoSolver(error.to_string()),
+        SymccError::PolicyNotWellTyped { errs } => ProofFault::Unfit(errs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ; ")),
+        // A solver that answers with something else than an answer is as broken as one that answers wrongly.
+        other => ProofFault::Unfit(other.to_string()),
+    }
+}
