@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use cedar_policy::{Entities, EntityUid, Policy, PolicySet};
-use gateway::proof::{ProofFault, Prover, Witness, claim, guards};
+use gateway::proof::{ProofFault, Prover, Witness, claim, guards, world::ABOUT_AN_EXCHANGE};
 
 use crate::{
     Fault,
@@ -111,7 +111,7 @@ async fn prove(prover: &mut Prover, ground: &Ground, sentence: &Sentence) -> Res
         row.outcome = Outcome::Undecided("aucune question de ce genre dans le schéma".to_owned());
         return Ok(row);
     }
-    let conclusion = claim(&sentence.then)?;
+    let conclusion = claim(&sentence.actions, &sentence.then)?;
     for part in &sentence.by {
         let premise = premise(ground, sentence, *part)?;
         for env in &envs {
@@ -119,7 +119,7 @@ async fn prove(prover: &mut Prover, ground: &Ground, sentence: &Sentence) -> Res
                 Ok(None) => {}
                 Ok(Some(witness)) => {
                     let still = |one: &Witness| one.permitted_by(&premise) && !one.permitted_by(&conclusion);
-                    let witness = told(&witness.simplest(&ground.ordinary, &still), ground);
+                    let witness = told(&witness.simplest(&ground.ordinary(env.action().id().unescaped()), &still), ground);
                     row.outcome = Outcome::Refuted(format!("{} : {witness}", part.said()));
                     return Ok(row);
                 }
@@ -145,9 +145,9 @@ fn premise(ground: &Ground, sentence: &Sentence, part: Part) -> Result<PolicySet
         Part::Law => ground.law(&|_| true)?,
         Part::Local => ground.local()?,
     };
-    extend(&mut premise, guards("given", &[&sentence.given])?)?;
+    extend(&mut premise, guards("given", &sentence.actions, &[&sentence.given])?)?;
     if sentence.world {
-        extend(&mut premise, guards("world", &ground.world)?)?;
+        extend(&mut premise, guards("world", &ABOUT_AN_EXCHANGE, &ground.world)?)?;
     }
     Ok(premise)
 }
@@ -176,18 +176,18 @@ pub(crate) fn extend(set: &mut PolicySet, rules: impl IntoIterator<Item = Policy
 /// Why a counter-example that was kept is none any more; nothing when it still is one.
 fn stale(ground: &Ground, sentence: &Sentence, pinned: &Pinned) -> Option<String> {
     let uid = |text: &str| text.parse::<EntityUid>().map_err(|_| format!("« {text} » n’est pas une entité"));
-    let mut facts = ground.ordinary.clone();
+    let Some(action) = sentence.actions.first() else { return Some("aucune action".to_owned()) };
+    let mut facts = ground.ordinary(action);
     if let Some(unknown) = pinned.facts.keys().find(|name| !facts.contains_key(*name)) {
         return Some(format!("le contre-exemple gardé parle d’un fait inconnu, {unknown}"));
     }
     facts.extend(pinned.facts.clone());
-    let Some(action) = sentence.actions.first() else { return Some("aucune action".to_owned()) };
     let (principal, action, resource) = match (uid(&pinned.principal), uid(&format!("Action::{action:?}")), uid(&pinned.resource)) {
         (Ok(principal), Ok(action), Ok(resource)) => (principal, action, resource),
         (Err(what), _, _) | (_, Err(what), _) | (_, _, Err(what)) => return Some(what),
     };
     let witness = Witness { principal, action, resource, facts, entities: Entities::empty() };
-    let (Ok(premise), Ok(conclusion)) = (premise(ground, sentence, Part::All), claim(&sentence.then)) else {
+    let (Ok(premise), Ok(conclusion)) = (premise(ground, sentence, Part::All), claim(&sentence.actions, &sentence.then)) else {
         return Some("l’énoncé ne se lit pas".to_owned());
     };
     (!witness.permitted_by(&premise) || witness.permitted_by(&conclusion))
@@ -196,7 +196,8 @@ fn stale(ground: &Ground, sentence: &Sentence, pinned: &Pinned) -> Option<String
 
 /// A witness by what is not ordinary in it.
 pub(crate) fn told(witness: &Witness, ground: &Ground) -> String {
-    let odd = witness.facts.iter().filter(|(name, value)| ground.ordinary.get(*name) != Some(value));
+    let ordinary = ground.ordinary(witness.action.id().unescaped());
+    let odd = witness.facts.iter().filter(|(name, value)| ordinary.get(*name) != Some(value));
     let odd: Vec<String> = odd.map(|(name, value)| format!("{name} = {value}")).collect();
     let facts = if odd.is_empty() { "tous les faits ordinaires".to_owned() } else { odd.join(", ") };
     format!("{} {} ; {facts}", witness.action.id().unescaped(), witness.resource)

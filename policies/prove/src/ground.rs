@@ -29,8 +29,6 @@ pub(crate) struct Ground {
     pub(crate) world: Vec<String>,
     /// The schema as JSON, for schemas with more facts.
     pub(crate) written: Value,
-    /// Every fact at its ordinary value.
-    pub(crate) ordinary: Map<String, Value>,
 }
 
 impl Ground {
@@ -54,14 +52,7 @@ impl Ground {
         let text = fs::read_to_string(&file).map_err(|error| Fault::File(format!("{}: {error}", file.display())))?;
         let (fragment, _) = SchemaFragment::from_cedarschema_str(&text).map_err(|error| Fault::File(error.to_string()))?;
         let written = fragment.to_json_value().map_err(|error| Fault::File(error.to_string()))?;
-        let ordinary = facts(&written).iter().map(|(name, kind)| (name.clone(), ordinary(kind))).collect();
-        Ok(Self {
-            hash: policies.hash().to_owned(),
-            whole: policies.whole(at),
-            world: world(catalogue, at, Types::AnyToCome),
-            written,
-            ordinary,
-        })
+        Ok(Self { hash: policies.hash().to_owned(), whole: policies.whole(at), world: world(catalogue, at, Types::AnyToCome), written })
     }
 
     /// The rules that `keep` keeps, with the agreement of [`PARTIES`] when it is kept too.
@@ -90,7 +81,7 @@ impl Ground {
     /// # Errors
     /// As [`Self::set`].
     pub(crate) fn law(&self, keep: &dyn Fn(&str) -> bool) -> Result<PolicySet, Fault> {
-        let mut set = claim("true")?;
+        let mut set = claim(&[""; 0], "true")?;
         for (_, rule) in self.whole.rules.iter().filter(|(id, rule)| rule.effect() == Effect::Forbid && keep(id)) {
             set.add(rule.clone()).map_err(|error| Fault::File(error.to_string()))?;
         }
@@ -116,6 +107,15 @@ impl Ground {
             .collect();
         envs.sort_by_key(|env| (env.action().to_string(), env.principal().to_string(), env.resource().to_string()));
         envs
+    }
+
+    /// Every fact of an action at its ordinary value.
+    pub(crate) fn ordinary(&self, action: &str) -> Map<String, Value> {
+        let context = self.written.pointer(&format!("//actions/{action}/appliesTo/context"));
+        match context.map(|context| ordinary(&self.written, context)) {
+            Some(Value::Object(facts)) => facts,
+            _ => Map::new(),
+        }
     }
 
     /// The schema with a second copy of some facts, named `other_…`.
@@ -177,20 +177,19 @@ fn rename(json: &mut Value, names: &[String]) {
     }
 }
 
-fn facts(written: &Value) -> Map<String, Value> {
-    written.pointer("//commonTypes/Facts/attributes").and_then(Value::as_object).cloned().unwrap_or_default()
-}
-
-/// No, nothing, empty: of the type that the schema gives.
-fn ordinary(kind: &Value) -> Value {
+/// No, nothing, empty: of the type that the schema gives. Named types are looked up.
+fn ordinary(written: &Value, kind: &Value) -> Value {
     let named = kind.get("name").or_else(|| kind.get("type")).and_then(Value::as_str).unwrap_or_default();
+    if let Some(common) = written.pointer(&format!("//commonTypes/{named}")) {
+        return ordinary(written, common);
+    }
     match named {
         "Bool" | "Boolean" | "__cedar::Bool" => Value::Bool(false),
         "Long" | "__cedar::Long" => Value::from(0),
         "Set" => Value::Array(Vec::new()),
         "Record" => {
             let fields = kind.get("attributes").and_then(Value::as_object).into_iter().flatten();
-            Value::Object(fields.map(|(name, kind)| (name.clone(), ordinary(kind))).collect())
+            Value::Object(fields.map(|(name, kind)| (name.clone(), ordinary(written, kind))).collect())
         }
         _ => Value::String(String::new()),
     }

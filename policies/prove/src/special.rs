@@ -1,7 +1,7 @@
 //! Invariants that are no sentence about one request: of a rule, of the set, of two requests, of two agreements.
 
 use cedar_policy::{Effect, Policy, PolicySet, RequestEnv};
-use gateway::proof::{ProofFault, Prover, claim, guards};
+use gateway::proof::{ProofFault, Prover, claim, guards, world::ABOUT_AN_EXCHANGE};
 use serde_json::Value;
 
 use crate::{
@@ -10,6 +10,9 @@ use crate::{
     ground::{Ground, PARTIES, asking_others, linked},
     written::Sentences,
 };
+
+/// What these are asked of.
+const SUBMIT: [&str; 1] = ["submit"];
 
 /// All of them, in the order of the table.
 ///
@@ -59,9 +62,9 @@ async fn danger_needs_no_form(prover: &mut Prover, ground: &Ground, facts: &[Str
     let statement = "Une alerte n’est jamais arrêtée par une formalité : deux dépôts qui ne diffèrent que par ce qui les dit complets ont la même réponse.";
     let schema = ground.with_others(facts)?;
     let mut premise = ground.rules()?;
-    extend(&mut premise, guards("danger", &["context.danger"])?)?;
-    extend(&mut premise, guards("world", &ground.world)?)?;
-    for other in guards("other-world", &ground.world)? {
+    extend(&mut premise, guards("danger", &SUBMIT, &["context.danger"])?)?;
+    extend(&mut premise, guards("world", &SUBMIT, &ground.world)?)?;
+    for other in guards("other-world", &SUBMIT, &ground.world)? {
         extend(&mut premise, [asking_others(&other, facts)?])?;
     }
     let mut conclusion = PolicySet::new();
@@ -73,8 +76,9 @@ async fn danger_needs_no_form(prover: &mut Prover, ground: &Ground, facts: &[Str
         match prover.implies((&schema, &env), &premise, &conclusion).await {
             Ok(None) => {}
             Ok(Some(witness)) => {
-                let mut ordinary = ground.ordinary.clone();
-                ordinary.extend(facts.iter().filter_map(|name| Some((format!("other_{name}"), ground.ordinary.get(name)?.clone()))));
+                let mut ordinary = ground.ordinary("submit");
+                let others: Vec<_> = facts.iter().filter_map(|name| Some((format!("other_{name}"), ordinary.get(name)?.clone()))).collect();
+                ordinary.extend(others);
                 let still = |one: &gateway::proof::Witness| one.permitted_by(&premise) && !one.permitted_by(&conclusion);
                 found = Ok(Some(told(&witness.simplest(&ordinary, &still), ground)));
                 break;
@@ -103,14 +107,14 @@ async fn agreement_binds_its_parties(prover: &mut Prover, ground: &Ground) -> Re
     };
     let mut alone = PolicySet::new();
     extend(&mut alone, [linked(template, PARTIES)?])?;
-    let foreseen = claim(&format!(r#"{between} && context.agreement == "en-vigueur" && context.from_ok && context.to_ok"#))?;
+    let foreseen = claim(&SUBMIT, &format!(r#"{between} && context.agreement == "en-vigueur" && context.from_ok && context.to_ok"#))?;
     let mut result = never(prover, ground, "submit", &alone, &foreseen).await;
     if matches!(result, Ok(None)) {
         let mut whole = ground.rules()?;
         let needed = r#"!context.danger && context.agreement_need == "required""#.to_owned();
         let fact = format!(r#"context.agreement != "en-vigueur" || ({between})"#);
-        extend(&mut whole, guards("needed", &[needed, fact])?)?;
-        result = never(prover, ground, "submit", &whole, &claim(&between)?).await;
+        extend(&mut whole, guards("needed", &SUBMIT, &[needed, fact])?)?;
+        result = never(prover, ground, "submit", &whole, &claim(&SUBMIT, &between)?).await;
     }
     Ok(row("protocole-parties", &["R05"], statement, outcome(result)?))
 }
@@ -159,7 +163,7 @@ async fn agreements_stay_apart(prover: &mut Prover, ground: &Ground) -> Result<R
     let (mut first, mut second) = (PolicySet::new(), PolicySet::new());
     extend(&mut first, [linked(template, ("31-ecole", "31-crip"))?])?;
     extend(&mut second, [linked(template, ("32-ecole", "32-crip"))?])?;
-    extend(&mut first, guards("one-parent", &one_parent)?)?;
+    extend(&mut first, guards("one-parent", &SUBMIT, &one_parent)?)?;
     let mut result = Ok(None);
     for env in ground.envs(&["submit".to_owned()], None) {
         result = prover.overlap((&ground.whole.schema, &env), &first, &second).await.map(|found| found.map(|one| told(&one, ground)));
@@ -177,7 +181,7 @@ async fn agreements_stay_apart(prover: &mut Prover, ground: &Ground) -> Result<R
             r#"resource in Institution::"32-crip" && !(resource in Institution::"31-crip")"#,
             r#"context.agreement != "en-vigueur" || resource in Institution::"31-crip""#,
         ];
-        extend(&mut whole, guards("theirs", &theirs)?)?;
+        extend(&mut whole, guards("theirs", &SUBMIT, &theirs)?)?;
         result = never(prover, ground, "submit", &whole, &PolicySet::new()).await;
     }
     Ok(row("departements-disjoints", &["R05"], statement, outcome(result)?))
@@ -260,7 +264,7 @@ enum Grade {
 }
 
 async fn grade(prover: &mut Prover, ground: &Ground, id: &str, rule: &Policy) -> Result<Grade, Fault> {
-    let world = guards("world", &ground.world)?;
+    let world = guards("world", &ABOUT_AN_EXCHANGE, &ground.world)?;
     let (mut with, mut without) = (ground.rules()?, ground.set(&|other| other != id)?);
     extend(&mut with, world.clone())?;
     extend(&mut without, world.clone())?;
@@ -285,7 +289,7 @@ async fn grade(prover: &mut Prover, ground: &Ground, id: &str, rule: &Policy) ->
     if somewhere(prover, ground, rule, &all_but, &all).await? {
         return Ok(Grade::Guards);
     }
-    let mut free = claim("true")?;
+    let mut free = claim(&[""; 0], "true")?;
     extend(&mut free, world)?;
     let mut only = free.clone();
     extend(&mut only, [rule.clone()])?;

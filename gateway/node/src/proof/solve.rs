@@ -78,28 +78,38 @@ impl Prover {
     }
 }
 
-/// A set that permits exactly what an expression of Cedar says.
+/// A set that permits exactly what an expression of Cedar says, for some actions or (none named) for all.
 ///
 /// # Errors
 /// [`ProofFault::Unfit`]: it cannot be read.
-pub fn claim(expression: &str) -> Result<PolicySet, ProofFault> {
-    let text = format!("permit (principal, action, resource) when {{ {expression} }};");
+pub fn claim(actions: &[impl AsRef<str>], expression: &str) -> Result<PolicySet, ProofFault> {
+    let text = format!("permit (principal, {}, resource) when {{ {expression} }};", scope(actions));
     let rule =
         Policy::parse(Some(PolicyId::new("claim")), text).map_err(|error| ProofFault::Unfit(format!("{error} in `{expression}`")))?;
     PolicySet::from_policies([rule]).map_err(|error| ProofFault::Unfit(error.to_string()))
 }
 
-/// Prohibitions of everything but what each expression says: added to a set, they limit a question to that part.
+/// Prohibitions of everything but what each expression says, for some actions or (none named) for all: added to a set,
+/// they limit a question to that part.
 ///
 /// # Errors
 /// [`ProofFault::Unfit`]: one cannot be read.
-pub fn guards(name: &str, expressions: &[impl AsRef<str>]) -> Result<Vec<Policy>, ProofFault> {
+pub fn guards(name: &str, actions: &[impl AsRef<str>], expressions: &[impl AsRef<str>]) -> Result<Vec<Policy>, ProofFault> {
+    let scope = scope(actions);
     let guard = |(number, expression): (usize, &str)| {
-        let text = format!("forbid (principal, action, resource) unless {{ {expression} }};");
+        let text = format!("forbid (principal, {scope}, resource) unless {{ {expression} }};");
         Policy::parse(Some(PolicyId::new(format!("{name}/{number}"))), text)
             .map_err(|error| ProofFault::Unfit(format!("{error} in `{expression}`")))
     };
     expressions.iter().map(AsRef::as_ref).enumerate().map(guard).collect()
+}
+
+fn scope(actions: &[impl AsRef<str>]) -> String {
+    if actions.is_empty() {
+        return "action".to_owned();
+    }
+    let named: Vec<String> = actions.iter().map(|action| format!("Action::{:?}", action.as_ref())).collect();
+    format!("action in [{}]", named.join(", "))
 }
 
 fn unfit(error: SymccError) -> ProofFault {

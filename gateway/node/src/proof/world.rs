@@ -18,6 +18,9 @@ pub enum Types {
     AnyToCome,
 }
 
+/// The actions that the world speaks of: those about one exchange. The others have facts of their own.
+pub const ABOUT_AN_EXCHANGE: [&str; 5] = ["submit", "open", "break_glass", "receive", "disclose"];
+
 /// Expressions of Cedar that hold of every request that the gateway can build with this catalogue.
 pub fn world(catalogue: &Catalogue, at: Instant, types: Types) -> Vec<String> {
     let mut holds = Vec::new();
