@@ -9,6 +9,8 @@ pub mod changes;
 pub mod compare;
 #[cfg(feature = "solver")]
 mod solve;
+#[cfg(feature = "solver")]
+pub mod twin;
 pub mod witness;
 pub mod world;
 

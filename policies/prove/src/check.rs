@@ -119,7 +119,7 @@ async fn prove(prover: &mut Prover, ground: &Ground, sentence: &Sentence) -> Res
                 Ok(None) => {}
                 Ok(Some(witness)) => {
                     let still = |one: &Witness| one.permitted_by(&premise) && !one.permitted_by(&conclusion);
-                    let witness = told(&witness.simplest(&ground.ordinary(env.action().id().unescaped()), &still), ground);
+                    let witness = told(&witness.simplest(&ground.words.ordinary(env.action().id().unescaped()), &still), ground);
                     row.outcome = Outcome::Refuted(format!("{} : {witness}", part.said()));
                     return Ok(row);
                 }
@@ -177,7 +177,7 @@ pub(crate) fn extend(set: &mut PolicySet, rules: impl IntoIterator<Item = Policy
 fn stale(ground: &Ground, sentence: &Sentence, pinned: &Pinned) -> Option<String> {
     let uid = |text: &str| text.parse::<EntityUid>().map_err(|_| format!("« {text} » n’est pas une entité"));
     let Some(action) = sentence.actions.first() else { return Some("aucune action".to_owned()) };
-    let mut facts = ground.ordinary(action);
+    let mut facts = ground.words.ordinary(action);
     if let Some(unknown) = pinned.facts.keys().find(|name| !facts.contains_key(*name)) {
         return Some(format!("le contre-exemple gardé parle d’un fait inconnu, {unknown}"));
     }
@@ -196,7 +196,7 @@ fn stale(ground: &Ground, sentence: &Sentence, pinned: &Pinned) -> Option<String
 
 /// A witness by what is not ordinary in it.
 pub(crate) fn told(witness: &Witness, ground: &Ground) -> String {
-    let ordinary = ground.ordinary(witness.action.id().unescaped());
+    let ordinary = ground.words.ordinary(witness.action.id().unescaped());
     let odd = witness.facts.iter().filter(|(name, value)| ordinary.get(*name) != Some(value));
     let odd: Vec<String> = odd.map(|(name, value)| format!("{name} = {value}")).collect();
     let facts = if odd.is_empty() { "tous les faits ordinaires".to_owned() } else { odd.join(", ") };

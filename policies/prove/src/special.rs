@@ -1,13 +1,17 @@
 //! Invariants that are no sentence about one request: of a rule, of the set, of two requests, of two agreements.
 
 use cedar_policy::{Effect, Policy, PolicySet, RequestEnv};
-use gateway::proof::{ProofFault, Prover, claim, guards, world::ABOUT_AN_EXCHANGE};
+use gateway::proof::{
+    ProofFault, Prover, claim, guards,
+    twin::{asking_others, linked},
+    world::ABOUT_AN_EXCHANGE,
+};
 use serde_json::Value;
 
 use crate::{
     Fault,
     check::{Outcome, Row, extend, told},
-    ground::{Ground, PARTIES, asking_others, linked},
+    ground::{Ground, PARTIES},
     written::Sentences,
 };
 
@@ -60,7 +64,7 @@ fn outcome(result: Result<Option<String>, ProofFault>) -> Result<Outcome, Fault>
 /// the rules asks. So this is proved for every pair, and not for a permit against a list of gaps.
 async fn danger_needs_no_form(prover: &mut Prover, ground: &Ground, facts: &[String]) -> Result<Row, Fault> {
     let statement = "Une alerte n’est jamais arrêtée par une formalité : deux dépôts qui ne diffèrent que par ce qui les dit complets ont la même réponse.";
-    let schema = ground.with_others(facts)?;
+    let schema = ground.words.with_others(facts)?;
     let mut premise = ground.rules()?;
     extend(&mut premise, guards("danger", &SUBMIT, &["context.danger"])?)?;
     extend(&mut premise, guards("world", &SUBMIT, &ground.world)?)?;
@@ -76,7 +80,7 @@ async fn danger_needs_no_form(prover: &mut Prover, ground: &Ground, facts: &[Str
         match prover.implies((&schema, &env), &premise, &conclusion).await {
             Ok(None) => {}
             Ok(Some(witness)) => {
-                let mut ordinary = ground.ordinary("submit");
+                let mut ordinary = ground.words.ordinary("submit");
                 let others: Vec<_> = facts.iter().filter_map(|name| Some((format!("other_{name}"), ordinary.get(name)?.clone()))).collect();
                 ordinary.extend(others);
                 let still = |one: &gateway::proof::Witness| one.permitted_by(&premise) && !one.permitted_by(&conclusion);

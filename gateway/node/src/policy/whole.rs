@@ -33,4 +33,9 @@ impl Policies {
         let template = self.template.as_ref().filter(|template| self.in_force(AsRef::<str>::as_ref(template.id()), date)).cloned();
         Whole { schema: self.schema.clone(), rules, template }
     }
+
+    /// Catalogue paths that a rule speaks of by name.
+    pub fn named_fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(String::as_str)
+    }
 }

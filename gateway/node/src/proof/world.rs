@@ -9,21 +9,36 @@ use exchange::Instant;
 
 use crate::catalogue::{AgreementNeed, Catalogue, Destination, ExchangeType};
 
-/// Which exchange types are imagined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Types {
-    /// Those of the catalogue.
-    Known,
-    /// Those, and any that is still to come.
-    AnyToCome,
+/// What holds of every request that the gateway can build with one catalogue: expressions of Cedar.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Facts that follow from the kinds and the type.
+    pub follows: Vec<String>,
+    /// The kinds that the catalogue knows.
+    pub kinds: Vec<String>,
+    /// The types that it holds.
+    pub types: Vec<String>,
+    /// Facts that have a closed list of words, and what persons are.
+    pub words: Vec<String>,
+}
+
+/// Facts that the catalogue gives: another catalogue gives others for the same request.
+pub const GIVEN: [&str; 10] =
+    ["danger", "human_send", "agreement_need", "purpose_ok", "from_ok", "to_ok", "from_secrecy", "from_role", "to_secrecy", "to_role"];
+
+impl World {
+    /// For claims that must also hold of types still to come.
+    pub fn of_any_type(self) -> Vec<String> {
+        [self.follows, self.kinds, self.words].concat()
+    }
 }
 
 /// The actions that the world speaks of: those about one exchange. The others have facts of their own.
 pub const ABOUT_AN_EXCHANGE: [&str; 5] = ["submit", "open", "break_glass", "receive", "disclose"];
 
-/// Expressions of Cedar that hold of every request that the gateway can build with this catalogue.
-pub fn world(catalogue: &Catalogue, at: Instant, types: Types) -> Vec<String> {
-    let mut holds = Vec::new();
+/// What holds of every request with this catalogue, on this day.
+pub fn world(catalogue: &Catalogue, at: Instant) -> World {
+    let (mut follows, mut kinds, mut words) = (Vec::new(), Vec::new(), Vec::new());
     for end in ["from", "to"] {
         let mut alike: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for (kind, rule) in &catalogue.kinds {
@@ -31,34 +46,32 @@ pub fn world(catalogue: &Catalogue, at: Instant, types: Types) -> Vec<String> {
         }
         for ((secrecy, role), kinds) in alike {
             let such = list(kinds);
-            holds.push(format!(
+            follows.push(format!(
                 "if {such}.contains(context.{end}_kind) then context.{end}_secrecy == {secrecy:?} && context.{end}_role == {role:?} else true"
             ));
         }
-        holds.push(format!("{}.contains(context.{end}_kind)", list(catalogue.kinds.keys().map(|kind| kind.as_str()))));
+        kinds.push(format!("{}.contains(context.{end}_kind)", list(catalogue.kinds.keys().map(|kind| kind.as_str()))));
     }
     for one in catalogue.types_on(at) {
-        holds.push(format!("if context.type == {:?} then {} else true", one.code.as_str(), of_type(one)));
+        follows.push(format!("if context.type == {:?} then {} else true", one.code.as_str(), of_type(one)));
     }
-    if types == Types::Known {
-        holds.push(format!("{}.contains(context.type)", list(catalogue.types_on(at).map(|one| one.code.as_str()))));
-    }
-    for (fact, words) in CLOSED {
-        holds.push(format!("{}.contains(context.{fact})", list(words.iter().copied())));
+    let types = vec![format!("{}.contains(context.type)", list(catalogue.types_on(at).map(|one| one.code.as_str())))];
+    for (fact, closed) in CLOSED {
+        words.push(format!("{}.contains(context.{fact})", list(closed.iter().copied())));
     }
     for (fact, code_list) in CODED {
         let codes = catalogue.codes.get(*code_list).into_iter().flatten().map(String::as_str);
-        holds.push(format!("{}.contains(context.{fact})", list(codes.chain(["non-renseigne"]))));
+        words.push(format!("{}.contains(context.{fact})", list(codes.chain(["non-renseigne"]))));
     }
-    holds.push(format!("{}.containsAll(context.classes)", list(exchange::DataClass::ALL.iter().map(|class| class.as_str()))));
+    words.push(format!("{}.containsAll(context.classes)", list(exchange::DataClass::ALL.iter().map(|class| class.as_str()))));
     // Who works in the unit works in its institution; a machine or an institution alone has no person's facts.
-    holds.push("if context.in_unit then context.in_institution else true".to_owned());
-    holds.push(
+    words.push("if context.in_unit then context.in_institution else true".to_owned());
+    words.push(
         "context.actor == \"professional\" || (context.actor_secrecy == \"aucun\" && context.actor_role == \"none\" \
          && context.actor_profession == \"\" && context.actor_functions.isEmpty())"
             .to_owned(),
     );
-    holds
+    World { follows, kinds, types, words }
 }
 
 /// Facts with a closed list of words, as the code writes them.
