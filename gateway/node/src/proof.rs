@@ -10,12 +10,14 @@ pub mod compare;
 #[cfg(feature = "solver")]
 mod solve;
 #[cfg(feature = "solver")]
+pub mod told;
+#[cfg(feature = "solver")]
 pub mod twin;
 pub mod witness;
 pub mod world;
 
 #[cfg(feature = "solver")]
-pub use solve::{Prover, claim, guards};
+pub use solve::{Prover, claim, guards, on_a_deep_stack};
 pub use witness::Witness;
 
 /// Why a question to the solver has no answer.

@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 use exchange::Instant;
 use gateway::{
     clock::{Clock, SystemClock},
-    proof::{ProofFault, Prover},
+    proof::{ProofFault, Prover, on_a_deep_stack},
 };
 
 use crate::{check::Table, ground::Ground, written::Sentences};
@@ -58,17 +58,12 @@ enum Fault {
 }
 
 fn main() -> ExitCode {
-    // Formulas are deep trees, walked by recursion: the ordinary stack of an unoptimised build is too small for them.
-    let work = std::thread::Builder::new().stack_size(STACK).spawn(|| {
+    let cli = Cli::parse();
+    let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| Fault::File(error.to_string()))?.block_on(run(Cli::parse()))
-    });
-    let done = match work.map(std::thread::JoinHandle::join) {
-        Ok(Ok(done)) => done,
-        Ok(Err(_)) => Err(Fault::File("the work stopped on its own".to_owned())),
-        Err(error) => Err(Fault::File(error.to_string())),
+        runtime.map_err(|error| Fault::File(error.to_string()))?.block_on(run(cli))
     };
-    match done {
+    match on_a_deep_stack(work) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(fault) => {
@@ -77,9 +72,6 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// Bytes.
-const STACK: usize = 256 << 20;
 
 async fn run(cli: Cli) -> Result<bool, Fault> {
     let at = day(cli.on.as_deref())?;

@@ -16,6 +16,8 @@ use self::{
     breed::{Mutant, breed},
     hunt::{Fate, Hunter},
 };
+use gateway::proof::on_a_deep_stack;
+
 use crate::{Fault, print, written::Sentences};
 
 /// `prove mutate`
@@ -76,10 +78,8 @@ pub(crate) async fn mutate(options: &Options, folder: &Path, claims: &Path, at: 
     };
     let mut fates = BTreeMap::new();
     std::thread::scope(|scope| {
-        let start = || std::thread::Builder::new().stack_size(crate::STACK).spawn_scoped(scope, hunt);
-        let workers: Vec<_> = (0..options.jobs.get()).map(|_| start()).collect();
+        let workers: Vec<_> = (0..options.jobs.get()).map(|_| scope.spawn(|| on_a_deep_stack(hunt))).collect();
         for worker in workers {
-            let worker = worker.map_err(|error| Fault::File(error.to_string()))?;
             fates.extend(worker.join().map_err(|_| Fault::File("a hunter stopped on its own".to_owned()))??);
         }
         Ok::<_, Fault>(())

@@ -46,6 +46,8 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Say in French what a change of the policies folder opens and closes, with examples
+    Diff(super::policy_diff::Diff),
 }
 
 /// Creates the master keys, and a configuration to be completed.
@@ -144,12 +146,15 @@ fn forbid_core_dumps() {
     }
 }
 
-/// Plays the jurists' cases.
+/// Plays the jurists' cases, or compares two folders.
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn policy(command: &Policy) -> Result<ExitCode, CommandFault> {
-    let Policy::Test { folder } = command;
+    let folder = match command {
+        Policy::Test { folder } => folder,
+        Policy::Diff(options) => return super::policy_diff::diff(options),
+    };
     let report = run_cases(folder)?;
     print(&report.to_string());
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -104,6 +104,22 @@ pub fn guards(name: &str, actions: &[impl AsRef<str>], expressions: &[impl AsRef
     expressions.iter().map(AsRef::as_ref).enumerate().map(guard).collect()
 }
 
+/// Runs what builds formulas. They are deep trees, walked by recursion: the ordinary stack of an unoptimised build is too
+/// small for them.
+///
+/// # Errors
+/// What the work gives; [`ProofFault::Unfit`] when it cannot run or stops on its own.
+pub fn on_a_deep_stack<T: Send, E: From<ProofFault> + Send>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E> {
+    std::thread::scope(|scope| {
+        let unfit = |what: String| ProofFault::Unfit(what);
+        let worker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).map_err(|error| unfit(error.to_string()))?;
+        worker.join().map_err(|_| unfit("it stopped on its own".to_owned()))?
+    })
+}
+
+/// Bytes of a deep stack.
+const STACK: usize = 256 << 20;
+
 fn scope(actions: &[impl AsRef<str>]) -> String {
     if actions.is_empty() {
         return "action".to_owned();
