@@ -42,6 +42,30 @@ pub fn of_rules(old: &Policies, new: &Policies, at: Instant) -> Result<Vec<Chang
     Ok(changes)
 }
 
+/// The actions that a changed rule speaks of; none named: any. For who need not ask about the others.
+///
+/// # Errors
+/// As [`of_rules`].
+pub fn actions(old: &Policies, new: &Policies, at: Instant) -> Result<BTreeSet<String>, ProofFault> {
+    let (before, after) = (rules(&old.whole(at))?, rules(&new.whole(at))?);
+    let changed = before.keys().chain(after.keys()).filter(|id| before.get(*id) != after.get(*id));
+    let mut named = BTreeSet::new();
+    for rule in changed.flat_map(|id| [before.get(id), after.get(id)]).flatten() {
+        let scope = rule.get("action");
+        let one = scope.and_then(|scope| scope.get("entity")).into_iter();
+        let several = scope.and_then(|scope| scope.get("entities")).and_then(Value::as_array).into_iter().flatten();
+        let ids: Vec<String> = one.chain(several).filter_map(|entity| entity.get("id")?.as_str()).map(str::to_owned).collect();
+        if ids.is_empty() {
+            named.insert(ANY.to_owned());
+        }
+        named.extend(ids);
+    }
+    Ok(named)
+}
+
+/// Stands for every action.
+pub const ANY: &str = "*";
+
 /// What differs in the TOML files of one subfolder (`catalogue`, `agreements`): entries added, taken away, changed.
 ///
 /// # Errors
@@ -143,10 +167,16 @@ fn entries(folder: &Path) -> Result<Entries, ProofFault> {
     Ok(found)
 }
 
+const DATE: &str = "$__toml_private_datetime";
+
 /// Tables become key paths; items of a list of tables are known by the name they carry, so that order plays no part.
 fn flatten(at: &str, value: &Value, flat: &mut BTreeMap<String, Value>) {
     let below = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
     match value {
+        // A date, as the `toml` crate hands it to others.
+        Value::Object(map) if map.len() == 1 && map.contains_key(DATE) => {
+            flat.insert(at.to_owned(), map.get(DATE).cloned().unwrap_or_default());
+        }
         Value::Object(map) => map.iter().for_each(|(key, value)| flatten(&below(key), value, flat)),
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for (n, item) in items.iter().enumerate() {

@@ -4,14 +4,14 @@
 //! So each side has facts of its own: the new rules ask the facts, the old ones their twins (`other_…`), and each copy
 //! agrees with its own catalogue. What the new side permits and the old one does not is opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Policy, PolicySet, RequestEnv, Schema};
 use exchange::{DataClass, Instant};
 use serde_json::{Map, Value};
 
 use super::{
-    ProofFault, Prover, Witness, guards,
+    ProofFault, Prover, Witness, changes, guards,
     twin::{Words, asking_others, linked},
     world::{ABOUT_AN_EXCHANGE, GIVEN, World, world},
 };
@@ -58,7 +58,8 @@ struct Sides {
     new_only: Vec<Policy>,
     old_only: Vec<Policy>,
     words: Words,
-    kinds: BTreeSet<String>,
+    /// Kind → its secrecy and role under the old catalogue, then under the new one.
+    kinds: BTreeMap<String, [(String, String); 2]>,
     types: BTreeSet<String>,
     fields: BTreeSet<String>,
 }
@@ -69,14 +70,27 @@ struct Sides {
 /// [`ProofFault`]: no solver, or the old rules do not speak the new words.
 pub async fn compare(prover: &mut Prover, old: Set<'_>, new: Set<'_>, at: Instant) -> Result<Vec<Difference>, ProofFault> {
     let sides = Sides::of(old, new, at)?;
-    let mut found = Vec::new();
-    let mut envs: Vec<RequestEnv> = sides.schema.request_envs().collect();
+    let mut found: Vec<Difference> = Vec::new();
+    let touched = changes::actions(old.policies, new.policies, at)?;
+    let given = old.catalogue.hash() != new.catalogue.hash();
+    let asked = |env: &RequestEnv| {
+        let action = env.action().id().unescaped();
+        touched.contains(action) || touched.contains(changes::ANY) || (given && ABOUT_AN_EXCHANGE.contains(&action))
+    };
+    let mut envs: Vec<RequestEnv> = sides.schema.request_envs().filter(asked).collect();
     envs.sort_by_key(|env| (place(env), env.principal().to_string(), env.resource().to_string()));
     for env in &envs {
         for opens in [true, false] {
             for (part, only) in sides.parts(env) {
-                if let Some(difference) = sides.difference(prover, env, opens, part, only).await? {
-                    found.push(difference);
+                let Some(difference) = sides.difference(prover, env, opens, part, only).await? else { continue };
+                // Sent by a person or by an institution alone: told once.
+                let alike = |one: &&mut Difference| (one.opens, &one.action, &one.part) == (opens, &difference.action, &difference.part);
+                match found.iter_mut().find(alike) {
+                    Some(known) => {
+                        known.to.extend(difference.to);
+                        known.from.extend(difference.from);
+                    }
+                    None => found.push(difference),
                 }
             }
         }
@@ -102,7 +116,14 @@ impl Sides {
         both.extend(others(about("world/old", &before.follows)?)?);
         let limits = |world: &World| [world.kinds.clone(), world.types.clone()].concat();
         let names = |catalogue: &Catalogue| catalogue.types_on(at).map(|one| one.code.as_str().to_owned()).collect::<BTreeSet<_>>();
-        let kinds = |catalogue: &Catalogue| catalogue.kinds.keys().map(|kind| kind.as_str().to_owned()).collect::<BTreeSet<_>>();
+        let mut kinds = BTreeMap::new();
+        for kind in old.catalogue.kinds.keys().chain(new.catalogue.kinds.keys()) {
+            let rule = |catalogue: &Catalogue| {
+                let rule = catalogue.kinds.get(kind);
+                rule.map(|rule| (rule.secrecy.as_str().to_owned(), rule.role.as_str().to_owned())).unwrap_or_default()
+            };
+            kinds.insert(kind.as_str().to_owned(), [rule(old.catalogue), rule(new.catalogue)]);
+        }
         let rules = |set: Set<'_>| {
             let whole = set.policies.whole(at);
             let mut rules: Vec<Policy> = whole.rules.into_values().collect();
@@ -119,7 +140,7 @@ impl Sides {
             new_only: about("limits/new", &limits(&after))?,
             old_only: about("limits/old", &limits(&before))?,
             words: new.words.clone(),
-            kinds: kinds(old.catalogue).union(&kinds(new.catalogue)).cloned().collect(),
+            kinds,
             types: names(old.catalogue).union(&names(new.catalogue)).cloned().collect(),
             fields: old.policies.named_fields().chain(new.policies.named_fields()).map(str::to_owned).collect(),
         })
@@ -163,35 +184,46 @@ impl Sides {
         ordinary.retain(|name, _| !name.starts_with("other_"));
         let (mut to, mut from) = (BTreeSet::new(), BTreeSet::new());
         if example.facts.contains_key("to_kind") {
-            to = self.each(prover, env, "to_kind", &premise, &conclusion).await?;
+            to = self.each(prover, env, "to", &premise, &conclusion, &example).await?;
         }
         if env.action().id().unescaped() == "submit" {
-            from = self.each(prover, env, "from_kind", &premise, &conclusion).await?;
+            from = self.each(prover, env, "from", &premise, &conclusion, &example).await?;
         }
         Ok(Some(Difference { opens, action: env.action().id().unescaped().to_owned(), part, to, from, example, ordinary }))
     }
 
-    /// Every value of a fact for which the difference exists: found one after the other, each excluded once found.
+    /// Every kind of one end for which the difference exists. Each is first tried in a request that is known; then the
+    /// solver is asked for one more, until it says that there is none.
     async fn each(
         &self,
         prover: &mut Prover,
         env: &RequestEnv,
-        fact: &str,
+        end: &str,
         premise: &PolicySet,
         conclusion: &PolicySet,
+        example: &Witness,
     ) -> Result<BTreeSet<String>, ProofFault> {
+        let fact = format!("{end}_kind");
         let mut found = BTreeSet::new();
-        while found.len() < self.kinds.len() {
+        let mut known = example.clone();
+        loop {
+            let rest = self.kinds.iter().filter(|(kind, _)| !found.contains(*kind));
+            let alike: Vec<String> = rest
+                .filter(|(kind, facts)| {
+                    tried(&known, end, kind, facts).any(|one| one.permitted_by(premise) && !one.permitted_by(conclusion))
+                })
+                .map(|(kind, _)| kind.clone())
+                .collect();
+            found.extend(alike);
             let mut rest = premise.clone();
-            let known: Vec<String> = found.iter().map(|kind: &String| format!("context.{fact} != {kind:?}")).collect();
-            add(&mut rest, guards("found", &[env.action().id().unescaped()], &known)?)?;
-            let Some(next) = prover.implies((&self.schema, env), &rest, conclusion).await? else { break };
-            let Some(kind) = next.facts.get(fact).and_then(Value::as_str) else { break };
-            if !found.insert(kind.to_owned()) {
-                break;
+            let known_kinds: Vec<String> = found.iter().map(|kind: &String| format!("context.{fact} != {kind:?}")).collect();
+            add(&mut rest, guards("found", &[env.action().id().unescaped()], &known_kinds)?)?;
+            let Some(next) = prover.implies((&self.schema, env), &rest, conclusion).await? else { return Ok(found) };
+            match next.facts.get(&fact).and_then(Value::as_str) {
+                Some(kind) if found.insert(kind.to_owned()) => known = next,
+                _ => return Ok(found),
             }
         }
-        Ok(found)
     }
 
     /// Ordinary values that a person recognises, twins included.
@@ -206,6 +238,26 @@ impl Sides {
         ordinary.extend(twins);
         ordinary
     }
+}
+
+/// A request with another kind at one end, foreseen by the catalogues or not: the guards say which of these can be.
+fn tried<'a>(known: &'a Witness, end: &'a str, kind: &'a str, facts: &'a [(String, String); 2]) -> impl Iterator<Item = Witness> + 'a {
+    let [(was_secrecy, was_role), (secrecy, role)] = facts;
+    [(true, true), (false, false), (true, false), (false, true)].into_iter().map(move |(was_ok, ok)| {
+        let mut one = known.clone();
+        for (name, value) in [
+            (format!("{end}_kind"), Value::from(kind)),
+            (format!("{end}_secrecy"), Value::from(secrecy.as_str())),
+            (format!("{end}_role"), Value::from(role.as_str())),
+            (format!("other_{end}_secrecy"), Value::from(was_secrecy.as_str())),
+            (format!("other_{end}_role"), Value::from(was_role.as_str())),
+            (format!("{end}_ok"), Value::from(ok)),
+            (format!("other_{end}_ok"), Value::from(was_ok)),
+        ] {
+            one.facts.insert(name, value);
+        }
+        one
+    })
 }
 
 /// Ordinary words, where the empty text is none.
