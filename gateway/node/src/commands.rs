@@ -4,6 +4,8 @@
 
 pub mod audit;
 pub mod decision;
+pub mod desk;
+pub mod keys;
 pub mod member;
 pub mod policy_diff;
 pub mod run;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, decision, member, run, token, vault};
+use gateway::commands::{CommandFault, audit, decision, keys, member, run, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -41,6 +41,9 @@ enum Command {
     /// Match descriptions of children that may be one child (gateway's machine)
     #[command(subcommand)]
     Vault(vault::Vault),
+    /// Renew or destroy the keys of pseudonyms (gateway's machine)
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Copy the log out, verify it against pinned keys
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -50,7 +53,7 @@ enum Command {
 }
 
 const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
-On the gateway's machine: init, check, serve, vault, audit bundle, policy.\n\
+On the gateway's machine: init, check, serve, vault, keys, audit bundle, policy.\n\
 For a member institution, against any gateway: submit, mailbox, exchange, decision, token.\n\
 For an auditor, with nothing but keys noted beforehand: audit verify.";
 
@@ -83,6 +86,7 @@ impl Command {
             Self::Token(command) => token::token(command).await?,
             Self::Decision(command) => return decision::decision(command).await,
             Self::Vault(command) => return vault::vault(command).await,
+            Self::Keys(command) => return keys::keys(command).await,
             Self::Audit(command) => return audit::audit(command).await,
             Self::Policy(command) => return run::policy(&command),
         }
@@ -97,7 +101,7 @@ impl Command {
             Self::Exchange(command) => command.link().json,
             Self::Decision(command) => command.json(),
             Self::Token(command) => command.json(),
-            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Audit(_) | Self::Policy(_) => false,
+            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) | Self::Policy(_) => false,
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,
         }

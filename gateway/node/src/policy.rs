@@ -20,10 +20,10 @@ mod tests;
 
 use exchange::ExchangeId;
 
-pub use acts::{Granted, Inquiry, Protected, Reidentification, Stage};
+pub use acts::{DualControl, Granted, Inquiry, Protected, Reidentification, Stage};
 pub use advise::Decision;
 pub use ask::Unfit;
-pub use cases::{Cases, CasesFault, Report, run_cases};
+pub use cases::{Cases, CasesFault, Report, Table, rules_table, run_cases};
 pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};

@@ -96,6 +96,9 @@ pub enum Refusal {
     /// The delivery was acknowledged before.
     #[error("already acknowledged")]
     AlreadyAcknowledged,
+    /// It was time-limited or for one use, and that is over.
+    #[error("over: {0}")]
+    Over(&'static str),
     /// We cannot now; the same request may be repeated.
     #[error("unavailable: {0}")]
     Unavailable(#[from] StoreError),

@@ -15,7 +15,9 @@ pub mod exchange;
 pub mod follow_up;
 pub mod idempotency;
 pub mod keys;
+pub mod known;
 pub mod push;
+pub mod reidentification;
 mod side;
 pub mod tokens;
 pub mod vault;
@@ -91,7 +93,14 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, 8).await?;
-        dialect::migrate(&pool, &[(1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql"))]).await?;
+        dialect::migrate(
+            &pool,
+            &[
+                (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
+                (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
+            ],
+        )
+        .await?;
         let writer = writer::Writer::start(pool.clone());
         Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
     }

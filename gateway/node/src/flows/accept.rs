@@ -5,7 +5,7 @@
 mod keep;
 mod route;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use adapters::json;
 use exchange::{
@@ -93,7 +93,6 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
         };
         route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
-        let said = BTreeSet::new();
         let ask = Submission {
             exchange: id,
             exchange_type,
@@ -102,7 +101,6 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             actor: author.actor(&law),
             agreement,
             necessity_stated,
-            said: &said,
             residence: route::residence(&law, &draft),
             holds: &holds,
             now,

@@ -17,7 +17,7 @@ use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{DecisionRecord, Denial, Opening, Reading, Release, Withheld},
+    policy::{AgreementState, DecisionRecord, Denial, Opening, Reading, Release, Withheld},
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
@@ -265,7 +265,6 @@ fn release(
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
     let unit = delivery.recipient.unit.as_ref();
-    let said = BTreeSet::new();
     Some(law.policies.release(&Reading {
         exchange: row.id,
         exchange_type,
@@ -277,9 +276,9 @@ fn release(
         // What came to a unit belongs to the unit as a whole until somebody is in charge.
         case_link: member,
         opening: Opening::Ordinary,
+        agreement: law.agreement(exchange_type, route, now).unwrap_or(AgreementState::NotInForce),
         classes: present,
         paths,
-        said: &said,
         now,
     }))
 }

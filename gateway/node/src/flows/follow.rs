@@ -169,7 +169,18 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
         reminders.extend(rooms.store.reminders_of(&owner, &professional.id).await?.iter().map(|r| reminder(&law, r)));
         follow_ups.extend(rooms.store.open_follow_ups(&owner, &professional.id).await?.iter().map(|f| follow_up(&law, f)));
     }
-    Ok(json!({"clocks": clocks, "reminders": reminders, "follow_ups": follow_ups}))
+    let mut due = json!({"clocks": clocks, "reminders": reminders, "follow_ups": follow_ups});
+    // The data-protection officer is told of each pseudonym that somebody asks to have lifted, approved or not.
+    if professional.has_role(Role::Dpo)
+        && let Value::Object(due) = &mut due
+    {
+        let asked = rooms.store.reidentifications(&professional.institution).await?;
+        let told = asked
+            .iter()
+            .map(|one| json!({"id": one.id, "asker": one.asker.subject, "requested_at": one.requested_at, "opened_at": one.used_at}));
+        due.insert("reidentifications".into(), told.collect());
+    }
+    Ok(due)
 }
 
 /// The C2SP proof that a leaf stands in the newest checkpoint, and that checkpoint.

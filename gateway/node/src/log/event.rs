@@ -57,13 +57,15 @@ pub enum Event {
     FollowUpDone,
     /// A signing or sealing key was replaced.
     KeyRotated,
+    /// The keys of a space of pseudonyms were destroyed.
+    DomainClosed,
     /// The gateway started.
     GatewayStarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -87,6 +89,7 @@ impl Event {
         Self::FollowUpOpened,
         Self::FollowUpDone,
         Self::KeyRotated,
+        Self::DomainClosed,
         Self::GatewayStarted,
     ];
 
@@ -116,6 +119,7 @@ impl Event {
             Self::FollowUpOpened => "follow-up.opened",
             Self::FollowUpDone => "follow-up.done",
             Self::KeyRotated => "key.rotated",
+            Self::DomainClosed => "domain.closed",
             Self::GatewayStarted => "gateway.started",
         }
     }

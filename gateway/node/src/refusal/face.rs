@@ -193,6 +193,7 @@ impl Refusal {
                 "Un professionnel du service a déjà répondu à cette remise.",
                 "Consultez l’échange pour voir la réponse.",
             ),
+            Self::Over(what) => face("over", 409, "Délai passé ou déjà fait", &format!("{what}."), "Faites une nouvelle demande."),
             Self::Unavailable(_) => Face {
                 fault: Fault::Ours,
                 ..face(

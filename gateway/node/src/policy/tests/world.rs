@@ -60,7 +60,6 @@ impl World {
             classes: DataClass::ALL.iter().copied().collect(),
             non_conforme: false,
             necessity: false,
-            said: BTreeSet::new(),
             at: now(),
         }
     }
@@ -74,7 +73,6 @@ impl World {
             route: route(of),
             opening: Opening::Ordinary,
             case_link: true,
-            said: BTreeSet::new(),
             classes: DataClass::ALL.iter().copied().collect(),
         }
     }
@@ -90,7 +88,6 @@ pub(in crate::policy) struct Sending<'a> {
     pub(in crate::policy) classes: BTreeSet<DataClass>,
     pub(in crate::policy) non_conforme: bool,
     pub(in crate::policy) necessity: bool,
-    pub(in crate::policy) said: BTreeSet<String>,
     pub(in crate::policy) at: Instant,
 }
 
@@ -120,7 +117,6 @@ impl Sending<'_> {
             actor: self.by.as_ref().map_or(alone, Actor::Professional),
             agreement: AgreementState::NotNamed,
             necessity_stated: self.necessity,
-            said: &self.said,
             residence: Residence::Unknown,
             holds,
             now: self.at,
@@ -154,7 +150,6 @@ pub(in crate::policy) struct Opened<'a> {
     pub(in crate::policy) route: Route,
     pub(in crate::policy) opening: Opening<'a>,
     pub(in crate::policy) case_link: bool,
-    pub(in crate::policy) said: BTreeSet<String>,
     pub(in crate::policy) classes: BTreeSet<DataClass>,
 }
 
@@ -178,9 +173,9 @@ impl Opened<'_> {
             habilitated: true,
             case_link: self.case_link,
             opening: self.opening,
+            agreement: AgreementState::NotNamed,
             classes: self.classes.clone(),
             paths: self.of.fields.iter().map(|field| field.path.clone()).collect(),
-            said: &self.said,
             now: now(),
         }
     }
@@ -293,6 +288,7 @@ pub(in crate::policy) fn route(of: &ExchangeType) -> Route {
         child_informed: None,
         person_agreed: None,
         children: Vec::new(),
+        said: BTreeSet::new(),
     }
 }
 
