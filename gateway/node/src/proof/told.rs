@@ -5,8 +5,10 @@ use serde_json::{Map, Value};
 use super::Witness;
 use crate::catalogue::Catalogue;
 
-/// Facts that follow from the kinds and the type, which are told.
-const FOLLOW: &[&str] = &super::world::GIVEN;
+/// Facts that follow from the kinds and the type, which are told. Of the five facts of shared secrecy some do not.
+fn follows(name: &str) -> bool {
+    name != "secret" && super::world::GIVEN.contains(&name)
+}
 
 /// How a fact is said; `*` stands for its value. A yes/no fact is told when it is true.
 const SAID: &[(&str, &str)] = &[
@@ -59,7 +61,7 @@ const SAID: &[(&str, &str)] = &[
 pub fn odd(witness: &Witness, ordinary: &Map<String, Value>, catalogue: &Catalogue) -> String {
     let mut told = Vec::new();
     for (name, value) in &witness.facts {
-        if name.starts_with("other_") || name == "type" || FOLLOW.contains(&name.as_str()) || ordinary.get(name) == Some(value) {
+        if name.starts_with("other_") || name == "type" || follows(name) || ordinary.get(name) == Some(value) {
             continue;
         }
         told.extend(say(name, value, catalogue));

@@ -52,6 +52,7 @@ pub fn world(catalogue: &Catalogue, at: Instant) -> World {
         }
         kinds.push(format!("{}.contains(context.{end}_kind)", list(catalogue.kinds.keys().map(|kind| kind.as_str()))));
     }
+    follows.extend(SECRET.iter().map(|holds| (*holds).to_owned()));
     for one in catalogue.types_on(at) {
         follows.push(format!("if context.type == {:?} then {} else true", one.code.as_str(), of_type(one)));
     }
@@ -73,6 +74,18 @@ pub fn world(catalogue: &Catalogue, at: Instant) -> World {
     );
     World { follows, kinds, types, words }
 }
+
+/// What the five facts of shared secrecy are found from: of who sends, and of who reads.
+const SECRET: [&str; 5] = [
+    r#"context.secret.both_bound == (context.actor == "professional" && context.actor_secrecy != "aucun" && context.to_secrecy != "aucun")"#,
+    r#"context.secret.mission == (context.actor == "professional" && context.actor_role != "none" && context.to_role != "none"
+        && (if action == Action::"submit" then context.has_case || context.is_reply else context.case_link))"#,
+    r#"context.secret.purpose == (context.purpose_ok && ["evaluate", "decide", "implement"].contains(context.purpose))"#,
+    r#"if action == Action::"submit" then true else context.secret.necessary == (context.case_link && context.habilitated)"#,
+    r#"if context.ages.contains("majeur") && ["majeur"].containsAll(context.ages) then context.secret.informed == (context.person == "donne")
+        else (if context.parents == "faite" then context.secret.informed
+            else (if context.parents == "non-faite-interet-enfant" then true else !context.secret.informed))"#,
+];
 
 /// Facts with a closed list of words, as the code writes them.
 const CLOSED: &[(&str, &[&str])] = &[
