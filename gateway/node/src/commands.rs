@@ -7,6 +7,7 @@ pub mod decision;
 pub mod desk;
 pub mod keys;
 pub mod member;
+pub mod policy_diff;
 pub mod run;
 pub mod task;
 pub mod token;

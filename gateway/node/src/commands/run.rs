@@ -46,6 +46,8 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Say in French what a change of the policies folder opens and closes, with examples
+    Diff(super::policy_diff::Diff),
     /// Print the table of rules: article, where each lives, its cases, how sure we are
     Table {
         /// The `policies` folder
@@ -150,7 +152,7 @@ fn forbid_core_dumps() {
     }
 }
 
-/// Plays the jurists' cases.
+/// Plays the jurists' cases, or compares two folders.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -161,6 +163,7 @@ pub fn policy(command: &Policy) -> Result<ExitCode, CommandFault> {
             print(&report.to_string());
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
+        Policy::Diff(options) => super::policy_diff::diff(options),
         Policy::Table { folder } => {
             let table = policy::rules_table(folder).map_err(|e| CommandFault::file(folder, &e))?;
             print(table.to_string().trim_end());

@@ -3,6 +3,7 @@
 //! `policies/decisions/*.toml`. Each case is also replayed from its record; and every word that the rules compare a
 //! fact with must exist, since a misspelt kind would make a prohibition silent.
 
+mod hunt;
 mod play;
 mod table;
 mod written;
@@ -17,6 +18,7 @@ use std::{
 
 use exchange::{DataClass, Kind};
 
+pub use self::hunt::Cases;
 pub use self::table::Table;
 use self::written::Case;
 use super::{Policies, PolicyFault};
