@@ -101,10 +101,16 @@ async fn mentions_are_merged_without_a_question_and_told_apart_again() {
     act(&running, CRIP, &["split", "--mention", &other]).await.done();
     let apart = children(&running, [&school, &hospital]).await;
     assert_ne!(apart[0], apart[1]);
+    // A split is undone by a merge, and that by a split.
+    let again = act(&running, CADRE, &["merge", &one, &other]).await.done().json();
+    let joined = children(&running, [&school, &hospital]).await;
+    assert_eq!(joined[0], joined[1]);
+    act(&running, CADRE, &["split", &text(&again, "/linkage")]).await.done();
+    assert_eq!(children(&running, [&school, &hospital]).await, apart);
 
     // The log says all of it, signed, and verifies.
-    let events = signed(&running, 2).await;
-    assert_eq!((events["identity.merged"], events["identity.split"]), (1, 1), "{events:?}");
+    let events = signed(&running, 4).await;
+    assert_eq!((events["identity.merged"], events["identity.split"]), (2, 2), "{events:?}");
     let bundle = running.file("bundle");
     running.here(&["audit", "bundle", path(&bundle)]).await.done();
     let keys = running.acting(SCHOOL).get("/v1/keys").await.unwrap();

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod member;
 pub mod policy_diff;
 pub mod run;
+pub mod task;
 pub mod token;
 pub mod vault;
 

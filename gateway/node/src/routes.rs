@@ -2,6 +2,7 @@
 
 mod caller;
 mod open_api;
+mod tasks;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -14,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use exchange::{DeliveryId, ExchangeId, FollowUpId};
+use exchange::{DeliveryId, ExchangeId};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -38,7 +39,13 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
         .route("/v1/mailbox/{delivery}", get(open).head(nothing_here)) // a professional reads; opening without reading is nothing
         .route("/v1/mailbox/{delivery}/acknowledgement", post(acknowledgement)) // and answers
-        .route("/v1/follow-ups/{id}/done", post(follow_up_done))
+        .route("/v1/mailbox/{delivery}/urgence", post(tasks::urgence_of_delivery)) // or reads in an emergency, with a reason
+        .route("/v1/exchanges/{id}/urgence", post(tasks::urgence_of_exchange))
+        .route("/v1/urgences", get(tasks::urgences)) // and is looked at for it
+        .route("/v1/follow-ups", get(tasks::list)) // what is still to be done, and by whom
+        .route("/v1/follow-ups/{id}", get(tasks::read))
+        .route("/v1/follow-ups/{id}/done", post(tasks::done))
+        .route("/v1/follow-ups/{id}/deferral", post(tasks::defer))
         .route("/v1/decisions", post(decision)) // "may I?"
         .route("/v1/reidentifications", post(reidentification).get(reidentifications)) // who stands behind a pseudonym: asked
         .route("/v1/reidentifications/{id}", get(reidentification_reason))
@@ -138,14 +145,6 @@ async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segmen
 async fn acknowledgement(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment, sent: Sent) -> Result<StatusCode, Refusal> {
     let answer = sent.parsed()?;
     acknowledge::acknowledge(&edge.rooms, &caller, delivery_id(&id)?, answer).await.map(|()| StatusCode::NO_CONTENT)
-}
-
-/// A named professional did what a follow-up asked.
-#[utoipa::path(post, path = "/v1/follow-ups/{id}/done", tag = "échanges", params(("id" = String, Path, description = "Identifiant du suivi")),
-    responses((status = 204, description = "Fait"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<StatusCode, Refusal> {
-    let id: FollowUpId = id.parse().map_err(|_| Refusal::NotFound)?;
-    acknowledge::finish(&edge.rooms, &caller, id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// "May I?": the decision and its explanation; nothing is sent.
@@ -339,6 +338,11 @@ impl Sent {
             caller::check_digest(announced, body)?;
         }
         Ok(body)
+    }
+
+    /// What a body says; nothing when there is none.
+    fn parsed_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
+        if self.body.as_ref().is_ok_and(|body| body.is_empty()) { Ok(T::default()) } else { self.parsed() }
     }
 
     fn parsed<T: DeserializeOwned>(&self) -> Result<T, Refusal> {

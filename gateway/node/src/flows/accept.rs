@@ -4,6 +4,7 @@
 
 mod keep;
 mod route;
+mod tasks;
 
 use std::sync::Arc;
 

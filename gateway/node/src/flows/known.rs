@@ -145,11 +145,14 @@ pub async fn proposal(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     rooms.store.write(AppendEntries(vec![entry])).await?;
     rooms.signed(&leaf).await?;
     // 4. Compare, inside the vault; and show what this unit itself holds, to whom it is not sealed.
-    let alike = match rooms.vault.alike(&granted, asked.about).await {
+    let mut alike = match rooms.vault.alike(&granted, asked.about).await {
         // Erased since: nobody to compare with.
         Err(StoreError::NotThere(_)) => Alike::default(),
         other => other?,
     };
+    // That the asked unit received the same report says nothing of what it knew.
+    alike.same.remove(&asked.about.exchange);
+    alike.perhaps.remove(&asked.about.exchange);
     let asker = law.directory.professionals().find(|known| known.institution == asked.asker.institution && known.id.subject == asked.by);
     let same = known_to(rooms, &alike.same, &unit, professional, (&asked, asker)).await?;
     let perhaps = known_to(rooms, &alike.perhaps, &unit, professional, (&asked, asker)).await?;

@@ -2,6 +2,7 @@
 
 mod closed;
 mod open;
+mod random;
 pub(super) mod world;
 
 use std::{collections::BTreeSet, fs, time::Instant as Stopwatch};

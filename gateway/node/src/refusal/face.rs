@@ -127,6 +127,11 @@ impl Refusal {
                     "Indiquez dans `agreement` un protocole en vigueur pour ce type et ces deux services ; GET /v1/agreements les liste.",
                 )
             },
+            Self::Task(fault) => {
+                let (code, status, title, detail, cure) = fault.words();
+                let (rule, article) = fault.source();
+                Face { rule: rule.map(str::to_owned), article: article.map(str::to_owned), ..face(code, status, title, &detail, cure) }
+            }
             Self::KeyMissing => face(
                 "idempotency-key-missing",
                 400,

@@ -57,6 +57,8 @@ fn hot() -> Vec<&'static str> {
         tokens::HOT,
         reidentification::HOT,
         known::HOT,
+        task::HOT,
+        break_glass::HOT,
     ]
     .concat()
 }
@@ -85,6 +87,11 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("recent_reidentifications", "reidentification_asker"),
     ("reidentifications", "reidentification_institution"),
     ("known_questions_of", "known_question_case"),
+    ("close_follow_ups", "follow_up_exchange"),
+    ("grant_in_force", "break_glass_reader"),
+    ("grants", "break_glass_institution"),
+    ("grant_of_review", "break_glass_review_task"),
+    ("reviews", "clock_exchange"),
 ];
 
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.

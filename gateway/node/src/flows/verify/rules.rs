@@ -58,6 +58,10 @@ impl Rules {
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
+            Event::BreakGlass => {
+                emergency(index, openings, report);
+                self.released(index, openings, report);
+            }
             Event::IdentityReidentified => self.reidentified(index, openings, report),
             Event::DecisionMade => self.decided(openings),
             Event::ExchangeRefused
@@ -70,13 +74,13 @@ impl Rules {
             | Event::PolicyChanged
             | Event::IdentityMerged
             | Event::IdentitySplit
-            | Event::BreakGlass
             | Event::PushSent
             | Event::DeliveryDead
             | Event::TokenRevoked
             | Event::TelephoneRecorded
             | Event::FollowUpOpened
             | Event::FollowUpDone
+            | Event::FollowUpDeferred
             | Event::KeyRotated
             | Event::DomainClosed
             | Event::GatewayStarted => {}
@@ -136,6 +140,15 @@ fn approval(openings: &Openings) -> Option<[u8; 16]> {
 fn request(openings: &Openings, who: &str) -> Option<[u8; 16]> {
     let request = openings.value("request")?.as_str()?;
     digest::digest(&digest::SHA256, format!("{request} {who}").as_bytes()).as_ref().first_chunk().copied()
+}
+
+/// An emergency access has its own decision, classes and end.
+fn emergency(index: u64, openings: Option<&Openings>, report: &mut Report) {
+    let Some(openings) = openings else { return };
+    let has = |name: &str| openings.value(name).is_some_and(|value| !value.is_null());
+    if !openings.value(field::DECISION).is_some_and(permits) || !["grant", "classes", "until", "professional"].into_iter().all(has) {
+        report.add(FindingKind::Process, Some(index), None, "accès d’urgence sans décision qui le permette, ou sans classes ni fin");
+    }
 }
 
 fn exchange(openings: &Openings) -> Option<[u8; 16]> {

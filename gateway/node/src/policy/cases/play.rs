@@ -354,7 +354,7 @@ fn declared(kind: &TypeCode, case: &Case, written: &Declared) -> ExchangeType {
         tier: 1,
         danger: written.danger,
         purpose: written.purpose.clone(),
-        legal_basis: Vec::new(),
+        legal_basis: written.legal_basis.clone(),
         from: written.from.iter().cloned().collect(),
         to: written.to.iter().map(|kind| Destination { kind: kind.clone(), when: None }).collect(),
         disclosure: Disclosure::Nominative,

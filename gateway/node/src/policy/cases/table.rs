@@ -128,7 +128,8 @@ impl Table {
                 let lets = case.expect.answer == Answer::Permit && !held(&case.expect.withheld) && !held(&case.expect.vanished);
                 *(if lets { &mut open } else { &mut closed }) += 1;
             }
-            rows.push(Row { policies: !ids.is_empty(), rule, written, places, cases: (open, closed) });
+            let in_force = ids.iter().any(|id| policies.note(id).is_some_and(|note| !note.off));
+            rows.push(Row { policies: in_force, rule, written, places, cases: (open, closed) });
         }
         let faults = check.faults;
         Ok(Self { rows, faults })

@@ -212,6 +212,8 @@ pub(super) struct Declared {
     pub(super) from: Vec<Kind>,
     pub(super) to: Vec<Kind>,
     pub(super) agreement: AgreementNeed,
+    #[serde(default)]
+    pub(super) legal_basis: Vec<String>,
     #[serde(default = "yes")]
     pub(super) human_send: bool,
 }

@@ -107,6 +107,11 @@ impl Sending<'_> {
         world.policies.may_submit(&self.route, &self.classes, &self.ask(world, &holds))
     }
 
+    /// What the rules are told.
+    pub(in crate::policy) fn facts(&self, world: &World) -> Value {
+        self.ask(world, &BTreeSet::new()).facts(&self.route, &self.classes)
+    }
+
     fn ask<'a>(&'a self, world: &'a World, holds: &'a BTreeSet<String>) -> Submission<'a> {
         let alone = if self.of.danger { Actor::InstitutionAlone } else { Actor::System };
         Submission {
@@ -200,6 +205,12 @@ pub(in crate::policy) fn alert() -> ExchangeType {
 pub(in crate::policy) fn signalement() -> ExchangeType {
     let fields = [("payload.faits[].texte", DataClass::Social), ("payload.lieu_actuel_enfant.adresse", DataClass::LieuAccueil)];
     of_type("signalement", true, "signalement", &["crip", "hopital"], &["parquet"], &fields)
+}
+
+/// Something shared under CASF L226-2-2, in short.
+pub(in crate::policy) fn share() -> ExchangeType {
+    let kinds = ["crip", "ase", "en-sante-social", "en-etablissement", "hopital", "caf", "service-habilite"];
+    of_type("concertation", false, "evaluate", &kinds, &kinds, &[("payload.texte", DataClass::Social)])
 }
 
 /// A retour d’information, in short.

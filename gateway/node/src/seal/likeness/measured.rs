@@ -5,6 +5,8 @@
 //! cargo nextest run -p gateway --run-ignored only --no-capture fifty_thousand
 //! ```
 
+#![allow(clippy::print_stdout, reason = "the table is what these tests are for")]
+
 pub(crate) mod children;
 
 use std::collections::{BTreeMap, HashMap};

@@ -181,7 +181,7 @@ fn typo(text: &str, dice: &mut Dice) -> String {
 fn respelt(text: &str, dice: &mut Dice) -> String {
     let upper = text.to_uppercase();
     match dice.below(6) {
-        0 => upper.replace('É', "E").replace('È', "E").replace('Ç', "C").replace('Ï', "I").replace('-', " "),
+        0 => upper.replace(['É', 'È'], "E").replace('Ç', "C").replace('Ï', "I").replace('-', " "),
         1 => upper.replace(' ', "-"),
         2 => text.replacen("ph", "f", 1).replacen("th", "t", 1),
         3 => upper.replacen("LL", "L", 1).replacen("TT", "T", 1).replacen("NN", "N", 1),
@@ -212,7 +212,7 @@ fn given_names(dice: &mut Dice, female: bool, sister_of: Option<&String>, called
         let begins = other.chars().next();
         list.iter().find(|name| name.chars().next() == begins && *name != other)
     });
-    names.push(alike.map_or_else(|| dice.often(list), |name| name).to_owned());
+    names.push(alike.copied().unwrap_or_else(|| dice.often(list)).to_owned());
     let more = [0, 1, 1, 2][dice.below(4)];
     while names.len() <= more {
         let next = dice.often(list).to_owned();
