@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod decision;
 pub mod member;
+pub mod policy_sets;
 pub mod run;
 pub mod token;
 pub mod vault;

@@ -5,13 +5,14 @@
 
 pub mod accept;
 pub mod acknowledge;
+pub mod amend;
 pub mod bundle;
 pub mod collect;
 pub mod decide;
 pub mod erase;
 pub mod follow;
 pub mod forward;
-mod law;
+pub mod law;
 pub mod matching;
 pub mod notary;
 pub mod remind;
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use law::Law;
+pub use law::{FolderState, Law, LawFault, Sets};
 
 use crate::{
     clock::Clock,
@@ -61,6 +62,8 @@ pub struct Rooms {
     pub clock: Arc<dyn Clock>,
     /// The law of this instant.
     pub law: ArcSwap<Law>,
+    /// The policy sets: where the folder lies, the archive, whose turn it is.
+    pub sets: Sets,
     /// Exchanges, deliveries, clocks, log rows.
     pub store: Store,
     /// Keys of contents.

@@ -4,6 +4,7 @@
 //! This room knows rules and no database; it fails closed: an error of a rule is never a permission.
 
 mod advise;
+mod approvers;
 mod ask;
 mod cases;
 mod decide;
@@ -19,6 +20,7 @@ mod tests;
 use exchange::ExchangeId;
 
 pub use advise::Decision;
+pub use approvers::Approvers;
 pub use ask::Unfit;
 pub use cases::{CasesFault, Report, run_cases};
 pub use decide::{Admitted, Denial};

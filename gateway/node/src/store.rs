@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod follow_up;
 pub mod idempotency;
 pub mod keys;
+pub mod policy_sets;
 pub mod push;
 mod side;
 pub mod tokens;
@@ -91,7 +92,7 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, 8).await?;
-        dialect::migrate(&pool, &[(1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql"))]).await?;
+        dialect::migrate(&pool, MIGRATIONS).await?;
         let writer = writer::Writer::start(pool.clone());
         Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
     }
@@ -162,6 +163,12 @@ pub(crate) async fn options(connections: u32) -> AnyPoolOptions {
     sqlx::any::install_default_drivers();
     AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10))
 }
+
+/// The schema, step by step; a step that ran is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
+    (2, "policy sets", include_str!("../schema/sqlite/gateway/0002_policy_sets.sql")),
+];
 
 const PROBE: &str = "-- probe
 INSERT INTO probe (id, at, written_by) VALUES (1, $1, $2)

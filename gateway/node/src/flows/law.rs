@@ -1,6 +1,9 @@
 //! The law of an instant: catalogue, directory, agreements and policies, one coherent version of everything that is data.
 
-use std::collections::BTreeSet;
+pub mod archive;
+mod sets;
+
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
 use exchange::{Instant, Kind, Urgency, envelope::Route};
 
@@ -8,9 +11,12 @@ use crate::{
     agreements::{Agreements, InForce},
     catalogue::{AgreementNeed, Catalogue, ExchangeType},
     directory::Directory,
-    policy::{AgreementState, Policies, Side},
+    policy::{AgreementState, Approvers, Policies, Side},
     refusal::Refusal,
+    source::Files,
 };
+
+pub use sets::{FolderState, Sets};
 
 /// Swapped as a whole, so that a request sees one version.
 pub struct Law {
@@ -22,9 +28,56 @@ pub struct Law {
     pub agreements: Agreements,
     /// What may be.
     pub policies: Policies,
+    /// Who may change the rules.
+    pub approvers: Approvers,
+    /// The policy set that all but the directory was read from.
+    pub files: Arc<Files>,
+}
+
+/// Why data is not in force: every mistake of the first room that has one, since the next ones speak its words.
+#[derive(Debug, thiserror::Error)]
+pub struct LawFault {
+    /// Which room.
+    pub room: &'static str,
+    /// File, line, what is wrong, cure.
+    pub mistakes: Vec<String>,
+}
+
+impl fmt::Display for LawFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.room, self.mistakes.join("\n  "))
+    }
+}
+
+/// All mistakes of one room.
+fn all(room: &'static str, faults: &[impl fmt::Display]) -> LawFault {
+    LawFault { room, mistakes: faults.iter().map(ToString::to_string).collect() }
 }
 
 impl Law {
+    /// A policy set together with the directory that stands at `directory`, checked as a whole.
+    ///
+    /// # Errors
+    /// [`LawFault`] with every mistake of the first room that has one.
+    pub fn read(files: Arc<Files>, directory: &Path) -> Result<Self, LawFault> {
+        let catalogue = Catalogue::of(&files).map_err(|faults| all("catalogue", &faults))?;
+        let is_kind = |kind: &Kind| catalogue.kind(kind).is_some();
+        let directory = Directory::load(directory, &is_kind).map_err(|faults| all("directory", &faults))?;
+        let is_type = |code: &exchange::TypeCode| catalogue.has_type(code) || catalogue.has_code("CL-type-prevu", code.as_str());
+        let is_purpose = |code: &str| catalogue.has_code("CL-purpose", code);
+        let agreements = Agreements::of(&files, &directory, &is_type, &is_purpose).map_err(|faults| all("agreements", &faults))?;
+        let is_obligation = |code: &str| catalogue.obligation(code).is_some();
+        let policies = Policies::of(&files, &is_obligation).map_err(|faults| all("policies", &faults))?;
+        // A schema that asks for a fact which this program does not give would refuse everything; a set that permits what
+        // nothing foresees would refuse nothing.
+        policies.probe().map_err(|_| LawFault {
+            room: "policies",
+            mistakes: vec!["the schema wants facts that this version does not give, or the rules permit what nothing foresees".to_owned()],
+        })?;
+        let approvers = Approvers::of(&files).map_err(|faults| all("policies", &faults))?;
+        Ok(Self { catalogue, directory, agreements, policies, approvers, files })
+    }
+
     /// One end of an exchange as rules see it.
     ///
     /// # Errors

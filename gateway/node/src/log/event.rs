@@ -33,6 +33,10 @@ pub enum Event {
     ClockEscalated,
     /// A new version of the directory is in force.
     DirectoryChanged,
+    /// A policy set was proposed.
+    PolicyProposed,
+    /// A person approved a proposed policy set.
+    PolicyApproved,
     /// A new policy set is in force.
     PolicyChanged,
     /// Two records were found to be one person.
@@ -57,13 +61,15 @@ pub enum Event {
     FollowUpDone,
     /// A signing or sealing key was replaced.
     KeyRotated,
+    /// Somebody entitled read what was decided, and why.
+    DecisionExamined,
     /// The gateway started.
     GatewayStarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -75,6 +81,8 @@ impl Event {
         Self::ClockFired,
         Self::ClockEscalated,
         Self::DirectoryChanged,
+        Self::PolicyProposed,
+        Self::PolicyApproved,
         Self::PolicyChanged,
         Self::IdentityMerged,
         Self::IdentitySplit,
@@ -87,6 +95,7 @@ impl Event {
         Self::FollowUpOpened,
         Self::FollowUpDone,
         Self::KeyRotated,
+        Self::DecisionExamined,
         Self::GatewayStarted,
     ];
 
@@ -104,6 +113,8 @@ impl Event {
             Self::ClockFired => "clock.fired",
             Self::ClockEscalated => "clock.escalated",
             Self::DirectoryChanged => "directory.changed",
+            Self::PolicyProposed => "policy.proposed",
+            Self::PolicyApproved => "policy.approved",
             Self::PolicyChanged => "policy.changed",
             Self::IdentityMerged => "identity.merged",
             Self::IdentitySplit => "identity.split",
@@ -116,6 +127,7 @@ impl Event {
             Self::FollowUpOpened => "follow-up.opened",
             Self::FollowUpDone => "follow-up.done",
             Self::KeyRotated => "key.rotated",
+            Self::DecisionExamined => "decision.examined",
             Self::GatewayStarted => "gateway.started",
         }
     }

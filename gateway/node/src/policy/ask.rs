@@ -39,7 +39,10 @@ impl Policies {
     ) -> Result<Asking<'_>, Unfit> {
         // Every action has the same facts: held to the schema here, once, and not again for each question.
         let action = self.uid("Action", "submit").ok_or(Unfit)?;
-        let context = Context::from_json_value(facts.clone(), None).map_err(|_| Unfit)?;
+        // A set knows the facts of its own schema: a later program gives an earlier set no more than that.
+        let declared = facts.as_object().ok_or(Unfit)?.iter().filter(|(name, _)| self.facts.contains(*name));
+        let declared: Value = declared.map(|(name, fact)| (name.clone(), fact.clone())).collect();
+        let context = Context::from_json_value(declared, None).map_err(|_| Unfit)?;
         context.validate(&self.schema, &action).map_err(|_| Unfit)?;
         let to_kind = facts.get("to_kind").and_then(Value::as_str).ok_or(Unfit)?.to_owned();
         Ok(Asking {

@@ -15,11 +15,11 @@ use cedar_policy::{
     ValidationMode, Validator,
 };
 use exchange::{DataClass, Instant};
-use ring::digest;
 use time::{Date, macros::format_description};
 
-use self::statements::{files, read, split};
+use self::statements::split;
 use super::explain::Explanation;
+use crate::source::{Files, SCHEMA, SourceFault};
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +41,12 @@ pub struct PolicyFault {
     pub what: String,
 }
 
+impl PolicyFault {
+    fn of_source(fault: SourceFault) -> Self {
+        Self { file: fault.file, line: fault.line, what: fault.what }
+    }
+}
+
 /// The rules in force, with the text of each.
 #[derive(Debug)]
 pub struct Policies {
@@ -49,6 +55,8 @@ pub struct Policies {
     pub(super) template: Option<Template>,
     days: Vec<(Date, Slices)>,
     names: BTreeMap<&'static str, EntityTypeName>,
+    /// The facts that the schema declares: a program that knows more gives these rules no more than they were written for.
+    pub(super) facts: BTreeSet<String>,
     /// Catalogue paths that a rule speaks of by name.
     pub(super) fields: BTreeSet<String>,
     /// Which words the rules compare which facts with: (rule, fact, word).
@@ -75,24 +83,30 @@ impl Policies {
     /// # Errors
     /// Every mistake of every file.
     pub fn load(dir: &Path, obligation: &dyn Fn(&str) -> bool) -> Result<Self, Vec<PolicyFault>> {
-        let mut faults = Vec::new();
-        let mut context = digest::Context::new(&digest::SHA256);
-        let schema_file = dir.join("schema.cedarschema");
-        let text = read(&schema_file, &mut context, dir).map_err(|fault| vec![fault])?;
-        let schema = match Schema::from_cedarschema_str(&text) {
-            Ok((schema, _)) => schema,
+        Self::of(&Files::read(dir), obligation)
+    }
+
+    /// The same of a policy set that was read before.
+    ///
+    /// # Errors
+    /// Every mistake of every file.
+    pub fn of(files: &Files, obligation: &dyn Fn(&str) -> bool) -> Result<Self, Vec<PolicyFault>> {
+        let mut unread = Vec::new();
+        let schema_source = files.text(SCHEMA, &mut unread);
+        let folders = ["law", "local"].map(|part| files.folder(part, &mut unread));
+        let Some(schema_source) = schema_source.filter(|_| unread.is_empty()) else {
+            return Err(unread.into_iter().map(PolicyFault::of_source).collect());
+        };
+        let schema_file = schema_source.file;
+        let read = Schema::from_cedarschema_str(&schema_source.text).map(|(schema, _)| schema);
+        let (schema, facts) = match read.and_then(|schema| Ok((schema, facts_of(&schema_source.text)?))) {
+            Ok(read) => read,
             Err(error) => return Err(vec![PolicyFault { file: schema_file, line: 1, what: error.to_string() }]),
         };
-        let mut statements = Vec::new();
-        for folder in ["law", "local"] {
-            for file in files(&dir.join(folder)).map_err(|fault| vec![fault])? {
-                match read(&file, &mut context, dir) {
-                    Ok(text) => statements.extend(split(&file, &text)),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-        }
-        let hash = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut faults = Vec::new();
+        let statements: Vec<_> =
+            folders.iter().flat_map(|folder| &folder.sources).flat_map(|source| split(&source.file, &source.text)).collect();
+        let hash = files.hash().to_owned();
         let mut all = PolicySet::new();
         let mut policies = Vec::new();
         let (mut notes, mut template, mut places) = (BTreeMap::new(), None, BTreeMap::new());
@@ -153,11 +167,12 @@ impl Policies {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Self::assemble(schema, notes, template, &policies, hash).map_err(|what| vec![PolicyFault { file: schema_file, line: 1, what }])
+        Self::assemble((schema, facts), notes, template, &policies, hash)
+            .map_err(|what| vec![PolicyFault { file: schema_file, line: 1, what }])
     }
 
     fn assemble(
-        schema: Schema,
+        (schema, facts): (Schema, BTreeSet<String>),
         notes: BTreeMap<String, Note>,
         template: Option<Template>,
         policies: &[Policy],
@@ -192,10 +207,10 @@ impl Policies {
             });
             days.push((day, slice(force, &fields)?));
         }
-        Ok(Self { schema, notes, template, days, names, fields, words, hash })
+        Ok(Self { schema, notes, template, days, names, facts, fields, words, hash })
     }
 
-    /// Hex SHA-256 over the names and bytes of schema, law and local: which rules a decision was made with.
+    /// Hash of the policy set that these rules are part of ([`Files::hash`]): what a decision was made with.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -219,6 +234,30 @@ impl Policies {
     pub(super) fn uid(&self, kind: &str, id: &str) -> Option<EntityUid> {
         self.names.get(kind).map(|name| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id)))
     }
+}
+
+/// The facts that the actions of a schema know: those of every context type.
+fn facts_of(schema: &str) -> Result<BTreeSet<String>, cedar_policy::CedarSchemaError> {
+    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(schema)?;
+    let json = fragment.to_json_value().unwrap_or_default();
+    let mut facts = BTreeSet::new();
+    for space in json.as_object().into_iter().flat_map(|spaces| spaces.values()) {
+        let common = |name: &str| space.get("commonTypes")?.get(name);
+        for action in space.get("actions").and_then(serde_json::Value::as_object).into_iter().flat_map(|actions| actions.values()) {
+            let mut context = action.pointer("/appliesTo/context");
+            // A context is a record, or the name of one.
+            for _ in 0..8 {
+                let Some(here) = context else { break };
+                if let Some(attributes) = here.get("attributes").and_then(serde_json::Value::as_object) {
+                    facts.extend(attributes.keys().cloned());
+                    break;
+                }
+                let name = here.get("name").or_else(|| here.get("type")).and_then(serde_json::Value::as_str);
+                context = name.and_then(common);
+            }
+        }
+    }
+    Ok(facts)
 }
 
 /// The name of a slice: the action, and for parts of a content the part.

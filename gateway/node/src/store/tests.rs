@@ -46,7 +46,8 @@ async fn i13_each_question_has_its_index() {
 
 /// The statements of the paths whose cost must not grow with history.
 fn hot() -> Vec<&'static str> {
-    [exchange::HOT, idempotency::HOT, follow_up::HOT, delivery::HOT, push::HOT, clocks::HOT, audit::HOT, tokens::HOT].concat()
+    [exchange::HOT, idempotency::HOT, follow_up::HOT, delivery::HOT, push::HOT, clocks::HOT, audit::HOT, tokens::HOT, policy_sets::HOT]
+        .concat()
 }
 
 const ANSWERED_BY: &[(&str, &str)] = &[
@@ -70,6 +71,10 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("entries_from", "entry_index"),
     ("entry", "entry_hash"),
     ("entries_of", "entry_exchange"),
+    ("policy_in_force", "policy_proposal_in_force"),
+    ("policy_end", "policy_proposal_in_force"),
+    ("policy_waiting", "policy_proposal_waiting"),
+    ("policy_due", "policy_proposal_due"),
 ];
 
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.

@@ -54,7 +54,10 @@ impl Rules {
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
-            Event::IdentityReidentified => reidentified(index, openings, report),
+            Event::IdentityReidentified => {
+                two_people(index, openings, report, "ré-identification sans deux personnes de deux rôles distincts");
+            }
+            Event::PolicyChanged => policy_changed(index, openings, report),
             Event::ExchangeRefused
             | Event::ExchangeAcknowledged
             | Event::ExchangeErased
@@ -63,7 +66,8 @@ impl Rules {
             | Event::ClockFired
             | Event::ClockEscalated
             | Event::DirectoryChanged
-            | Event::PolicyChanged
+            | Event::PolicyProposed
+            | Event::PolicyApproved
             | Event::IdentityMerged
             | Event::IdentitySplit
             | Event::BreakGlass
@@ -74,6 +78,7 @@ impl Rules {
             | Event::FollowUpOpened
             | Event::FollowUpDone
             | Event::KeyRotated
+            | Event::DecisionExamined
             | Event::GatewayStarted => {}
         }
     }
@@ -99,13 +104,20 @@ impl Rules {
     }
 }
 
-/// Two distinct people of two distinct roles (invariant 7).
-fn reidentified(index: u64, openings: Option<&Openings>, report: &mut Report) {
+/// The first set of a gateway was installed with it; every other one is two people's act.
+fn policy_changed(index: u64, openings: Option<&Openings>, report: &mut Report) {
+    if openings.is_some_and(|openings| openings.value("first") != Some(&Value::Bool(true))) {
+        two_people(index, openings, report, "jeu de règles mis en vigueur sans deux personnes de deux rôles distincts");
+    }
+}
+
+/// Two distinct people of two distinct roles (invariants 7 and 8).
+fn two_people(index: u64, openings: Option<&Openings>, report: &mut Report, otherwise: &str) {
     let Some(openings) = openings else { return };
     let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let part = |name: &'static str| approvers.iter().filter_map(move |a| a.get(name)?.as_str()).collect::<BTreeSet<_>>();
     if part("professional").len() < 2 || part("role").len() < 2 {
-        report.add(FindingKind::Process, Some(index), None, "ré-identification sans deux personnes de deux rôles distincts");
+        report.add(FindingKind::Process, Some(index), None, otherwise);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::policy::{
-    Denial,
+    Denial, question,
     tests::world::{World, alert, copy, load},
 };
 
@@ -84,6 +84,32 @@ fn a_missing_schema_or_folder_is_told() {
     assert!(load(dir.path()).unwrap_err()[0].contains("law"));
 }
 
+/// A newer program knows more facts than an older set, and must go on deciding with it, and replaying it.
+#[test]
+fn a_set_is_given_the_facts_of_its_own_schema() {
+    let World { policies, .. } = World::new();
+    let given = question::nothing();
+    let given: BTreeSet<&str> = given.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(policies.facts.iter().map(String::as_str).collect::<BTreeSet<_>>(), given);
+    let dir = copy();
+    let schema = dir.path().join("schema.cedarschema");
+    let written = fs::read_to_string(&schema).unwrap();
+    assert!(written.contains("\"case_link\": Bool, "));
+    fs::write(&schema, written.replacen("\"case_link\": Bool, ", "", 1)).unwrap();
+    for part in ["law", "local"] {
+        for file in fs::read_dir(dir.path().join(part)).unwrap().map(Result::unwrap) {
+            let rules = fs::read_to_string(file.path()).unwrap();
+            fs::write(file.path(), rules.replace("context.case_link", "context.in_unit")).unwrap();
+        }
+    }
+    let older = load(dir.path()).unwrap();
+    assert_eq!(older.facts.len() + 1, policies.facts.len());
+    older.probe().unwrap();
+    // The other way round: a set that wants a fact which this program does not give is no set for it.
+    fs::write(&schema, written.replacen("\"case_link\": Bool", "\"case_link\": Bool, \"inconnu\": Bool", 1)).unwrap();
+    assert!(load(dir.path()).unwrap().probe().is_err());
+}
+
 #[test]
 fn the_hash_is_about_names_and_bytes() {
     let hash = |dir: &std::path::Path| load(dir).unwrap().hash().to_owned();
@@ -104,7 +130,14 @@ fn i04_a_rule_that_fails_is_a_refusal() {
     let explanation = Explanation::of_failure();
     let note = Note { explanation, obligations: Vec::new(), hidden: false, from: Date::MIN, to: None };
     let notes = BTreeMap::from([("test".to_owned(), note.clone()), ("tout".to_owned(), note)]);
-    let policies = Policies::assemble(world.policies.schema.clone(), notes, None, &[policy, everything], "test".to_owned()).unwrap();
+    let policies = Policies::assemble(
+        (world.policies.schema.clone(), world.policies.facts.clone()),
+        notes,
+        None,
+        &[policy, everything],
+        "test".to_owned(),
+    )
+    .unwrap();
     let world = World { policies, ..world };
     let Err(Denial::Undecidable { record }) = world.send(&alert(), "hopital", "crip").run(&world) else { panic!("decided") };
     assert!(!record.permitted && record.undecided() && record.questions[0].error);
