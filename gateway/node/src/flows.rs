@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod collect;
 pub mod decide;
 pub mod erase;
+pub mod examine;
 pub mod follow;
 pub mod forward;
 pub mod law;

@@ -4,6 +4,7 @@
 //! This room knows rules and no database; it fails closed: an error of a rule is never a permission.
 
 mod advise;
+mod again;
 mod approvers;
 mod ask;
 mod cases;
@@ -20,6 +21,7 @@ mod tests;
 use exchange::ExchangeId;
 
 pub use advise::Decision;
+pub use again::{NotAgain, Reason};
 pub use approvers::Approvers;
 pub use ask::Unfit;
 pub use cases::{CasesFault, Report, run_cases};
@@ -27,7 +29,7 @@ pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};
 pub use question::{Actor, AgreementState, Opening, Reading, Side, Submission};
-pub use record::{DecisionRecord, Question, Replay};
+pub use record::{DecisionRecord, Named, Question, Replay};
 pub use withhold::{Release, Withheld};
 
 /// The gateway decided that something may happen to one exchange. One maker: the policy engine.

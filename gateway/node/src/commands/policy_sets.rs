@@ -215,7 +215,7 @@ fn write_files(folder: &Path, files: &Value) -> Result<(), CommandFault> {
 }
 
 /// A day, from its midnight in Paris, or an instant.
-fn from(text: &str) -> Result<Instant, String> {
+pub(super) fn from(text: &str) -> Result<Instant, String> {
     if let Ok(day) = Date::parse(text, &Iso8601::DATE) {
         return Ok(begins_in_france(day));
     }

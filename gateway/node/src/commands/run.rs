@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{
-    CommandFault,
+    CommandFault, decision,
     policy_sets::{self, Sets},
     print, with_causes,
 };
@@ -52,6 +52,8 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Put another set to the decisions of the past month: what would change; names nobody (gateway's machine)
+    Simulate(decision::Simulate),
     /// What people of the Département do together to change the rules
     #[command(flatten)]
     Sets(Box<Sets>),
@@ -62,6 +64,7 @@ impl Policy {
     pub fn json(&self) -> bool {
         match self {
             Self::Test { .. } => false,
+            Self::Simulate(options) => options.here.json,
             Self::Sets(command) => command.link().json,
         }
     }
@@ -209,6 +212,7 @@ pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
             print(&report.to_string());
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
+        Policy::Simulate(options) => decision::simulate(options).await,
         Policy::Sets(command) => policy_sets::sets(*command).await.map(|()| ExitCode::SUCCESS),
     }
 }

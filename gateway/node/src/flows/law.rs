@@ -5,7 +5,7 @@ mod sets;
 
 use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
-use exchange::{Instant, Kind, Urgency, envelope::Route};
+use exchange::{AgreementId, Instant, Kind, Party, Urgency, envelope::Route};
 
 use crate::{
     agreements::{Agreements, InForce},
@@ -91,15 +91,29 @@ impl Law {
     /// # Errors
     /// [`Refusal::Agreement`] when the type needs one and none in force is named.
     pub fn agreement(&self, exchange_type: &ExchangeType, route: &Route, now: Instant) -> Result<AgreementState<'_>, Refusal> {
-        let Some(id) = &route.agreement else {
+        self.agreement_between(exchange_type, (&route.sender, &route.recipient), route.agreement.as_ref(), now).map_err(Refusal::Agreement)
+    }
+
+    /// The same of what a record holds of its route.
+    ///
+    /// # Errors
+    /// Why none serves, in French, when the type needs one or one is invoked in vain.
+    pub fn agreement_between(
+        &self,
+        exchange_type: &ExchangeType,
+        (sender, recipient): (&Party, &Party),
+        named: Option<&AgreementId>,
+        now: Instant,
+    ) -> Result<AgreementState<'_>, &'static str> {
+        let Some(id) = named else {
             return match exchange_type.agreement {
                 AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotNamed),
-                AgreementNeed::Required => Err(Refusal::Agreement("aucun protocole indiqué")),
+                AgreementNeed::Required => Err("aucun protocole indiqué"),
             };
         };
         let state = match self.agreements.in_force(id, now) {
             InForce::InForce(agreement) => {
-                let covers = agreement.types.contains(&route.kind) && agreement.binds_both(&route.sender, &route.recipient);
+                let covers = agreement.types.contains(&exchange_type.code) && agreement.binds_both(sender, recipient);
                 if covers {
                     return Ok(AgreementState::InForce {
                         id: &agreement.id,
@@ -118,7 +132,7 @@ impl Law {
             InForce::Unknown => "inconnu",
         };
         // A danger type flows all the same: naming a dead agreement is not a reason to lose it.
-        if exchange_type.danger { Ok(AgreementState::NotInForce) } else { Err(Refusal::Agreement(state)) }
+        if exchange_type.danger { Ok(AgreementState::NotInForce) } else { Err(state) }
     }
 
     /// Condition words of destinations that hold now.
