@@ -128,7 +128,10 @@ async fn somebody_who_writes_no_rust_adds_an_agreement_a_rule_and_a_case_and_tak
     let bundle = running.file("bundle");
     running.here(&["audit", "bundle", path(&bundle)]).await.done();
     let keys = running.acting(SCHOOL).get("/v1/keys").await.unwrap();
-    let verified = run(&["audit", "verify", path(&bundle), "--log-key", &text(&keys, "/log/vkey")], &[], None).await;
+    let receipts = running.file("keys.json");
+    fs::write(&receipts, keys.to_string()).unwrap();
+    let pinned = ["--log-key", &text(&keys, "/log/vkey"), "--receipt-keys", path(&receipts)];
+    let verified = run(&[&["audit", "verify", path(&bundle)], &pinned[..]].concat(), &[], None).await;
     assert_eq!(verified.code, 0, "{verified:?}");
     running.process.stop().await;
 }

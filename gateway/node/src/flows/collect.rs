@@ -265,6 +265,7 @@ fn release(
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
     let unit = delivery.recipient.unit.as_ref();
+    let said = BTreeSet::new();
     Some(law.policies.release(&Reading {
         exchange: row.id,
         exchange_type,
@@ -278,6 +279,7 @@ fn release(
         opening: Opening::Ordinary,
         classes: present,
         paths,
+        said: &said,
         now,
     }))
 }

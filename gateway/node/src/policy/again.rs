@@ -62,10 +62,10 @@ impl Policies {
             set(&mut facts, "agreement", json!(word));
             linked = id;
         }
-        self.supply(&mut facts);
+        self.supply(&first.action, &mut facts);
         let ends = (record.from.as_str(), record.to.as_str());
         let mut withheld = Vec::new();
-        let questions = match self.ask(record.at, &facts, ends, linked) {
+        let questions = match self.ask(record.at, &first.action, &facts, ends, linked) {
             Err(_) => Vec::new(),
             Ok(mut asking) => {
                 let principal = (first.principal.0.as_str(), first.principal.1.as_str());
@@ -85,13 +85,22 @@ impl Policies {
     }
 
     /// Facts that these rules know and the record does not have: as if nothing had been said.
-    fn supply(&self, facts: &mut Value) {
+    fn supply(&self, action: &str, facts: &mut Value) {
         let neutral = nothing();
-        for name in &self.facts {
-            if facts.get(name).is_none()
-                && let Some(value) = neutral.get(name)
+        for name in self.facts.get(action).into_iter().flatten() {
+            // `secret.purpose`: what stands inside a record comes with the record, or alone where the record is there.
+            let at = format!("/{}", name.replace('.', "/"));
+            if facts.pointer(&at).is_none()
+                && let Some(value) = neutral.pointer(&at)
             {
-                set(facts, name, value.clone());
+                match name.rsplit_once('.') {
+                    None => set(facts, name, value.clone()),
+                    Some((record, inside)) => {
+                        if let Some(record) = facts.pointer_mut(&format!("/{}", record.replace('.', "/"))) {
+                            set(record, inside, value.clone());
+                        }
+                    }
+                }
             }
         }
     }

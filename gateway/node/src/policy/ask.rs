@@ -2,7 +2,7 @@
 //!
 //! Whatever goes wrong while asking (a rule that fails, a request outside the schema) is a refusal that says so.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Authorizer, Context, Decision as Verdict, Entities, Entity, PolicyId, Request, SlotId};
 use exchange::{AgreementId, Instant};
@@ -33,18 +33,18 @@ impl Policies {
     pub(super) fn ask(
         &self,
         at: Instant,
+        action: &str,
         facts: &Value,
         (from, to): (&str, &str),
         agreement: Option<&AgreementId>,
     ) -> Result<Asking<'_>, Unfit> {
-        // Every action has the same facts: held to the schema here, once, and not again for each question.
-        let action = self.uid("Action", "submit").ok_or(Unfit)?;
-        // A set knows the facts of its own schema: a later program gives an earlier set no more than that.
-        let declared = facts.as_object().ok_or(Unfit)?.iter().filter(|(name, _)| self.facts.contains(*name));
-        let declared: Value = declared.map(|(name, fact)| (name.clone(), fact.clone())).collect();
-        let context = Context::from_json_value(declared, None).map_err(|_| Unfit)?;
+        // Submitting, opening, receiving and disclosing have the same facts: held to the schema here, once, and not again
+        // for each question. A set knows the facts of its own schema: a later program gives an earlier set no more than that.
+        let known = self.facts.get(action).ok_or(Unfit)?;
+        let action = self.uid("Action", action).ok_or(Unfit)?;
+        let context = Context::from_json_value(declared(facts, known, ""), None).map_err(|_| Unfit)?;
         context.validate(&self.schema, &action).map_err(|_| Unfit)?;
-        let to_kind = facts.get("to_kind").and_then(Value::as_str).ok_or(Unfit)?.to_owned();
+        let to_kind = facts.get("to_kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Asking {
             policies: self,
             authorizer: Authorizer::new(),
@@ -63,12 +63,25 @@ impl Policies {
     /// # Errors
     /// [`Unfit`] when the rules cannot be asked, or permit what nothing foresees (R01).
     pub fn probe(&self) -> Result<(), Unfit> {
-        let mut asking = self.ask(self.newest(), &question::nothing(), ("sonde", "sonde"), None)?;
+        let mut asking = self.ask(self.newest(), "submit", &question::nothing(), ("sonde", "sonde"), None)?;
         let sent = asking.question("submit", ("Institution", "sonde"), ("Exchange", "sonde"));
         let opened = asking.question("open", ("Professional", "sonde"), ("Exchange", "sonde"));
         let refused = [sent, opened].iter().all(|answer| !answer.permitted && !answer.error);
         if refused { Ok(()) } else { Err(Unfit) }
     }
+}
+
+/// The facts that a set knows, those inside a record too.
+fn declared(facts: &Value, known: &BTreeSet<String>, before: &str) -> Value {
+    let Some(facts) = facts.as_object() else { return facts.clone() };
+    let kept = facts.iter().filter_map(|(name, fact)| {
+        let name_here = format!("{before}{name}");
+        let inside = format!("{name_here}.");
+        let record = fact.is_object() && known.range(inside.clone()..).next().is_some_and(|next| next.starts_with(&inside));
+        let fact = if record { declared(fact, known, &inside) } else { fact.clone() };
+        known.contains(&name_here).then(|| (name.clone(), fact))
+    });
+    kept.collect()
 }
 
 impl Asking<'_> {

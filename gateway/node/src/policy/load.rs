@@ -25,7 +25,7 @@ use crate::source::{Files, SCHEMA, SourceFault};
 mod tests;
 
 const ACTIONS: &[&str] = &["submit", "receive", "open", "disclose", "query", "reidentify", "break_glass"];
-const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field"];
+const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field", "Domain"];
 const KNOWN: &[&str] =
     &["id", "rule", "article", "effective_from", "effective_to", "explain", "missing", "cure", "who", "obligation", "hidden"];
 
@@ -55,8 +55,9 @@ pub struct Policies {
     pub(super) template: Option<Template>,
     days: Vec<(Date, Slices)>,
     names: BTreeMap<&'static str, EntityTypeName>,
-    /// The facts that the schema declares: a program that knows more gives these rules no more than they were written for.
-    pub(super) facts: BTreeSet<String>,
+    /// The facts that the schema declares for each action: a program that knows more gives these rules no more than they
+    /// were written for.
+    pub(super) facts: Declared,
     /// Catalogue paths that a rule speaks of by name.
     pub(super) fields: BTreeSet<String>,
     /// Which words the rules compare which facts with: (rule, fact, word).
@@ -172,7 +173,7 @@ impl Policies {
     }
 
     fn assemble(
-        (schema, facts): (Schema, BTreeSet<String>),
+        (schema, facts): (Schema, Declared),
         notes: BTreeMap<String, Note>,
         template: Option<Template>,
         policies: &[Policy],
@@ -236,29 +237,40 @@ impl Policies {
     }
 }
 
-/// The facts that the actions of a schema know: those of every context type.
-fn facts_of(schema: &str) -> Result<BTreeSet<String>, cedar_policy::CedarSchemaError> {
+/// Facts by action; those inside a record as `secret.purpose`.
+pub(super) type Declared = BTreeMap<String, BTreeSet<String>>;
+
+/// The facts that each action of a schema knows.
+fn facts_of(schema: &str) -> Result<Declared, cedar_policy::CedarSchemaError> {
     let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(schema)?;
     let json = fragment.to_json_value().unwrap_or_default();
-    let mut facts = BTreeSet::new();
+    let mut facts = Declared::new();
     for space in json.as_object().into_iter().flat_map(|spaces| spaces.values()) {
-        let common = |name: &str| space.get("commonTypes")?.get(name);
-        for action in space.get("actions").and_then(serde_json::Value::as_object).into_iter().flat_map(|actions| actions.values()) {
-            let mut context = action.pointer("/appliesTo/context");
-            // A context is a record, or the name of one.
-            for _ in 0..8 {
-                let Some(here) = context else { break };
-                if let Some(attributes) = here.get("attributes").and_then(serde_json::Value::as_object) {
-                    facts.extend(attributes.keys().cloned());
-                    break;
-                }
-                let name = here.get("name").or_else(|| here.get("type")).and_then(serde_json::Value::as_str);
-                context = name.and_then(common);
-            }
+        for (name, action) in space.get("actions").and_then(serde_json::Value::as_object).into_iter().flatten() {
+            let known = facts.entry(name.clone()).or_default();
+            gather_facts(space, action.pointer("/appliesTo/context"), "", known, 0);
         }
     }
     Ok(facts)
 }
+
+/// Names of the attributes of a record type, which stands there or is one of the schema's named types.
+fn gather_facts(space: &serde_json::Value, written: Option<&serde_json::Value>, before: &str, known: &mut BTreeSet<String>, depth: u8) {
+    let Some(written) = written.filter(|_| depth < NESTED) else { return };
+    if let Some(attributes) = written.get("attributes").and_then(serde_json::Value::as_object) {
+        for (name, written) in attributes {
+            gather_facts(space, Some(written), &format!("{before}{name}."), known, depth + 1);
+            known.insert(format!("{before}{name}"));
+        }
+        return;
+    }
+    let named = written.get("name").or_else(|| written.get("type")).and_then(serde_json::Value::as_str);
+    let common = named.and_then(|name| space.get("commonTypes")?.get(name));
+    gather_facts(space, common, before, known, depth + 1);
+}
+
+/// Records inside records that a schema may have, names of types counted.
+const NESTED: u8 = 8;
 
 /// The name of a slice: the action, and for parts of a content the part.
 pub(super) fn slice_name(action: &str, kind: &str, id: &str) -> String {

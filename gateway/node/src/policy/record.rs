@@ -92,7 +92,8 @@ impl DecisionRecord {
 impl Policies {
     /// Asks every question of a record again with the rules of its day.
     pub fn replay(&self, record: &DecisionRecord) -> Replay {
-        let asking = self.ask(record.at, &record.facts, (&record.from, &record.to), record.agreement.as_ref());
+        let action = record.questions.first().map_or("submit", |first| first.action.as_str());
+        let asking = self.ask(record.at, action, &record.facts, (&record.from, &record.to), record.agreement.as_ref());
         let answers: Vec<Question> = match asking {
             Ok(mut asking) => {
                 for old in &record.questions {

@@ -43,7 +43,11 @@ impl Reading<'_> {
             ),
             case: self.word::<Case>("case", given("case"), case).map(|case| case.0),
             parents_informed: None,
+            parents_reason: false,
+            parents_author: false,
             child_informed: None,
+            person_agreed: None,
+            children: Vec::new(),
         })
     }
 

@@ -67,7 +67,10 @@ pub(super) fn explained(one: &Logged, past: Option<&Past>, set: &Value) -> (Stri
     text.push_str(&of("motive").map_or(String::new(), |motive| format!(" ({motive})")));
     text.push_str("\n\nFaits retenus :\n");
     for (name, fact) in record.facts.as_object().into_iter().flatten() {
-        if let Some(told) = fact_text(name, fact) {
+        // A record (the five facts of shared secrecy) is told fact by fact.
+        let inside = fact.as_object().into_iter().flatten().map(|(inner, fact)| (format!("{name}.{inner}"), fact));
+        let whole = (!fact.is_object()).then(|| (name.clone(), fact));
+        for told in whole.into_iter().chain(inside).filter_map(|(name, fact)| fact_text(&name, fact)) {
             text.push_str(&format!("  - {told}\n"));
         }
     }
@@ -305,7 +308,20 @@ const LABELS: &[(&str, &str)] = &[
     ("human_send", "Envoi réservé à une personne"),
     ("parents", "Information des parents"),
     ("child", "Information de l’enfant"),
-    ("necessity", "Stricte nécessité motivée"),
+    ("secret.both_bound", "Secret partagé 1, tous deux tenus au secret"),
+    ("secret.mission", "Secret partagé 2, mission de protection de l’enfance"),
+    ("secret.purpose", "Secret partagé 3, finalité d’évaluer, décider ou mettre en œuvre"),
+    ("secret.necessary", "Secret partagé 4, stricte nécessité"),
+    ("secret.informed", "Secret partagé 5, parents informés ou raison écrite de ne pas le faire"),
+    ("said", "Ce que dit le document"),
+    ("person", "Accord de la personne"),
+    ("ages", "Âges"),
+    ("residence", "Résidence"),
+    ("place_hidden", "Lieu d’accueil tenu secret"),
+    ("reserve_magistrat", "Réserve du magistrat"),
+    ("file", "Cadre du dossier"),
+    ("emergency_in_time", "Accès en urgence dans son délai"),
+    ("emergency_classes", ""),
     ("has_case", "Rattaché à un dossier"),
     ("agreement_need", "Besoin d’un protocole"),
     ("agreement", "Protocole"),
