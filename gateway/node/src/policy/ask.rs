@@ -39,10 +39,10 @@ impl Policies {
         agreement: Option<&AgreementId>,
     ) -> Result<Asking<'_>, Unfit> {
         // Submitting, opening, receiving and disclosing have the same facts: held to the schema here, once, and not again
-        // for each question. A set knows the facts of its own schema: a later program gives an earlier set no more than that.
-        let known = self.facts.get(action).ok_or(Unfit)?;
+        // for each question. A set is asked with the facts of its own schema, whatever a later program knows beside.
+        let unknown = self.unknown.get(action).ok_or(Unfit)?;
         let action = self.uid("Action", action).ok_or(Unfit)?;
-        let context = Context::from_json_value(declared(facts, known, ""), None).map_err(|_| Unfit)?;
+        let context = Context::from_json_value(without(facts.clone(), unknown), None).map_err(|_| Unfit)?;
         context.validate(&self.schema, &action).map_err(|_| Unfit)?;
         let to_kind = facts.get("to_kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Asking {
@@ -71,17 +71,18 @@ impl Policies {
     }
 }
 
-/// The facts that a set knows, those inside a record too.
-fn declared(facts: &Value, known: &BTreeSet<String>, before: &str) -> Value {
-    let Some(facts) = facts.as_object() else { return facts.clone() };
-    let kept = facts.iter().filter_map(|(name, fact)| {
-        let name_here = format!("{before}{name}");
-        let inside = format!("{name_here}.");
-        let record = fact.is_object() && known.range(inside.clone()..).next().is_some_and(|next| next.starts_with(&inside));
-        let fact = if record { declared(fact, known, &inside) } else { fact.clone() };
-        known.contains(&name_here).then(|| (name.clone(), fact))
-    });
-    kept.collect()
+/// Takes away what this program knows and the set was written without. What neither knows stays, and does not fit.
+fn without(mut facts: Value, unknown: &BTreeSet<String>) -> Value {
+    for name in unknown {
+        let (record, inside) = match name.rsplit_once('.') {
+            Some((record, inside)) => (facts.pointer_mut(&format!("/{}", record.replace('.', "/"))), inside),
+            None => (Some(&mut facts), name.as_str()),
+        };
+        if let Some(record) = record.and_then(Value::as_object_mut) {
+            record.remove(inside);
+        }
+    }
+    facts
 }
 
 impl Asking<'_> {

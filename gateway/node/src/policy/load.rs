@@ -18,7 +18,7 @@ use exchange::{DataClass, Instant};
 use time::{Date, macros::format_description};
 
 use self::statements::split;
-use super::explain::Explanation;
+use super::{explain::Explanation, question};
 use crate::source::{Files, SCHEMA, SourceFault};
 
 #[cfg(test)]
@@ -55,9 +55,10 @@ pub struct Policies {
     pub(super) template: Option<Template>,
     days: Vec<(Date, Slices)>,
     names: BTreeMap<&'static str, EntityTypeName>,
-    /// The facts that the schema declares for each action: a program that knows more gives these rules no more than they
-    /// were written for.
+    /// The facts that the schema declares for each action.
     pub(super) facts: Declared,
+    /// The facts of this program that it does not: these rules were written without them and are asked without them.
+    pub(super) unknown: Declared,
     /// Catalogue paths that a rule speaks of by name.
     pub(super) fields: BTreeSet<String>,
     /// Which words the rules compare which facts with: (rule, fact, word).
@@ -179,6 +180,8 @@ impl Policies {
         policies: &[Policy],
         hash: String,
     ) -> Result<Self, String> {
+        let ours = question::nothing();
+        let unknown = facts.iter().map(|(action, known)| (action.clone(), beyond(known, &ours, ""))).collect();
         let mut names = BTreeMap::new();
         for name in TYPES.iter().chain(&["Action"]) {
             names.insert(*name, EntityTypeName::from_str(name).map_err(|error| error.to_string())?);
@@ -208,7 +211,7 @@ impl Policies {
             });
             days.push((day, slice(force, &fields)?));
         }
-        Ok(Self { schema, notes, template, days, names, facts, fields, words, hash })
+        Ok(Self { schema, notes, template, days, names, facts, unknown, fields, words, hash })
     }
 
     /// Hash of the policy set that these rules are part of ([`Files::hash`]): what a decision was made with.
@@ -267,6 +270,20 @@ fn gather_facts(space: &serde_json::Value, written: Option<&serde_json::Value>, 
     let named = written.get("name").or_else(|| written.get("type")).and_then(serde_json::Value::as_str);
     let common = named.and_then(|name| space.get("commonTypes")?.get(name));
     gather_facts(space, common, before, known, depth + 1);
+}
+
+/// The words of `ours` that are not known, those inside a record as `secret.purpose`.
+fn beyond(known: &BTreeSet<String>, ours: &serde_json::Value, before: &str) -> BTreeSet<String> {
+    let mut unknown = BTreeSet::new();
+    for (name, value) in ours.as_object().into_iter().flatten() {
+        let name = format!("{before}{name}");
+        if known.contains(&name) {
+            unknown.extend(beyond(known, value, &format!("{name}.")));
+        } else {
+            unknown.insert(name);
+        }
+    }
+    unknown
 }
 
 /// Records inside records that a schema may have, names of types counted.
