@@ -1,6 +1,6 @@
 //! The canonical envelope once it has been read against the catalogue, and the words of its route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -107,6 +107,10 @@ pub struct Route {
     /// The children it is about. Kept under the key of the exchange, and asked only for their band of a day.
     #[serde(default)]
     pub children: Vec<ChildAge>,
+    /// What the codes of the document say, for the rules: `fondement=L221-3-prestation-ase`. Only of fields that the
+    /// catalogue marks as facts: codes and yes/no, never a word of anybody.
+    #[serde(default)]
+    pub said: BTreeSet<String>,
 }
 
 /// One thing that did not conform and was kept sealed (danger types only).

@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{LawFault, Rooms, Sets, accept, forward, notary::Notary, remind, sweep},
+    flows::{LawFault, Rooms, Sets, accept, collect, forward, notary::Notary, remind, sweep},
     listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
@@ -109,6 +109,7 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            emergency_minutes: config.limits.emergency_minutes.get(),
             stopping: CancellationToken::new(),
         });
 
@@ -121,6 +122,7 @@ impl Node {
         let local_address = local.local_addr().map_err(|e| StartFault::of("local")(&e))?;
         let metrics = metrics_handle();
         accept::count_from_zero();
+        collect::urgence::count_from_zero();
         problem::count_from_zero();
 
         let node = Self {

@@ -21,12 +21,12 @@ mod tests;
 
 use exchange::ExchangeId;
 
-pub use acts::{Granted, Inquiry, Protected, Reidentification, Stage};
+pub use acts::{DualControl, Granted, Inquiry, Protected, Reidentification, Stage};
 pub use advise::Decision;
 pub use again::{NotAgain, Reason};
 pub use approvers::Approvers;
 pub use ask::Unfit;
-pub use cases::{CasesFault, Report, run_cases};
+pub use cases::{CasesFault, Report, Table, rules_table, run_cases};
 pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};

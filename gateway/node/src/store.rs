@@ -7,6 +7,7 @@
 mod arrivals;
 pub mod audit;
 mod batch;
+pub mod break_glass;
 pub mod clocks;
 mod columns;
 pub mod delivery;
@@ -15,9 +16,12 @@ pub mod exchange;
 pub mod follow_up;
 pub mod idempotency;
 pub mod keys;
+pub mod known;
 pub mod policy_sets;
 pub mod push;
+pub mod reidentification;
 mod side;
+pub mod task;
 pub mod tokens;
 pub mod vault;
 pub mod writer;
@@ -135,6 +139,14 @@ impl Store {
     }
 }
 
+/// The schema of the gateway's own database, in order.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
+    (2, "policy_sets", include_str!("../schema/sqlite/gateway/0002_policy_sets.sql")),
+    (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
+    (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
+];
+
 /// The readiness probe: a commit that changes one row nobody needs.
 pub struct Probe(pub ::exchange::Instant);
 
@@ -163,12 +175,6 @@ pub(crate) async fn options(connections: u32) -> AnyPoolOptions {
     sqlx::any::install_default_drivers();
     AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10))
 }
-
-/// The schema, step by step; a step that ran is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
-    (2, "policy sets", include_str!("../schema/sqlite/gateway/0002_policy_sets.sql")),
-];
 
 const PROBE: &str = "-- probe
 INSERT INTO probe (id, at, written_by) VALUES (1, $1, $2)

@@ -52,6 +52,12 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Print the table of rules: article, where each lives, its cases, how sure we are
+    Table {
+        /// The `policies` folder
+        #[arg(default_value = "policies")]
+        folder: PathBuf,
+    },
     /// Put another set to the decisions of the past month: what would change; names nobody (gateway's machine)
     Simulate(decision::Simulate),
     /// What people of the Département do together to change the rules
@@ -63,7 +69,7 @@ impl Policy {
     /// Whether the answer is for a program.
     pub fn json(&self) -> bool {
         match self {
-            Self::Test { .. } => false,
+            Self::Test { .. } | Self::Table { .. } => false,
             Self::Simulate(options) => options.here.json,
             Self::Sets(command) => command.link().json,
         }
@@ -214,6 +220,12 @@ pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
         }
         Policy::Simulate(options) => decision::simulate(options).await,
         Policy::Sets(command) => policy_sets::sets(*command).await.map(|()| ExitCode::SUCCESS),
+        Policy::Table { folder } => {
+            let table = policy::rules_table(&folder).map_err(|e| CommandFault::file(&folder, &e))?;
+            print(table.to_string().trim_end());
+            table.faults().iter().for_each(|fault| print(fault));
+            Ok(if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 
 mod keep;
 mod route;
+mod tasks;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use adapters::json;
 use exchange::{
@@ -77,7 +78,6 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let necessity_stated = draft.necessity_stated;
     let admitted = {
         let holds = law.conditions(&draft.route, now);
-        let said = BTreeSet::new();
         let residence = route::residence(&law, &draft);
         let (sender, recipient, actor) = (law.side(&ends.sender_kind)?, law.side(&ends.recipient_kind)?, author.actor(&law));
         let ask = |agreement| Submission {
@@ -88,7 +88,6 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             actor,
             agreement,
             necessity_stated,
-            said: &said,
             residence,
             holds: &holds,
             now,

@@ -14,7 +14,7 @@ use crate::{
     catalogue::ExchangeType,
     directory::day::day_in_france,
     log::Event,
-    policy::{Actor, Opening, Reading, Residence, Side, Submission},
+    policy::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission},
     refusal::Refusal,
     store::audit::AppendEntries,
 };
@@ -92,7 +92,6 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
     let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
-    let said = question.said.clone();
     let route = route(exchange_type, question, own);
     // 2. Decide, as acceptance or opening would, about an exchange that does not exist.
     let decision = match action {
@@ -109,7 +108,6 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                     actor: Actor::Professional(professional),
                     agreement: law.agreement(exchange_type, &route, now)?,
                     necessity_stated,
-                    said: &said,
                     residence: Residence::Unknown,
                     holds: &holds,
                     now,
@@ -128,9 +126,9 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                 habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
                 case_link: true,
                 opening: Opening::Ordinary,
+                agreement: law.agreement(exchange_type, &route, now).unwrap_or(AgreementState::NotNamed),
                 paths: exchange_type.fields.iter().filter(|f| classes.contains(&f.class)).map(|f| f.path.clone()).collect(),
                 classes,
-                said: &said,
                 now,
             })
         }
@@ -171,6 +169,7 @@ fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route 
         child_informed: question.child_informed,
         person_agreed: question.person_agreed,
         children: Vec::new(),
+        said: question.said,
     }
 }
 

@@ -59,17 +59,21 @@ pub enum Event {
     FollowUpOpened,
     /// A follow-up was done.
     FollowUpDone,
+    /// A follow-up was put off, on a legal basis and until a date.
+    FollowUpDeferred,
     /// A signing or sealing key was replaced.
     KeyRotated,
     /// Somebody entitled read what was decided, and why.
     DecisionExamined,
+    /// The keys of a space of pseudonyms were destroyed.
+    DomainClosed,
     /// The gateway started.
     GatewayStarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -94,8 +98,10 @@ impl Event {
         Self::TelephoneRecorded,
         Self::FollowUpOpened,
         Self::FollowUpDone,
+        Self::FollowUpDeferred,
         Self::KeyRotated,
         Self::DecisionExamined,
+        Self::DomainClosed,
         Self::GatewayStarted,
     ];
 
@@ -126,8 +132,10 @@ impl Event {
             Self::TelephoneRecorded => "telephone.recorded",
             Self::FollowUpOpened => "follow-up.opened",
             Self::FollowUpDone => "follow-up.done",
+            Self::FollowUpDeferred => "follow-up.deferred",
             Self::KeyRotated => "key.rotated",
             Self::DecisionExamined => "decision.examined",
+            Self::DomainClosed => "domain.closed",
             Self::GatewayStarted => "gateway.started",
         }
     }

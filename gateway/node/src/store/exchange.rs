@@ -32,6 +32,8 @@ pub struct AcceptExchange {
     pub entries: Vec<NewEntry>,
     /// The exchange this one answers, and its own type: stops the clocks that waited for such an answer.
     pub answers: Option<(ExchangeId, TypeCode)>,
+    /// Codes of the follow-ups of the exchange it answers that are thereby done.
+    pub closes: Vec<String>,
 }
 
 /// A row of `exchange` and its content.
@@ -136,6 +138,7 @@ impl Write for AcceptExchange {
             }
             if let Some((answered, kind)) = &self.answers {
                 super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
+                super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
             }
             Ok(())
         })

@@ -48,6 +48,7 @@ impl Reading<'_> {
             child_informed: None,
             person_agreed: None,
             children: Vec::new(),
+            said: Default::default(),
         })
     }
 

@@ -11,7 +11,7 @@ use exchange::{
 use serde_json::{Value, json};
 use time::{Date, Month, format_description::well_known::Iso8601};
 
-use super::{Accepted, Depositor, Ends, follow_up};
+use super::{Accepted, Depositor, Ends, follow_up, tasks};
 use crate::{
     catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
     directory::day::day_in_france,
@@ -54,8 +54,9 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     let exchange_key = minted.key.clone();
 
     // 2. What must be known before nothing is readable any more.
-    let follow_ups = follow_ups(law, exchange_type, &draft, &ends, author, key, &obligations);
-    let clocks = clocks(law, exchange_type, &draft, &ends, now);
+    let mut follow_ups = follow_ups(law, exchange_type, &draft, &ends, author, key, &obligations);
+    let mut clocks = clocks(law, exchange_type, &draft, &ends, now);
+    tasks::complete(law, &ends, now, &mut follow_ups, &mut clocks);
     let incomplete = !draft.missing.is_empty() || !draft.non_conforme.is_empty();
     let commitment = receipt::Commitment::to(&draft.canonical).map_err(|_| Refusal::Internal("commitment"))?;
 
@@ -111,6 +112,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         follow_ups,
         entries: vec![entry.clone()],
         answers: draft.route.in_reply_to.map(|answered| (answered, exchange_type.code.clone())),
+        closes: law.catalogue.closed_by_answer(&exchange_type.code),
         exchange: NewExchange {
             id,
             kind: exchange_type.code.clone(),
@@ -222,11 +224,14 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .iter()
         .filter_map(|name| law.catalogue.clock(name))
         .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
+        .filter(|rule| tasks::holds(rule, draft))
         .filter_map(|rule| {
             // Delivery to a mailbox is immediate: what is accepted is available.
             let started_at = match rule.starts {
-                ClockStart::Accepted => start,
+                ClockStart::Accepted => tasks::named_day(rule, draft, now).unwrap_or(start),
                 ClockStart::Delivered => now,
+                // Not by an acceptance.
+                ClockStart::Task | ClockStart::Deferral => return None,
             };
             let due = law.catalogue.due(rule, draft.route.urgency, started_at, under_two)?;
             let mut fires = due.warnings;
