@@ -176,6 +176,24 @@ async fn a_set_takes_force_at_its_instant_and_each_rule_on_its_day() {
     assert!(!shown(&scene).await);
 }
 
+/// An exchange keeps the type under which it was accepted: whoever ends or changes a type takes nothing away from readers.
+#[tokio::test]
+async fn an_exchange_of_an_earlier_catalogue_still_opens() {
+    let scene = Scene::start().await;
+    let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let file = scene.world.folder.join("policies/catalogue/information-preoccupante.toml");
+    let written = fs::read_to_string(&file).unwrap();
+    let next =
+        written.replacen("version = 1\n", "version = 2\n", 1).replacen("effective_from = 2021-01-01", "effective_from = 2027-01-01", 1);
+    assert_ne!(written, next);
+    fs::write(&file, next).unwrap();
+    scene.amended("Une version pour 2027.").await;
+    let none = scene.submit(&scene.acting(SCHOOL), &envelopes::of_the_school()).await.unwrap_err();
+    assert_eq!(none.code(), "unknown-type", "of today's catalogue, the type has no version today");
+    let document = scene.opened(CRIP, "crip", &id).await;
+    assert!(document.get("payload").is_some() && document["subjects"][0].get("birth_date").is_some(), "{document}");
+}
+
 /// A set is exchanged while members ask: every request is answered, with one set or the other.
 #[tokio::test]
 async fn a_change_of_set_drops_no_request() {

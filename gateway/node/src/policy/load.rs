@@ -119,10 +119,10 @@ impl Policies {
             return Err(unread.into_iter().map(PolicyFault::of_source).collect());
         };
         let schema_file = schema_source.file;
-        let read = Schema::from_cedarschema_str(&schema_source.text).map(|(schema, _)| schema);
+        let read = Schema::from_cedarschema_str(&schema_source.text).map(|(schema, _)| schema).map_err(|error| error.to_string());
         let (schema, facts) = match read.and_then(|schema| Ok((schema, facts_of(&schema_source.text)?))) {
             Ok(read) => read,
-            Err(error) => return Err(vec![PolicyFault { file: schema_file, line: 1, what: error.to_string() }]),
+            Err(what) => return Err(vec![PolicyFault { file: schema_file, line: 1, what }]),
         };
         let mut faults = Vec::new();
         let statements: Vec<_> =
@@ -267,9 +267,9 @@ impl Policies {
 pub(super) type Declared = BTreeMap<String, BTreeSet<String>>;
 
 /// The facts that each action of a schema knows.
-fn facts_of(schema: &str) -> Result<Declared, cedar_policy::CedarSchemaError> {
-    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(schema)?;
-    let json = fragment.to_json_value().unwrap_or_default();
+fn facts_of(schema: &str) -> Result<Declared, String> {
+    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(schema).map_err(|error| error.to_string())?;
+    let json = fragment.to_json_value().map_err(|error| error.to_string())?;
     let mut facts = Declared::new();
     for space in json.as_object().into_iter().flat_map(|spaces| spaces.values()) {
         for (name, action) in space.get("actions").and_then(serde_json::Value::as_object).into_iter().flatten() {

@@ -71,7 +71,9 @@ impl Archive {
             return Ok(past);
         }
         let files = kept(store, hash).await?;
-        let past = Arc::new(Past::of(&files).map_err(|fault| ArchiveFault::Unreadable(hash.to_owned(), fault))?);
+        // Off the executor: requests do not wait for a set to be checked.
+        let past = tokio::task::spawn_blocking(move || Past::of(&files)).await.map_err(|_| StoreError::Stopping)?;
+        let past = Arc::new(past.map_err(|fault| ArchiveFault::Unreadable(hash.to_owned(), fault))?);
         self.recent.insert(hash.to_owned(), past.clone());
         Ok(past)
     }
