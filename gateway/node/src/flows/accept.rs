@@ -20,7 +20,7 @@ use crate::{
     catalogue::{ExchangeType, ReadContext, ReadFailure},
     directory::Professional,
     log::Event,
-    policy::{Actor, Denial, Submission},
+    policy::{Actor, AgreementState, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
     store::{StoreError, follow_up::NewFollowUp},
@@ -77,36 +77,34 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
     let necessity_stated = draft.necessity_stated;
     let admitted = {
-        let agreement = match law.agreement(exchange_type, &draft.route, now) {
-            Ok(agreement) => agreement,
-            Err(refusal) => {
-                return Err(written_down(
-                    rooms,
-                    &law,
-                    deposit.caller,
-                    exchange_type,
-                    &json!({"result": "refusal", "because": "agreement"}),
-                    refusal,
-                    now,
-                )
-                .await);
-            }
-        };
-        route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
-        let ask = Submission {
+        let residence = route::residence(&law, &draft);
+        let (sender, recipient, actor) = (law.side(&ends.sender_kind)?, law.side(&ends.recipient_kind)?, author.actor(&law));
+        let ask = |agreement| Submission {
             exchange: id,
             exchange_type,
-            sender: law.side(&ends.sender_kind)?,
-            recipient: law.side(&ends.recipient_kind)?,
-            actor: author.actor(&law),
+            sender,
+            recipient,
+            actor,
             agreement,
             necessity_stated,
-            residence: route::residence(&law, &draft),
+            residence,
             holds: &holds,
             now,
         };
-        law.policies.admit(draft, &ask)
+        match law.agreement(exchange_type, &draft.route, now) {
+            Ok(agreement) => {
+                route::agreement_that_serves(&law, agreement, &mut draft, now);
+                law.policies.admit(draft, &ask(agreement))
+            }
+            Err(refusal) => {
+                // The register says no before the rules do; what they would have said is kept, so that it can be asked again.
+                let state = if draft.route.agreement.is_some() { AgreementState::NotInForce } else { AgreementState::NotNamed };
+                let record = law.policies.refused_before(&draft, &ask(state));
+                let decision = json!({"result": "refusal", "because": "agreement", "record": record});
+                return Err(written_down(rooms, &law, deposit.caller, exchange_type, &decision, refusal, now).await);
+            }
+        }
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,

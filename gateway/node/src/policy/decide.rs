@@ -14,7 +14,7 @@ use super::{
     Permit, Policies,
     explain::Explanation,
     question::{Actor, Submission},
-    record::{DecisionRecord, Question},
+    record::{DecisionRecord, Named, Question},
 };
 
 /// A draft that may be accepted, with everything that follows from the decision.
@@ -84,7 +84,15 @@ impl Policies {
             };
             asking.into_asked()
         });
-        self.record(ask.exchange, ask.now, facts, (from, to), agreement, asked.unwrap_or_default())
+        let mut record = self.record(ask.exchange, ask.now, facts, (from, to), agreement, asked.unwrap_or_default());
+        record.named = Some(Named { sender: route.sender.clone(), recipient: route.recipient.clone(), agreement: route.agreement.clone() });
+        record
+    }
+
+    /// The record of a deposit that something other than the rules refused: what they would have said of it, for the log.
+    pub fn refused_before(&self, draft: &Draft, ask: &Submission<'_>) -> DecisionRecord {
+        let record = self.submit(&draft.route, &classes(draft, ask.exchange_type), ask);
+        DecisionRecord { permitted: false, obligations: Vec::new(), ..record }
     }
 
     pub(super) fn record(
@@ -118,6 +126,7 @@ impl Policies {
             from: from.to_owned(),
             to: to.to_owned(),
             agreement: agreement.cloned(),
+            named: None,
             questions,
             rules: rules.into_iter().collect(),
             obligations: obligations.into_iter().collect(),
