@@ -1,9 +1,10 @@
 //! The canonical envelope once it has been read against the catalogue, and the words of its route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use time::Date;
 
 use crate::{
     AgreementId, DataClass, ExchangeId, Identity, Instant, InstitutionId, Party, ProfessionalId, TypeCode,
@@ -95,6 +96,13 @@ pub struct Route {
     /// Code of CL-info-enfant.
     #[serde(default)]
     pub child_informed: Option<String>,
+    /// The form of the type it was read with: `reponse`, or a profile; nothing for the type itself.
+    #[serde(default)]
+    pub form: Option<String>,
+    /// What the codes of the document say, for the rules: `fondement=L221-3-prestation-ase`. Only of fields that the
+    /// catalogue marks as facts: codes and yes/no, never a word of anybody.
+    #[serde(default)]
+    pub said: BTreeSet<String>,
 }
 
 /// One thing that did not conform and was kept sealed (danger types only).
@@ -139,6 +147,10 @@ pub struct Draft {
     pub attachments: Vec<String>,
     /// When the sender says the event itself took place, if the type has such a field (a clock starts from it).
     pub occurred: Option<Instant>,
+    /// Clocks whose last day the document names: (name of the clock, last day).
+    pub limits: Vec<(String, Date)>,
+    /// What the sender states for the law and not for the recipient (why sharing is necessary): sealed apart, never handed over.
+    pub kept_back: Leaves,
     /// RFC 8785 bytes of the envelope as it came: what the digest, the receipt and the idempotency check are about.
     pub canonical: Vec<u8>,
 }

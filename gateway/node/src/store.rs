@@ -91,7 +91,14 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, 8).await?;
-        dialect::migrate(&pool, &[(1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql"))]).await?;
+        dialect::migrate(
+            &pool,
+            &[
+                (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
+                (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
+            ],
+        )
+        .await?;
         let writer = writer::Writer::start(pool.clone());
         Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
     }

@@ -177,6 +177,7 @@ async fn subjects(
     key: &ExchangeKey,
 ) -> Result<Leaves, Refusal> {
     let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or(Refusal::Undecidable)?;
+    let exchange_type = exchange_type.form(route.form.as_deref());
     let mut leaves = Leaves::new();
     if exchange_type.disclosure == Disclosure::Anonymous {
         return Ok(leaves);
@@ -259,7 +260,9 @@ fn release(
     (sender_kind, classes): (&Kind, &[DataClass]),
     now: Instant,
 ) -> Option<Result<Release, Denial>> {
-    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at)?;
+    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at)?.form(route.form.as_deref());
+    // Whoever got it beside its recipient reads in the unit to which it was handed, not in the recipient's.
+    let route = &Route { recipient: delivery.recipient.clone(), ..route.clone() };
     let recipient_kind = law.directory.party(&delivery.recipient)?.kind;
     let member = member(professional, &delivery.recipient);
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();

@@ -48,6 +48,12 @@ pub struct Question {
     /// Code of CL-info-enfant.
     #[serde(default)]
     pub child_informed: Option<String>,
+    /// What the codes of the document would say: `questions[].code=scolarite.assiduite`.
+    #[serde(default)]
+    pub said: BTreeSet<String>,
+    /// Profile of the type, for example `conseil-technique`.
+    #[serde(default)]
+    pub form: Option<String>,
     /// Urgency.
     #[serde(default)]
     pub urgency: Option<Urgency>,
@@ -76,7 +82,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     // 1. Who asks, about what?
     let professional = caller.professional(&law)?;
     let own = acting_unit(professional, question.unit.as_ref())?;
-    let exchange_type = law.catalogue.exchange_type(&question.kind, now).ok_or(Refusal::UnknownType)?;
+    let exchange_type = law.catalogue.exchange_type(&question.kind, now).ok_or(Refusal::UnknownType)?.form(question.form.as_deref());
     let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
     let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
@@ -151,6 +157,8 @@ fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route 
         case: None,
         parents_informed: question.parents_informed,
         child_informed: question.child_informed,
+        form: question.form,
+        said: question.said,
     }
 }
 

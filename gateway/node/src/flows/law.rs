@@ -53,6 +53,7 @@ impl Law {
                         parties: &agreement.parties,
                         purposes: &agreement.purposes,
                         classes: &agreement.classes,
+                        questions: &agreement.questions,
                     });
                 }
                 "en vigueur, mais pas pour ce type ou ces parties"

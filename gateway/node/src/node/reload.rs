@@ -30,8 +30,8 @@ pub fn load_law(config: &Config) -> Result<Law, StartFault> {
     let is_kind = |kind: &exchange::Kind| catalogue.kind(kind).is_some();
     let directory = Directory::load(&config.directory, &is_kind).map_err(|faults| all("directory", &faults))?;
     let is_type = |code: &exchange::TypeCode| catalogue.has_type(code) || catalogue.has_code("CL-type-prevu", code.as_str());
-    let is_purpose = |code: &str| catalogue.has_code("CL-purpose", code);
-    let agreements = Agreements::load(&config.policies.join("agreements"), &directory, &is_type, &is_purpose)
+    let is_code = |list: &str, code: &str| catalogue.has_code(list, code);
+    let agreements = Agreements::load(&config.policies.join("agreements"), &directory, &is_type, &is_code)
         .map_err(|faults| all("agreements", &faults))?;
     let is_obligation = |code: &str| catalogue.obligation(code).is_some();
     let policies = Policies::load(&config.policies, &is_obligation).map_err(|faults| all("policies", &faults))?;

@@ -55,6 +55,8 @@ pub enum AgreementState<'a> {
         purposes: &'a BTreeSet<String>,
         /// Data classes it covers.
         classes: &'a BTreeSet<DataClass>,
+        /// Codes of CL-question it opens.
+        questions: &'a BTreeSet<String>,
     },
     /// In force, but not for this type or these units.
     OutOfScope,
@@ -131,7 +133,7 @@ impl<'a> AgreementState<'a> {
     pub(super) fn towards(&self, route: &Route, document: &BTreeSet<DataClass>) -> (&'static str, Option<&'a AgreementId>) {
         match *self {
             Self::NotNamed => ("aucune", None),
-            Self::InForce { id, parties, purposes, classes } => {
+            Self::InForce { id, parties, purposes, classes, .. } => {
                 let signed = |institution: &InstitutionId| parties.iter().any(|party| party.institution == *institution);
                 let both = signed(&route.sender.institution) && signed(&route.recipient.institution);
                 if both && purposes.contains(&route.purpose) && document.is_subset(classes) {
@@ -144,7 +146,20 @@ impl<'a> AgreementState<'a> {
             Self::NotInForce => ("pas-en-vigueur", None),
         }
     }
+
+    /// Whether the agreement opens every question that the document asks. Without one, other rules say what is needed.
+    fn opens(&self, said: &BTreeSet<String>) -> bool {
+        match self {
+            Self::InForce { questions, .. } => {
+                said.iter().filter_map(|one| one.strip_prefix(QUESTION)).all(|question| questions.contains(question))
+            }
+            Self::NotNamed | Self::OutOfScope | Self::NotInForce => true,
+        }
+    }
 }
+
+/// How the facts of a document name a question that it asks.
+const QUESTION: &str = "questions[].code=";
 
 impl Submission<'_> {
     pub(super) fn facts(&self, route: &Route, classes: &BTreeSet<DataClass>) -> Value {
@@ -159,6 +174,7 @@ impl Submission<'_> {
             actor: self.actor,
             necessity: self.necessity_stated,
             agreement: self.agreement.towards(route, classes).0,
+            questions_ok: self.agreement.opens(&route.said),
             to_ok: self.exchange_type.to.iter().any(to_ok),
             reader: Reader::default(),
         }
@@ -188,6 +204,7 @@ impl Reading<'_> {
             actor: Actor::Professional(who),
             necessity: true,
             agreement: "aucune",
+            questions_ok: true,
             to_ok: self.exchange_type.to.iter().any(|to| to.kind == *self.recipient.kind),
             reader: Reader {
                 in_unit: own && self.route.recipient.unit.as_ref().is_none_or(|unit| who.units.contains(unit)),
@@ -212,7 +229,7 @@ pub(super) fn nothing() -> Value {
         "to_kind": "sonde", "to_secrecy": "aucun", "to_role": "none", "to_ok": false,
         "actor": "system", "actor_secrecy": "aucun", "actor_role": "none", "actor_profession": "", "actor_functions": [],
         "human_send": true, "parents": "non-renseigne", "child": "non-renseigne", "necessity": false, "has_case": false,
-        "agreement_need": "none", "agreement": "aucune",
+        "agreement_need": "none", "agreement": "aucune", "said": [], "questions_ok": true,
         "in_unit": false, "in_institution": false, "habilitated": false, "case_link": false, "reader_excluded": false,
         "recipient_excluded": false, "break_glass": false, "written_reason": false,
     })
@@ -239,6 +256,7 @@ struct Facts<'a> {
     actor: Actor<'a>,
     necessity: bool,
     agreement: &'static str,
+    questions_ok: bool,
     to_ok: bool,
     reader: Reader,
 }
@@ -290,6 +308,8 @@ impl Facts<'_> {
             "has_case": self.route.case.is_some(),
             "agreement_need": need,
             "agreement": self.agreement,
+            "said": self.route.said,
+            "questions_ok": self.questions_ok,
             "recipient_excluded": recipient_excluded,
         });
         if let (Value::Object(all), Value::Object(reader)) = (&mut facts, json!(self.reader)) {

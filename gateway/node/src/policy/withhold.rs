@@ -187,6 +187,13 @@ impl Policies {
                 lost.extend(refused.map(|question| self.part(question, &facts)));
             }
         }
+        // A class of which rules give every field that is there is not said to be withheld: nothing of it is.
+        let given = |path: &str| gates.fields.iter().any(|(field, gate)| gate.open() && under(path, field));
+        lost.retain(|part| {
+            let of_class = |field: &&Field| field.class.as_str() == part.shown.part && ask.paths.contains(&field.path);
+            let mut present = ask.exchange_type.fields.iter().filter(of_class).peekable();
+            present.peek().is_none() || !present.all(|field| given(&field.path))
+        });
         let mut record = record(asking.into_asked());
         record.withheld = lost.iter().map(|part| part.shown.part.clone()).collect();
         if record.undecided() {

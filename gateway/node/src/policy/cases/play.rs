@@ -1,6 +1,6 @@
 //! Playing one case: the situation becomes the question that acceptance or opening would ask.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{
     DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, UnitId,
@@ -12,7 +12,7 @@ use time::Date;
 
 use super::written::{Answer, Ask, Case, Declared, Person, Place, Sealed, Standing};
 use crate::{
-    catalogue::{Catalogue, Destination, ExchangeType, Human, Presence},
+    catalogue::{ANSWER, Catalogue, Destination, ExchangeType, Human, Persons, Presence},
     directory::Professional,
     policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Side, Submission},
 };
@@ -27,7 +27,7 @@ pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> R
             own = declared(case, written);
             &own
         }
-        (None, Some(known)) => known,
+        (None, Some(known)) => form(case, known)?,
         (Some(_), Some(_)) => return Err(format!("le type {} est au catalogue : ôter declared", case.kind)),
         (None, None) => return Err(format!("type inconnu : {}", case.kind)),
     };
@@ -41,6 +41,15 @@ pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> R
         Ask::BreakGlassWithoutReason => scene.open(policies, case, Opening::BreakGlass { reason: false })?,
     };
     Ok(compare(policies, case, exchange_type.danger, &got))
+}
+
+/// The form of the type that a case is about: the one it names, else the answer when it answers its own type.
+fn form<'c>(case: &Case, of: &'c ExchangeType) -> Result<&'c ExchangeType, String> {
+    match &case.form {
+        Some(name) => of.forms.get(name).ok_or_else(|| format!("le type {} n’a pas de forme « {name} »", of.code)),
+        None if case.answers => Ok(of.forms.get(ANSWER).unwrap_or(of)),
+        None => Ok(of),
+    }
 }
 
 struct Got {
@@ -89,13 +98,15 @@ impl<'a> Scene<'a> {
                 sender,
                 recipient,
                 purpose: case.purpose.clone().or_else(|| exchange_type.purpose.first().cloned()).unwrap_or_default(),
-                legal_basis: exchange_type.legal_basis.clone(),
+                legal_basis: case.legal_basis.clone().unwrap_or_else(|| exchange_type.legal_basis.clone()),
                 agreement: None,
                 urgency: case.urgency,
                 in_reply_to: case.answers.then(ExchangeId::new),
                 case: case.case.then(|| "cas".to_owned()),
                 parents_informed: case.parents.clone(),
                 child_informed: case.child.clone(),
+                form: case.form.clone(),
+                said: case.said.clone(),
             },
             person,
             classes,
@@ -111,7 +122,9 @@ impl<'a> Scene<'a> {
         let classes = written.and_then(|agreement| agreement.classes.as_ref()).unwrap_or(&self.classes);
         let both = [self.route.sender.clone(), self.route.recipient.clone()];
         let others = [self.route.sender.clone(), party("tiers")?];
-        let in_force = |parties| AgreementState::InForce { id: &id, parties, purposes, classes };
+        let own_questions = self.route.said.iter().filter_map(|said| Some(said.strip_prefix("questions[].code=")?.to_owned())).collect();
+        let questions = written.and_then(|agreement| agreement.questions.as_ref()).unwrap_or(&own_questions);
+        let in_force = |parties| AgreementState::InForce { id: &id, parties, purposes, classes, questions };
         let agreement = match written.map(|agreement| agreement.state) {
             None => AgreementState::NotNamed,
             Some(Standing::InForce) => in_force(&both),
@@ -190,6 +203,8 @@ impl<'a> Scene<'a> {
             non_conforme: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
+            limits: Vec::new(),
+            kept_back: Leaves::new(),
             necessity_stated: false,
             canonical: Vec::new(),
         }
@@ -292,6 +307,7 @@ fn declared(case: &Case, written: &Declared) -> ExchangeType {
         urgency: vec![case.urgency],
         human: Human { send: written.human_send, receive: false, qualify: false },
         clocks: Vec::new(),
+        clocks_if: BTreeMap::new(),
         obligations: Vec::new(),
         answered_by: Vec::new(),
         answers: Vec::new(),
@@ -301,6 +317,10 @@ fn declared(case: &Case, written: &Declared) -> ExchangeType {
         subjects: Presence::Optional,
         information: Presence::Optional,
         attachments: false,
+        persons: Persons::default(),
+        must_answer: false,
+        profile_by: None,
+        forms: BTreeMap::new(),
         fields: Vec::new(),
         tree: Default::default(),
     }

@@ -57,6 +57,13 @@ pub(super) struct Case {
     #[serde(default)]
     pub(super) answers: bool,
     pub(super) agreement: Option<Agreement>,
+    /// What the codes of the document say: `fondement=L221-3-prestation-ase`.
+    #[serde(default)]
+    pub(super) said: BTreeSet<String>,
+    /// Profile of the type.
+    pub(super) form: Option<String>,
+    /// Articles invoked; absent: those of the type.
+    pub(super) legal_basis: Option<Vec<String>>,
     /// Who is excluded from the file.
     #[serde(default)]
     pub(super) excluded: BTreeSet<Sealed>,
@@ -126,6 +133,8 @@ pub(super) struct Agreement {
     pub(super) purposes: Option<BTreeSet<String>>,
     /// Absent: those of the exchange.
     pub(super) classes: Option<BTreeSet<DataClass>>,
+    /// Questions it opens; absent: those of the exchange.
+    pub(super) questions: Option<BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

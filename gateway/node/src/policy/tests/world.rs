@@ -15,7 +15,7 @@ use serde_json::Value;
 use time::macros::date;
 
 use crate::{
-    catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Level, Presence, Shape},
+    catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Presence, Shape},
     directory::Professional,
     policy::{Actor, Admitted, AgreementState, Decision, Denial, Opening, Policies, Reading, Release, Side, Submission},
 };
@@ -132,6 +132,8 @@ impl Sending<'_> {
             non_conforme: if self.non_conforme { vec![odd] } else { Vec::new() },
             attachments: Vec::new(),
             occurred: None,
+            limits: Vec::new(),
+            kept_back: Leaves::new(),
             necessity_stated: false,
             canonical: Vec::new(),
         }
@@ -205,17 +207,7 @@ pub(in crate::policy) fn feedback() -> ExchangeType {
 }
 
 fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], fields: &[(&str, DataClass)]) -> ExchangeType {
-    let field = |(path, class): &(&str, DataClass)| Field {
-        path: (*path).to_owned(),
-        shape: Shape::Texte,
-        level: Level::Optional,
-        class: *class,
-        offered_to: Vec::new(),
-        expected_if: None,
-        computed: None,
-        occurred: false,
-        item_class: None,
-    };
+    let field = |(path, class): &(&str, DataClass)| Field::plain(path, Shape::Texte, *class);
     ExchangeType {
         code: code.parse().unwrap(),
         version: 1,
@@ -233,6 +225,7 @@ fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], 
         urgency: vec![Urgency::Ordinary],
         human: Human { send: true, receive: false, qualify: false },
         clocks: Vec::new(),
+        clocks_if: BTreeMap::new(),
         obligations: Vec::new(),
         answered_by: Vec::new(),
         answers: Vec::new(),
@@ -242,6 +235,10 @@ fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], 
         subjects: Presence::Optional,
         information: Presence::Optional,
         attachments: false,
+        persons: Default::default(),
+        must_answer: false,
+        profile_by: None,
+        forms: BTreeMap::new(),
         tree: Default::default(),
         fields: fields.iter().map(field).collect(),
     }
@@ -280,6 +277,8 @@ pub(in crate::policy) fn route(of: &ExchangeType) -> Route {
         case: None,
         parents_informed: None,
         child_informed: None,
+        form: None,
+        said: BTreeSet::new(),
     }
 }
 
