@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::Date;
 
 use crate::{
-    AgreementId, DataClass, ExchangeId, Identity, Instant, InstitutionId, Party, ProfessionalId, TypeCode,
+    AgreementId, ChildAge, DataClass, ExchangeId, Identity, Instant, InstitutionId, Party, ProfessionalId, TypeCode,
     document::{Leaves, Pointer},
 };
 
@@ -93,6 +93,12 @@ pub struct Route {
     /// Code of CL-info-parents (`faite`, `non-faite-interet-enfant`, …).
     #[serde(default)]
     pub parents_informed: Option<String>,
+    /// The sender wrote why the parents are not informed: an exception without a reason is none (CASF L226-2-2).
+    #[serde(default)]
+    pub parents_reason: bool,
+    /// The document names who decided that. Otherwise whoever signs the exchange did.
+    #[serde(default)]
+    pub parents_author: bool,
     /// Code of CL-info-enfant.
     #[serde(default)]
     pub child_informed: Option<String>,
@@ -103,6 +109,12 @@ pub struct Route {
     /// catalogue marks as facts: codes and yes/no, never a word of anybody.
     #[serde(default)]
     pub said: BTreeSet<String>,
+    /// Code of CL-accord-personne: whether the person concerned agreed (CSP L1110-4, R1110-2).
+    #[serde(default)]
+    pub person_agreed: Option<String>,
+    /// The children it is about. Kept under the key of the exchange, and asked only for their band of a day.
+    #[serde(default)]
+    pub children: Vec<ChildAge>,
 }
 
 /// One thing that did not conform and was kept sealed (danger types only).

@@ -4,6 +4,7 @@
 //! Nothing here does input or output, holds a key, waits, or decides. What is here can be read by an
 //! adapter, a rule, the store and a test alike, and means the same to each.
 
+pub mod age;
 pub mod canonical;
 pub mod class;
 pub mod document;
@@ -13,6 +14,7 @@ pub mod identity;
 pub mod instant;
 pub mod party;
 
+pub use age::{AgeBand, ChildAge};
 pub use class::DataClass;
 pub use document::Pointer;
 pub use envelope::{Disclosure, Urgency};

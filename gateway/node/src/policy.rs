@@ -3,6 +3,7 @@
 //! A [`Permit`] cannot be built outside this room, copied or printed: "the check was not reached" does not compile.
 //! This room knows rules and no database; it fails closed: an error of a rule is never a permission.
 
+mod acts;
 mod advise;
 mod ask;
 mod cases;
@@ -18,13 +19,14 @@ mod tests;
 
 use exchange::ExchangeId;
 
+pub use acts::{Granted, Inquiry, Protected, Reidentification, Stage};
 pub use advise::Decision;
 pub use ask::Unfit;
 pub use cases::{CasesFault, Report, run_cases};
 pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};
-pub use question::{Actor, AgreementState, Opening, Reading, Side, Submission};
+pub use question::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission};
 pub use record::{DecisionRecord, Question, Replay};
 pub use withhold::{Release, Withheld};
 

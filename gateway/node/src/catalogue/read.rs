@@ -105,7 +105,11 @@ impl Catalogue {
         };
         let route = exchange::envelope::Route {
             parents_informed: text("/information/parents/informed").or(parents),
+            parents_reason: text("/information/parents/reason").is_some(),
+            parents_author: text("/information/parents/author").is_some(),
             child_informed: text("/information/child/informed"),
+            person_agreed: text("/information/person/agreed"),
+            children: subjects::children(&subjects),
             said,
             ..route
         };

@@ -100,6 +100,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
         };
         route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
+        let said = draft.route.said.clone();
         let ask = Submission {
             exchange: id,
             exchange_type,
@@ -108,6 +109,8 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             actor: author.actor(&law),
             agreement,
             necessity_stated,
+            said: &said,
+            residence: route::residence(&law, &draft),
             holds: &holds,
             now,
         };

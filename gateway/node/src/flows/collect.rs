@@ -281,6 +281,7 @@ fn release(
         opening: Opening::Ordinary,
         classes: present,
         paths,
+        said: &route.said,
         now,
     }))
 }

@@ -14,7 +14,7 @@ use crate::{
     catalogue::ExchangeType,
     directory::day::day_in_france,
     log::Event,
-    policy::{Actor, Opening, Reading, Side, Submission},
+    policy::{Actor, Opening, Reading, Residence, Side, Submission},
     refusal::Refusal,
     store::audit::AppendEntries,
 };
@@ -45,12 +45,21 @@ pub struct Question {
     /// Code of CL-info-parents.
     #[serde(default)]
     pub parents_informed: Option<String>,
+    /// The reason for not informing them is written, by the asker.
+    #[serde(default)]
+    pub parents_reason: bool,
     /// Code of CL-info-enfant.
     #[serde(default)]
     pub child_informed: Option<String>,
-    /// What the codes of the document would say: `questions[].code=scolarite.assiduite`.
+    /// Code of CL-accord-personne.
+    #[serde(default)]
+    pub person_agreed: Option<String>,
+    /// Facts that fields of the type would say: `fondement=L221-3-prestation-ase`.
     #[serde(default)]
     pub said: BTreeSet<String>,
+    /// It belongs to a case that both services follow.
+    #[serde(default)]
+    pub case: bool,
     /// Profile of the type, for example `conseil-technique`.
     #[serde(default)]
     pub form: Option<String>,
@@ -86,6 +95,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
     let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
+    let said = question.said.clone();
     let route = route(exchange_type, question, own);
     // 2. Decide, as acceptance or opening would, about an exchange that does not exist.
     let decision = match action {
@@ -102,6 +112,8 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                     actor: Actor::Professional(professional),
                     agreement: law.agreement(exchange_type, &route, now)?,
                     necessity_stated,
+                    said: &said,
+                    residence: Residence::Unknown,
                     holds: &holds,
                     now,
                 },
@@ -121,6 +133,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                 opening: Opening::Ordinary,
                 paths: exchange_type.fields.iter().filter(|f| classes.contains(&f.class)).map(|f| f.path.clone()).collect(),
                 classes,
+                said: &said,
                 now,
             })
         }
@@ -154,11 +167,15 @@ fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route 
         agreement: question.agreement,
         urgency: question.urgency.or_else(|| exchange_type.urgency.last().copied()).unwrap_or(Urgency::Ordinary),
         in_reply_to: None,
-        case: None,
+        case: question.case.then(|| "question".to_owned()),
         parents_informed: question.parents_informed,
+        parents_reason: question.parents_reason,
+        parents_author: false,
         child_informed: question.child_informed,
         form: question.form,
         said: question.said,
+        person_agreed: question.person_agreed,
+        children: Vec::new(),
     }
 }
 

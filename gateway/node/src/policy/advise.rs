@@ -39,7 +39,7 @@ impl Policies {
         let record = self.submit(route, classes, ask);
         let mut withheld = Vec::new();
         if record.permitted
-            && let Ok(mut asking) = self.ask(ask.now, &record.facts, (&record.from, &record.to), None)
+            && let Ok(mut asking) = self.ask(ask.now, "submit", &record.facts, (&record.from, &record.to), None)
         {
             for class in classes {
                 let answer = asking.receive("DataClass", class.as_str());

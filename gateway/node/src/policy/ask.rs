@@ -33,15 +33,17 @@ impl Policies {
     pub(super) fn ask(
         &self,
         at: Instant,
+        action: &str,
         facts: &Value,
         (from, to): (&str, &str),
         agreement: Option<&AgreementId>,
     ) -> Result<Asking<'_>, Unfit> {
-        // Every action has the same facts: held to the schema here, once, and not again for each question.
-        let action = self.uid("Action", "submit").ok_or(Unfit)?;
+        // Submitting, opening, receiving and disclosing have the same facts: held to the schema here, once, and not again
+        // for each question.
+        let action = self.uid("Action", action).ok_or(Unfit)?;
         let context = Context::from_json_value(facts.clone(), None).map_err(|_| Unfit)?;
         context.validate(&self.schema, &action).map_err(|_| Unfit)?;
-        let to_kind = facts.get("to_kind").and_then(Value::as_str).ok_or(Unfit)?.to_owned();
+        let to_kind = facts.get("to_kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Asking {
             policies: self,
             authorizer: Authorizer::new(),
@@ -60,7 +62,7 @@ impl Policies {
     /// # Errors
     /// [`Unfit`] when the rules cannot be asked, or permit what nothing foresees (R01).
     pub fn probe(&self) -> Result<(), Unfit> {
-        let mut asking = self.ask(self.newest(), &question::nothing(), ("sonde", "sonde"), None)?;
+        let mut asking = self.ask(self.newest(), "submit", &question::nothing(), ("sonde", "sonde"), None)?;
         let sent = asking.question("submit", ("Institution", "sonde"), ("Exchange", "sonde"));
         let opened = asking.question("open", ("Professional", "sonde"), ("Exchange", "sonde"));
         let refused = [sent, opened].iter().all(|answer| !answer.permitted && !answer.error);

@@ -87,7 +87,7 @@ impl Policies {
         let facts = ask.facts(route, classes);
         let (from, to) = (route.sender.institution.as_str(), route.recipient.institution.as_str());
         let (_, agreement) = ask.agreement.towards(route, classes);
-        let asked = self.ask(ask.now, &facts, (from, to), agreement).map(|mut asking| {
+        let asked = self.ask(ask.now, "submit", &facts, (from, to), agreement).map(|mut asking| {
             let exchange = ask.exchange.to_string();
             let resource = ("Exchange", exchange.as_str());
             match ask.actor {

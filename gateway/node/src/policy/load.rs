@@ -25,7 +25,7 @@ use super::explain::Explanation;
 mod tests;
 
 const ACTIONS: &[&str] = &["submit", "receive", "open", "disclose", "query", "reidentify", "break_glass"];
-const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field"];
+const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field", "Domain"];
 const KNOWN: &[&str] =
     &["id", "rule", "article", "effective_from", "effective_to", "explain", "missing", "cure", "who", "obligation", "hidden"];
 

@@ -76,7 +76,8 @@ impl Policies {
     /// Asks every question of a record again with the rules of its day.
     pub fn replay(&self, record: &DecisionRecord) -> Replay {
         let mut different = Vec::new();
-        match self.ask(record.at, &record.facts, (&record.from, &record.to), record.agreement.as_ref()) {
+        let action = record.questions.first().map_or("submit", |first| first.action.as_str());
+        match self.ask(record.at, action, &record.facts, (&record.from, &record.to), record.agreement.as_ref()) {
             Ok(mut asking) => {
                 for old in &record.questions {
                     let new = asking.question(&old.action, (&old.principal.0, &old.principal.1), (&old.resource.0, &old.resource.1));

@@ -160,7 +160,7 @@ impl Policies {
         let facts = ask.facts();
         let ends = (ask.reader.institution.as_str(), ask.route.recipient.institution.as_str());
         let record = |asked: Vec<Question>| self.record(ask.exchange, ask.now, facts.clone(), ends, None, asked);
-        let Ok(mut asking) = self.ask(ask.now, &facts, ends, None) else { return Err(Box::new(record(Vec::new()))) };
+        let Ok(mut asking) = self.ask(ask.now, "open", &facts, ends, None) else { return Err(Box::new(record(Vec::new()))) };
         let reader = ask.reader.id.to_string();
         let action = match ask.opening {
             Opening::Ordinary => "open",
@@ -210,7 +210,7 @@ impl Policies {
     }
 
     /// Whether even the existence of what was refused is withheld.
-    fn hides(&self, refused: &Question) -> bool {
+    pub(super) fn hides(&self, refused: &Question) -> bool {
         !refused.permitted && refused.policies.iter().filter_map(|id| self.note(id)).any(|note| note.hidden)
     }
 }

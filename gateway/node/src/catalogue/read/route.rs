@@ -41,9 +41,13 @@ impl Reading<'_> {
             in_reply_to: self.answered(given("in_reply_to")),
             case: self.word::<Case>("case", given("case"), case).map(|case| case.0),
             parents_informed: None,
+            parents_reason: false,
+            parents_author: false,
             child_informed: None,
             form: self.context.form.map(str::to_owned),
             said: std::collections::BTreeSet::new(),
+            person_agreed: None,
+            children: Vec::new(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{
-    DataClass, Identity,
+    ChildAge, DataClass, Identity,
     document::{Leaves, Pointer},
 };
 use serde_json::Value;
@@ -16,6 +16,15 @@ pub(super) fn number(at: &Pointer) -> Option<usize> {
         [top, n, ..] if top == "subjects" => n.parse().ok(),
         _ => None,
     }
+}
+
+/// The children the document is about: who is said to be one, and who comes first when nobody is.
+pub(super) fn children(subjects: &[Identity]) -> Vec<ChildAge> {
+    let child = |(place, subject): &(usize, &Identity)| match subject.role() {
+        Some(role) => ["enfant", "fratrie"].contains(&role),
+        None => *place == 0,
+    };
+    subjects.iter().enumerate().filter(child).map(|(_, subject)| ChildAge::of(subject)).collect()
 }
 
 impl Reading<'_> {

@@ -1,7 +1,7 @@
 //! Where an exchange goes: its recipient, what it answers, the agreement it flows under.
 
 use exchange::{
-    AgreementId, Instant, Kind, Party, TypeCode,
+    AgreementId, Identity, Instant, Kind, Party, TypeCode,
     document::Pointer,
     envelope::{Draft, FieldFault, NonConforming, Route},
 };
@@ -13,7 +13,7 @@ use crate::{
     catalogue::{AgreementNeed, ExchangeType},
     directory::day::day_in_france,
     flows::{Caller, Law, Rooms, answers_for},
-    policy::{AgreementState, DecisionRecord, Submission},
+    policy::{AgreementState, DecisionRecord, Residence, Submission},
     refusal::Refusal,
     seal,
     store::exchange::ExchangeRow,
@@ -89,6 +89,24 @@ fn unit_here(rooms: &Rooms, law: &Law, kind: &Kind) -> Option<Party> {
         .into_iter()
         .find(|(institution, _)| institution.departement == rooms.departement)
         .map(|(institution, unit)| Party { institution: institution.id.clone(), unit: Some(unit.id.clone()) })
+}
+
+/// Where the children live, seen from the institution that receives: the residence counts, not the school (R83).
+pub(super) fn residence(law: &Law, draft: &Draft) -> Residence {
+    let Some(institution) = law.directory.institution(&draft.route.recipient.institution) else { return Residence::Unknown };
+    let children = draft.subjects.iter().filter(|subject| subject.role().is_none_or(|role| role == "enfant"));
+    let mut known = children.filter_map(departement).peekable();
+    if known.peek().is_none() {
+        return Residence::Unknown;
+    }
+    if known.any(|code| code == institution.departement) { Residence::Here } else { Residence::Elsewhere }
+}
+
+/// The département of an address: from the code of the town, else from the postcode, which does not tell the two Corsican ones.
+fn departement(subject: &Identity) -> Option<String> {
+    let text = |name: &str| subject.reveal().at(&Pointer::default().child("address").child(name)).and_then(Value::as_str);
+    let code = text("city_code").or_else(|| text("postcode").filter(|code| !code.starts_with("20"))).filter(|code| code.len() == 5)?;
+    code.get(..if code.starts_with("97") { 3 } else { 2 }).map(str::to_owned)
 }
 
 /// The unit for which a professional sends: one in which this person works (invariant 11), its first when none is named.

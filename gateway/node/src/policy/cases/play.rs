@@ -1,35 +1,41 @@
 //! Playing one case: the situation becomes the question that acceptance or opening would ask.
 
+mod acts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{
-    DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, UnitId,
+    ChildAge, DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, TypeCode, UnitId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded, Route},
 };
 use serde_json::Value;
-use time::Date;
+use time::{Date, format_description::well_known::Iso8601};
 
-use super::written::{Answer, Ask, Case, Declared, Person, Place, Sealed, Standing};
+use super::written::{Answer, Ask, Case, Declared, Home, Person, Place, Sealed, Standing};
 use crate::{
     catalogue::{ANSWER, Catalogue, Destination, ExchangeType, Human, Persons, Presence},
     directory::Professional,
-    policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Side, Submission},
+    policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Residence, Side, Submission},
 };
 
 /// What differs from the expected answer; the error is a word that nothing knows.
 pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<Vec<String>, String> {
     let day = case.on.map_or_else(|| "2026-03-02".to_owned(), |day| day.to_string());
     let now = format!("{day}T10:00:00.000Z").parse().map_err(|_| format!("jour illisible : {day}"))?;
+    let Some(kind) = &case.kind else {
+        let got = acts::play(policies, catalogue, case, now)?;
+        return Ok(compare(policies, case, false, &got));
+    };
     let own;
-    let exchange_type = match (&case.declared, catalogue.exchange_type(&case.kind, now)) {
+    let exchange_type = match (&case.declared, catalogue.exchange_type(kind, now)) {
         (Some(written), None) => {
-            own = declared(case, written);
+            own = declared(kind, case, written);
             &own
         }
         (None, Some(known)) => form(case, known)?,
-        (Some(_), Some(_)) => return Err(format!("le type {} est au catalogue : ôter declared", case.kind)),
-        (None, None) => return Err(format!("type inconnu : {}", case.kind)),
+        (Some(_), Some(_)) => return Err(format!("le type {kind} est au catalogue : ôter declared")),
+        (None, None) => return Err(format!("type inconnu : {kind}")),
     };
     let all = || exchange_type.fields.iter().map(|field| field.class).collect();
     let classes: BTreeSet<DataClass> = case.classes.clone().unwrap_or_else(all);
@@ -37,8 +43,12 @@ pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> R
     let got = match case.ask {
         Ask::Submit => scene.submit(policies, case)?,
         Ask::Open => scene.open(policies, case, Opening::Ordinary)?,
-        Ask::BreakGlass => scene.open(policies, case, Opening::BreakGlass { reason: true })?,
-        Ask::BreakGlassWithoutReason => scene.open(policies, case, Opening::BreakGlass { reason: false })?,
+        Ask::BreakGlass | Ask::BreakGlassWithoutReason | Ask::BreakGlassOver => {
+            let classes = case.emergency.as_ref().unwrap_or(&scene.classes);
+            let (reason, in_time) = (case.ask != Ask::BreakGlassWithoutReason, case.ask != Ask::BreakGlassOver);
+            scene.open(policies, case, Opening::BreakGlass { reason, in_time, classes })?
+        }
+        Ask::Reidentify | Ask::Query | Ask::Release => return Err("cette question n’a pas de type d’échange".to_owned()),
     };
     Ok(compare(policies, case, exchange_type.danger, &got))
 }
@@ -93,7 +103,7 @@ impl<'a> Scene<'a> {
             sender: side(&case.from)?,
             recipient: side(&case.to)?,
             route: Route {
-                kind: case.kind.clone(),
+                kind: exchange_type.code.clone(),
                 exclus: case.excluded.iter().filter_map(sealed).collect(),
                 sender,
                 recipient,
@@ -104,9 +114,13 @@ impl<'a> Scene<'a> {
                 in_reply_to: case.answers.then(ExchangeId::new),
                 case: case.case.then(|| "cas".to_owned()),
                 parents_informed: case.parents.clone(),
+                parents_reason: case.reason,
+                parents_author: case.author,
                 child_informed: case.child.clone(),
                 form: case.form.clone(),
                 said: case.said.clone(),
+                person_agreed: case.agreed.clone(),
+                children: case.children.iter().map(|born| age(born)).collect::<Result<_, _>>()?,
             },
             person,
             classes,
@@ -145,6 +159,12 @@ impl<'a> Scene<'a> {
             actor,
             agreement,
             necessity_stated: case.necessity,
+            said: &case.said,
+            residence: match case.residence {
+                Home::Ici => Residence::Here,
+                Home::Ailleurs => Residence::Elsewhere,
+                Home::Inconnue => Residence::Unknown,
+            },
             holds: &case.holds,
             now: self.now,
         };
@@ -157,7 +177,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn open(&self, policies: &Policies, case: &Case, opening: Opening) -> Result<Got, String> {
+    fn open(&self, policies: &Policies, case: &Case, opening: Opening<'_>) -> Result<Got, String> {
         let (Some(reader), Some(written)) = (&self.person, &case.person) else {
             return Err("il faut une personne pour ouvrir".to_owned());
         };
@@ -174,6 +194,7 @@ impl<'a> Scene<'a> {
             opening,
             classes: self.classes.clone(),
             paths: case.paths.clone().unwrap_or_else(paths),
+            said: &case.said,
             now: self.now,
         };
         Ok(match policies.release(&ask) {
@@ -243,6 +264,11 @@ fn compare(policies: &Policies, case: &Case, danger: bool, got: &Got) -> Vec<Str
     if let Some(expected) = &case.expect.withheld {
         differ("retenu", list(expected), list(&got.withheld));
     }
+    if let Some(expected) = &case.expect.lacking {
+        let facts = got.record.facts.get("secret").and_then(Value::as_object);
+        let lacking = facts.into_iter().flatten().filter(|(_, holds)| **holds == Value::Bool(false)).map(|(fact, _)| fact.clone());
+        differ("conditions du secret partagé qui manquent", list(expected), list(&lacking.collect::<BTreeSet<_>>()));
+    }
     if let Some(expected) = &case.expect.vanished {
         let gone: BTreeSet<String> = got.record.withheld.iter().filter(|part| !got.withheld.contains(*part)).cloned().collect();
         differ("disparu", list(expected), list(&gone));
@@ -266,9 +292,12 @@ fn party(institution: &str) -> Result<Party, String> {
 fn person(written: &Person, ask: Ask) -> Result<Professional, String> {
     let (institution, unit) = match (ask, written.works_in) {
         (Ask::Submit, _) => ("expediteur", "service"),
-        (Ask::Open | Ask::BreakGlass | Ask::BreakGlassWithoutReason, Place::Recipient) => ("destinataire", "service"),
-        (Ask::Open | Ask::BreakGlass | Ask::BreakGlassWithoutReason, Place::OtherUnit) => ("destinataire", "autre-service"),
-        (Ask::Open | Ask::BreakGlass | Ask::BreakGlassWithoutReason, Place::OtherInstitution) => ("expediteur", "service"),
+        (Ask::Query | Ask::Reidentify, Place::Recipient) => ("expediteur", "service"),
+        (Ask::Query | Ask::Reidentify, Place::OtherUnit) => ("expediteur", "autre-service"),
+        (Ask::Query | Ask::Reidentify, Place::OtherInstitution) => ("tiers", "service"),
+        (_, Place::Recipient) => ("destinataire", "service"),
+        (_, Place::OtherUnit) => ("destinataire", "autre-service"),
+        (_, Place::OtherInstitution) => ("expediteur", "service"),
     };
     let institution: InstitutionId = word(institution)?;
     let unit: UnitId = word(unit)?;
@@ -284,18 +313,27 @@ fn person(written: &Person, ask: Ask) -> Result<Professional, String> {
     })
 }
 
+/// `2012-05-14`, `a-naitre` or `inconnu`.
+fn age(written: &str) -> Result<ChildAge, String> {
+    match written {
+        "a-naitre" => Ok(ChildAge::Unborn),
+        "inconnu" => Ok(ChildAge::Unknown),
+        day => Date::parse(day, &Iso8601::DATE).map(ChildAge::Born).map_err(|_| format!("âge illisible : {day}")),
+    }
+}
+
 fn word<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("mot mal formé : {text}"))
 }
 
 /// A type that a case declares for itself, as far as rules read it.
-fn declared(case: &Case, written: &Declared) -> ExchangeType {
+fn declared(kind: &TypeCode, case: &Case, written: &Declared) -> ExchangeType {
     ExchangeType {
-        code: case.kind.clone(),
+        code: kind.clone(),
         version: 1,
         effective_from: Date::MIN,
         effective_to: None,
-        title: case.kind.to_string(),
+        title: kind.to_string(),
         tier: 1,
         danger: written.danger,
         purpose: written.purpose.clone(),

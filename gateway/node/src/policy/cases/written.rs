@@ -22,9 +22,9 @@ pub(super) struct Case {
     /// Rules that the decision must cite.
     pub(super) rules: Vec<String>,
     pub(super) ask: Ask,
-    /// Exchange type.
+    /// Exchange type; none for a re-identification or an inquiry.
     #[serde(rename = "type")]
-    pub(super) kind: TypeCode,
+    pub(super) kind: Option<TypeCode>,
     /// Sending kind.
     pub(super) from: Kind,
     /// Receiving kind.
@@ -45,8 +45,25 @@ pub(super) struct Case {
     pub(super) urgency: Urgency,
     /// Code of CL-info-parents.
     pub(super) parents: Option<String>,
+    /// Why the parents are not informed is written.
+    #[serde(default = "yes")]
+    pub(super) reason: bool,
+    /// Who decided that is named in the document; otherwise whoever signs it did.
+    #[serde(default)]
+    pub(super) author: bool,
     /// Code of CL-info-enfant.
     pub(super) child: Option<String>,
+    /// Code of CL-accord-personne.
+    pub(super) agreed: Option<String>,
+    /// The children, each by birth date, or `a-naitre`, or `inconnu`.
+    #[serde(default)]
+    pub(super) children: Vec<String>,
+    /// Where they live, seen from the recipient: `ici`, `ailleurs`, `inconnue`.
+    #[serde(default)]
+    pub(super) residence: Home,
+    /// What fields marked as facts say: `fondement=L221-3-prestation-ase`.
+    #[serde(default)]
+    pub(super) said: BTreeSet<String>,
     /// The sender wrote why sharing is necessary.
     #[serde(default)]
     pub(super) necessity: bool,
@@ -57,9 +74,6 @@ pub(super) struct Case {
     #[serde(default)]
     pub(super) answers: bool,
     pub(super) agreement: Option<Agreement>,
-    /// What the codes of the document say: `fondement=L221-3-prestation-ase`.
-    #[serde(default)]
-    pub(super) said: BTreeSet<String>,
     /// Profile of the type.
     pub(super) form: Option<String>,
     /// Articles invoked; absent: those of the type.
@@ -70,6 +84,14 @@ pub(super) struct Case {
     /// Conditions of destinations that hold, such as `immediate-hors-horaires`.
     #[serde(default)]
     pub(super) holds: BTreeSet<String>,
+    /// Classes for which the emergency access was opened; absent: all of the document.
+    pub(super) emergency: Option<BTreeSet<DataClass>>,
+    /// For a re-identification.
+    #[serde(default)]
+    pub(super) dual: Dual,
+    /// For an inquiry.
+    #[serde(default)]
+    pub(super) inquiry: Known,
     pub(super) expect: Expect,
 }
 
@@ -84,6 +106,76 @@ pub(super) enum Ask {
     BreakGlass,
     /// The same, without a reason.
     BreakGlassWithoutReason,
+    /// The same, with a reason, after its time.
+    BreakGlassOver,
+    /// Who stands behind a pseudonym?
+    Reidentify,
+    /// Is this child known?
+    Query,
+    /// May the answer to that be released?
+    Release,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Home {
+    Ici,
+    Ailleurs,
+    #[default]
+    Inconnue,
+}
+
+/// The two other people of a re-identification, and its limits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dual {
+    /// The functions of each who approved.
+    pub(super) approved_by: Vec<Vec<Role>>,
+    /// The first of them is the person who asks.
+    pub(super) own_approval: bool,
+    /// The same person approved each time.
+    pub(super) one_person: bool,
+    /// A reason was written.
+    pub(super) reason: bool,
+    /// More than 30 minutes ago.
+    pub(super) late: bool,
+    /// The approval was used already.
+    pub(super) used: bool,
+    /// `aucune`, `declarant`, `lieu-accueil`, `statistique`.
+    pub(super) protected: Option<Guard>,
+}
+
+impl Default for Dual {
+    fn default() -> Self {
+        Self { approved_by: Vec::new(), own_approval: false, one_person: false, reason: true, late: false, used: false, protected: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Guard {
+    Aucune,
+    Declarant,
+    LieuAccueil,
+    Statistique,
+}
+
+/// What surrounds « ce dossier est-il connu ? ».
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Known {
+    /// The case has questions left.
+    pub(super) budget_left: bool,
+    /// Both services belong to the same Département.
+    pub(super) same_departement: bool,
+    /// The person is excluded from the file.
+    pub(super) excluded: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { budget_left: true, same_departement: true, excluded: false }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,6 +255,8 @@ pub(super) struct Expect {
     pub(super) obligations: Option<BTreeSet<String>>,
     /// Exactly these parts are said to be withheld; absent: not looked at.
     pub(super) withheld: Option<BTreeSet<String>>,
+    /// Exactly these of the five conditions of shared secrecy do not hold; absent: not looked at.
+    pub(super) lacking: Option<BTreeSet<String>>,
     /// Exactly these parts vanish without a trace; absent: not looked at.
     pub(super) vanished: Option<BTreeSet<String>>,
 }

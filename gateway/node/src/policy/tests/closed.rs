@@ -15,7 +15,7 @@ fn i04_a_question_outside_the_schema_is_a_refusal() {
     let (_, _, _, record) = world.send(&alert(), "hopital", "crip").run(&world).unwrap().into_parts();
     let ends = ("expediteur", "destinataire");
     // An action that the schema does not know, a part that no class is.
-    let mut known = world.policies.ask(now(), &record.facts, ends, None).unwrap();
+    let mut known = world.policies.ask(now(), "submit", &record.facts, ends, None).unwrap();
     assert!(known.question("erase", ("Institution", "expediteur"), ("Exchange", "x")).error);
     assert!(known.question("receive", ("Unit", "crip"), ("DataClass", "inconnue")).error);
     // A fact that is absent, of another type, or one too many.
@@ -30,7 +30,7 @@ fn i04_a_question_outside_the_schema_is_a_refusal() {
         spoilt(&|facts| drop(facts.insert("nom".to_owned(), Value::from("x")))),
     ] {
         let forged = DecisionRecord { facts, ..record.clone() };
-        assert!(world.policies.ask(now(), &forged.facts, ends, None).is_err());
+        assert!(world.policies.ask(now(), "submit", &forged.facts, ends, None).is_err());
         assert!(!world.policies.replay(&forged).same);
     }
 }
@@ -70,7 +70,8 @@ fn i15_the_reporter_and_the_place_of_care_are_read_or_do_not_exist() {
     let secret = ["declarant", "lieu-accueil", "payload.constats_sante.auteur", "payload.origine_119.numero_appel"];
     for to in world.kinds.keys() {
         for (secrecy, role) in secrecies.iter().flat_map(|secrecy| roles.map(|role| (*secrecy, role))) {
-            for opening in [Opening::Ordinary, Opening::BreakGlass { reason: true }] {
+            let everything = DataClass::ALL.iter().copied().collect();
+            for opening in [Opening::Ordinary, Opening::BreakGlass { reason: true, in_time: true, classes: &everything }] {
                 let who = person("medecin", secrecy, role);
                 let mut opened = world.open(&of, "hopital", to.as_str(), &who);
                 opened.opening = opening;

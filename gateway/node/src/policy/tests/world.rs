@@ -17,7 +17,7 @@ use time::macros::date;
 use crate::{
     catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Presence, Shape},
     directory::Professional,
-    policy::{Actor, Admitted, AgreementState, Decision, Denial, Opening, Policies, Reading, Release, Side, Submission},
+    policy::{Actor, Admitted, AgreementState, Decision, Denial, Opening, Policies, Reading, Release, Residence, Side, Submission},
 };
 
 pub(in crate::policy) struct World {
@@ -59,6 +59,8 @@ impl World {
             route: route(of),
             classes: DataClass::ALL.iter().copied().collect(),
             non_conforme: false,
+            necessity: false,
+            said: BTreeSet::new(),
             at: now(),
         }
     }
@@ -72,6 +74,7 @@ impl World {
             route: route(of),
             opening: Opening::Ordinary,
             case_link: true,
+            said: BTreeSet::new(),
             classes: DataClass::ALL.iter().copied().collect(),
         }
     }
@@ -86,6 +89,8 @@ pub(in crate::policy) struct Sending<'a> {
     pub(in crate::policy) route: Route,
     pub(in crate::policy) classes: BTreeSet<DataClass>,
     pub(in crate::policy) non_conforme: bool,
+    pub(in crate::policy) necessity: bool,
+    pub(in crate::policy) said: BTreeSet<String>,
     pub(in crate::policy) at: Instant,
 }
 
@@ -114,7 +119,9 @@ impl Sending<'_> {
             recipient: world.side(&self.to),
             actor: self.by.as_ref().map_or(alone, Actor::Professional),
             agreement: AgreementState::NotNamed,
-            necessity_stated: false,
+            necessity_stated: self.necessity,
+            said: &self.said,
+            residence: Residence::Unknown,
             holds,
             now: self.at,
         }
@@ -147,8 +154,9 @@ pub(in crate::policy) struct Opened<'a> {
     pub(in crate::policy) to: Kind,
     pub(in crate::policy) who: &'a Professional,
     pub(in crate::policy) route: Route,
-    pub(in crate::policy) opening: Opening,
+    pub(in crate::policy) opening: Opening<'a>,
     pub(in crate::policy) case_link: bool,
+    pub(in crate::policy) said: BTreeSet<String>,
     pub(in crate::policy) classes: BTreeSet<DataClass>,
 }
 
@@ -174,6 +182,7 @@ impl Opened<'_> {
             opening: self.opening,
             classes: self.classes.clone(),
             paths: self.of.fields.iter().map(|field| field.path.clone()).collect(),
+            said: &self.said,
             now: now(),
         }
     }
@@ -276,9 +285,13 @@ pub(in crate::policy) fn route(of: &ExchangeType) -> Route {
         in_reply_to: None,
         case: None,
         parents_informed: None,
+        parents_reason: false,
+        parents_author: false,
         child_informed: None,
         form: None,
         said: BTreeSet::new(),
+        person_agreed: None,
+        children: Vec::new(),
     }
 }
 
