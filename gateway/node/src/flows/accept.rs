@@ -21,7 +21,7 @@ use crate::{
     catalogue::{AgreementNeed, ExchangeType, ReadContext, ReadFailure},
     directory::Professional,
     log::Event,
-    policy::{Actor, Denial, Submission},
+    policy::{Actor, AgreementState, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
     store::{StoreError, follow_up::NewFollowUp},
@@ -82,22 +82,12 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
     let necessity_stated = draft.necessity_stated;
+    let (agreement, unserved) = match law.agreement(exchange_type, &draft.route, now) {
+        Ok(agreement) => (agreement, None),
+        // The law is asked all the same: what no agreement could open is refused with its own article.
+        Err(refusal) => (AgreementState::NotInForce, Some(refusal)),
+    };
     let admitted = {
-        let agreement = match law.agreement(exchange_type, &draft.route, now) {
-            Ok(agreement) => agreement,
-            Err(refusal) => {
-                return Err(written_down(
-                    rooms,
-                    &law,
-                    deposit.caller,
-                    exchange_type,
-                    &json!({"result": "refusal", "because": "agreement"}),
-                    refusal,
-                    now,
-                )
-                .await);
-            }
-        };
         route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
         let said = draft.route.said.clone();
@@ -117,9 +107,13 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
         let also = route::also(rooms, &law, &draft, &ends, &ask)?;
         law.policies.admit(draft, &ask).map(|admitted| (admitted, also))
     };
-    let (admitted, also) = match admitted {
-        Ok(admitted) => admitted,
-        Err(denial) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
+    let (admitted, also) = match (admitted, unserved) {
+        (Ok(admitted), None) => admitted,
+        (Err(denial), Some(refusal)) if !denial.says_more_than(AGREEMENT_RULE) => {
+            return Err(no_agreement(rooms, &law, deposit.caller, exchange_type, refusal, now).await);
+        }
+        (Ok(_), Some(refusal)) => return Err(no_agreement(rooms, &law, deposit.caller, exchange_type, refusal, now).await),
+        (Err(denial), _) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
     };
     // What the law has the gateway make of it, decided by itself.
     let made = match &source {
@@ -339,6 +333,12 @@ async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &
     written_down(rooms, law, caller, exchange_type, &json!({"result": "refusal", "record": record}), refusal, now).await
 }
 
+/// What needs an agreement and has none that serves: said in the words of the register.
+async fn no_agreement(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &ExchangeType, refusal: Refusal, now: Instant) -> Refusal {
+    let decision = json!({"result": "refusal", "because": "agreement"});
+    written_down(rooms, law, caller, exchange_type, &decision, refusal, now).await
+}
+
 /// Gives the refusal of a deposit once the log holds it.
 async fn written_down(
     rooms: &Rooms,
@@ -370,5 +370,7 @@ fn follow_up(code: &str, owner: &Party, details: Vec<String>) -> NewFollowUp {
     NewFollowUp { id: FollowUpId::new(), code: code.to_owned(), owner: owner.clone(), details }
 }
 
+/// The rule that wants an agreement in force.
+const AGREEMENT_RULE: &str = "R05";
 const CONFIDENTIALITY_STOPS: &str = "passerelle_confidentiality_stops_total";
 const DEPOSITS_ALONE: &str = "passerelle_deposits_alone_total";

@@ -5,16 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use exchange::{AgreementId, DataClass, ExchangeId, Party, TypeCode, Urgency, envelope::Route};
+use exchange::{AgreementId, DataClass, ExchangeId, Instant, Party, TypeCode, Urgency, envelope::Route};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Caller, Law, Rooms, acting_unit};
 use crate::{
-    catalogue::ExchangeType,
+    catalogue::{AgreementNeed, ExchangeType},
     directory::day::day_in_france,
     log::Event,
-    policy::{Actor, Opening, Reading, Residence, Side, Submission},
+    policy::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission},
     refusal::Refusal,
     store::audit::AppendEntries,
 };
@@ -110,7 +110,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                     sender: side(&law, &route.sender)?,
                     recipient: side(&law, &route.recipient)?,
                     actor: Actor::Professional(professional),
-                    agreement: law.agreement(exchange_type, &route, now)?,
+                    agreement: agreement(&law, exchange_type, &route, now)?,
                     necessity_stated,
                     said: &said,
                     residence: Residence::Unknown,
@@ -149,6 +149,15 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     )?;
     rooms.store.write(AppendEntries(vec![entry])).await?;
     if decision.record.undecided() { Err(Refusal::Undecidable) } else { Ok(answer) }
+}
+
+/// The agreement of the question. Where one is needed and none serves, the law is asked all the same and says so with
+/// everything else that it has to say.
+fn agreement<'l>(law: &'l Law, exchange_type: &ExchangeType, route: &Route, now: Instant) -> Result<AgreementState<'l>, Refusal> {
+    match law.agreement(exchange_type, route, now) {
+        Err(Refusal::Agreement(_)) if exchange_type.agreement == AgreementNeed::Required => Ok(AgreementState::NotInForce),
+        other => other,
+    }
 }
 
 /// The route of the exchange that is asked about: from the asker for `submit`, to the asker for `open`.

@@ -59,6 +59,16 @@ pub enum Denial {
     },
 }
 
+impl Denial {
+    /// Whether another rule than this one says no too.
+    pub fn says_more_than(&self, rule: &str) -> bool {
+        match self {
+            Self::Forbidden { explanations, hidden, .. } => *hidden || explanations.iter().any(|one| one.rule != rule),
+            Self::Undecidable { .. } => true,
+        }
+    }
+}
+
 impl Policies {
     /// Whether `draft` may be accepted. The permit is about `ask.exchange` and the draft it comes with.
     ///
