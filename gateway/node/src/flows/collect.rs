@@ -126,8 +126,11 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     let Some(sealed) = rooms.store.content(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
     let mut classes = compartments.classes();
-    // Identities live in the vault, never in a compartment.
-    classes.extend([DataClass::Identite, DataClass::Contact]);
+    // Identities live in the vault, never in a compartment: what came of them is in the record of acceptance. Nobody is told
+    // that an address is withheld which was never there.
+    let came = decision_at_acceptance(&row, &key).ok().and_then(|record| record.facts.get("classes").cloned());
+    let came = |class: &DataClass| came.as_ref().and_then(Value::as_array).is_none_or(|all| all.iter().any(|one| one == class.as_str()));
+    classes.extend([DataClass::Identite, DataClass::Contact].into_iter().filter(came));
 
     // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
     // A sender that has left the directory since is what it was when its exchange was accepted: danger stays readable.
@@ -244,11 +247,20 @@ fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: V
     document
 }
 
+/// The decision by which the exchange was accepted.
+fn decision_at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<DecisionRecord, Refusal> {
+    let plain = seal::open_column(key, "exchange", row.id, "decision", &row.decision).map_err(|_| Refusal::Internal("decision"))?;
+    serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("decision"))
+}
+
 /// The kind of the sender when the exchange was accepted, from the record of that decision.
 fn kind_at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<Kind, Refusal> {
-    let plain = seal::open_column(key, "exchange", row.id, "decision", &row.decision).map_err(|_| Refusal::Internal("decision"))?;
-    let record: DecisionRecord = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("decision"))?;
-    record.facts.get("from_kind").and_then(Value::as_str).and_then(|kind| kind.parse().ok()).ok_or(Refusal::Undecidable)
+    decision_at_acceptance(row, key)?
+        .facts
+        .get("from_kind")
+        .and_then(Value::as_str)
+        .and_then(|kind| kind.parse().ok())
+        .ok_or(Refusal::Undecidable)
 }
 
 fn release(
