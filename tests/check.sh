@@ -3,7 +3,7 @@
 #
 #   tests/check.sh           all checks and all tests
 #   tests/check.sh --quick   format, lints, unit tests: the inner loop
-#   tests/check.sh --long    also the full kill loop (200) and the long searches
+#   tests/check.sh --long    also the full kill loop (200), the long searches, and every mutant of the rules
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,6 +30,7 @@ install_tools() {
   need cc gcc "ring, aws-lc and SQLite compile C"
   need curl curl "the README's own commands are run as they stand"
   need openssl openssl "the same: an institution makes its key and request with it"
+  need cvc5 cvc5 "the solver that proves the invariants of the rules"
   need python3 python3 "independent verifiers of the log and of receipts"
   if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
     say "installing python3-venv: the verifiers run in an environment of their own"
@@ -77,6 +78,15 @@ fi
 say "tests"
 [ "$mode" = long ] && export PASSERELLE_LONG=1
 cargo nextest run --workspace --no-fail-fast
+
+say "proofs"
+cargo run -p prove --quiet
+# Who notices when a rule, a clause or an obligation is gone? All mutants take minutes: a sample, or all.
+if [ "$mode" = long ]; then
+  cargo run -p prove --quiet -- mutate
+else
+  cargo run -p prove --quiet -- mutate --every 8
+fi
 
 say "demonstration"
 cargo run --release --quiet -- demo --quiet --no-wait

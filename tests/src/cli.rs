@@ -126,6 +126,23 @@ impl Running {
         run(&[&who[..], &with].concat(), &[], None).await.done().out.trim().to_owned()
     }
 
+    /// A file with a token for the desk at the gateway's machine: bound to the gateway's own certificate.
+    pub async fn desk_token(&self, (institution, professional): (&str, &str)) -> PathBuf {
+        let (key, certificate) = (self.member(institution).join("token.pem"), self.world.folder.join("tls/certificate.pem"));
+        let who = ["token", "issue", "--institution", institution, "--professional", professional, "--gateway-id", GATEWAY];
+        let with = ["--key", path(&key), "--certificate", path(&certificate)];
+        let token = run(&[&who[..], &with].concat(), &[], None).await.done().out;
+        let file = self.file(&format!("desk-{institution}-{professional}.jwt"));
+        std::fs::write(&file, token).unwrap();
+        file
+    }
+
+    /// A command of the gateway's own machine, by somebody whom a token for the desk names.
+    pub async fn at_the_desk(&self, who: (&str, &str), arguments: &[&str]) -> Done {
+        let token = self.desk_token(who).await;
+        self.here(&[arguments, &["--token", path(&token), "--json"]].concat()).await
+    }
+
     /// A command of the gateway's own machine.
     pub async fn here(&self, arguments: &[&str]) -> Done {
         let config = self.world.config();

@@ -18,6 +18,8 @@ pub const FORMER: (&str, &str) = ("departement-31", "p-1e8uk");
 pub const PMI: (&str, &str) = ("departement-31", "p-9h5qd");
 /// Data-protection officer.
 pub const DPO: (&str, &str) = ("departement-31", "p-6a5xr");
+/// Administrator of the gateway.
+pub const ADMINISTRATOR: (&str, &str) = ("departement-31", "p-3s6ov");
 /// Auditor.
 pub const AUDITOR: (&str, &str) = ("departement-31", "p-9y2be");
 /// Magistrate on duty.

@@ -178,6 +178,22 @@ impl Scene {
         found["delivery"].as_str().unwrap().to_owned()
     }
 
+    /// The CRIP takes an exchange in charge if it still waits for it: a danger is erased only once it was answered.
+    pub async fn taken_in_charge(&self, exchange: &str) {
+        let cadre = self.acting(crate::people::CADRE);
+        if let Some(one) = self.waiting(&cadre, "crip").await.iter().find(|one| one["exchange"] == exchange) {
+            let path = format!("/v1/mailbox/{}/acknowledgement", one["delivery"].as_str().unwrap());
+            cadre.post(&path, &serde_json::json!({"outcome": "taken-in-charge"})).await.unwrap();
+        }
+    }
+
+    /// The open task of a code about an exchange, as this professional sees it.
+    pub async fn task(&self, who: (&str, &str), exchange: &str, code: &str) -> Option<Value> {
+        let list = self.acting(who).get("/v1/follow-ups").await.unwrap();
+        let mine = |task: &&Value| task["exchange"] == exchange && task["code"] == code;
+        list["follow_ups"].as_array().unwrap().iter().find(mine).cloned()
+    }
+
     /// The document of an exchange that waits for a unit, as this professional may read it.
     pub async fn opened(&self, who: (&str, &str), unit: &str, exchange: &str) -> Value {
         let delivery = self.delivery_of(who, unit, exchange).await;

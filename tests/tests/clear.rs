@@ -45,7 +45,25 @@ async fn i06_no_identity_in_clear() {
     for delivery in page["deliveries"].as_array().unwrap() {
         let document = crip.get(&format!("/v1/mailbox/{}", delivery["delivery"].as_str().unwrap())).await.unwrap();
         assert!(document.to_string().contains("Capucine"), "the search below would find what is there");
+        let path = format!("/v1/mailbox/{}/acknowledgement", delivery["delivery"].as_str().unwrap());
+        crip.post(&path, &json!({"outcome": "taken-in-charge"})).await.unwrap();
     }
+    // Words of a person in an emergency and about a task.
+    let again = submit(SCHOOL, &envelopes::of_the_school()).await.unwrap();
+    let emergency = json!({"reason": "Capucine FICTIVE est seule avec Barnabé.", "classes": ["identite", "social"]});
+    let path = format!("/v1/exchanges/{}/urgence", again["id"].as_str().unwrap());
+    acting(("departement-31", "p-6n1vx")).post(&path, &emergency).await.unwrap();
+    let tasks = acting(CADRE).get("/v1/follow-ups").await.unwrap();
+    let notice = tasks["follow_ups"].as_array().unwrap().iter().find(|task| task["code"] == "written-notice-parents").unwrap();
+    let notice = format!("/v1/follow-ups/{}", notice["follow_up"].as_str().unwrap());
+    let until = SystemClock.now().plus(std::time::Duration::from_secs(86_400));
+    let wait = json!({"basis": "reserve-magistrat", "until": until, "words": "Attendre l’audition de Capucine FICTIVE."});
+    acting(CADRE).post(&format!("{notice}/deferral"), &wait).await.unwrap();
+    acting(CADRE)
+        .post(&format!("{notice}/done"), &json!({"means": "courrier", "words": "Remis à Mme FICTIVE, impasse des Nuages."}))
+        .await
+        .unwrap();
+    acting(CADRE).post(&format!("{notice}/done"), &json!({"means": "Capucine FICTIVE"})).await.unwrap_err();
     let _ = crip.get("/v1/exchanges/Capucine-FICTIVE").await;
     // Words of a person in every other body that the gateway reads: as a value it keeps, as one it cannot read.
     let magistrate = acting(MAGISTRATE);

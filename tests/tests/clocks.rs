@@ -34,9 +34,13 @@ async fn each_type_starts_its_clocks_with_limits_in_the_time_of_paris() {
     let retour = scene.accepted(CRIP, &envelopes::retour(&information)).await;
     let signalement = scene.accepted(CADRE, &envelopes::signalement(&information)).await;
     let suites = scene.accepted(MAGISTRATE, &envelopes::suites(&signalement)).await;
-    for silent in [accuse, retour, suites] {
+    for silent in [accuse, retour] {
         expect(&scene, &silent, &[]).await;
     }
+    // But an emergency placement by the parquet: eight days from the day it was ordered, to seize the judge.
+    let clocks = scene.rooms().store.clocks_of(suites.parse().unwrap()).await.unwrap();
+    let clocks: Vec<_> = clocks.iter().map(|clock| (clock.name.as_str(), clock.limit.to_string())).collect();
+    assert_eq!(clocks, [("opp-je", "2026-12-01T23:00:00.000Z".to_owned())]);
     // The parquet and the hospital inform as well: only a professional or an elected reporter is owed a feedback in three months.
     let by = async |who| scene.accepted(who, &json!({"type": "information-preoccupante", "urgency": "ordinary"})).await;
     for (who, owed) in [(MAGISTRATE, false), (HOSPITAL, true), (TOWN_HALL, true), (TEACHER, true)] {
@@ -269,13 +273,15 @@ async fn what_is_done_in_time_is_never_told() {
     assert_eq!(running(&signalement).await, ["avis-ecrit-parents"]);
     let due = scene.acting(CADRE).get("/v1/clocks").await.unwrap();
     let notice = due["follow_ups"].as_array().unwrap().iter().find(|f| f["code"] == "written-notice-parents").unwrap();
-    assert_eq!(done(&scene, CADRE, &text(notice, "/follow_up")).await, StatusCode::NO_CONTENT);
+    let path = format!("/v1/follow-ups/{}/done", text(notice, "/follow_up"));
+    scene.acting(CADRE).post(&path, &json!({"means": "courrier"})).await.unwrap();
     assert!(running(&signalement).await.is_empty());
 
     // A receipt of the register acknowledges too; an erased content leaves nothing to remind of.
     let other = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     scene.accepted(CRIP, &accuse(&other)).await;
     assert_eq!(running(&other).await, ["evaluation", "premiere-analyse", "retour-pro"]);
+    scene.taken_in_charge(&other).await;
     let erase = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{other}")).json(&json!({"motive": "essai"}));
     assert_eq!(erase.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     assert!(running(&other).await.is_empty());

@@ -14,7 +14,11 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures::SinkExt;
-use gateway::{client::new_key, demo::World, demo::envelopes};
+use gateway::{
+    client::new_key,
+    clock::{Clock, SystemClock},
+    demo::{World, envelopes},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{
@@ -136,13 +140,50 @@ async fn a_call_is_recorded_and_a_content_erased() {
     let delivery = text(&page, "/deliveries/0/delivery");
     running.by(MAGISTRATE, &["mailbox", "acknowledge", &delivery, "--read-back", &text(&call, "/read_back")]).await.done();
 
-    // Erased by the data-protection officer, and by nobody else.
+    // Erased by the data-protection officer, and by nobody else; not before somebody has answered the danger.
+    let waiting = running.by(DPO, &["exchange", "erase", &id, "--motive", "durée écoulée", "--json"]).await;
+    assert_eq!(text(&waiting.refused(), "/code"), "still-open");
+    let page = running.by(CADRE, &["mailbox", "list", "--unit", "crip", "--json"]).await.done().json();
+    running.by(CADRE, &["mailbox", "acknowledge", &text(&page, "/deliveries/0/delivery")]).await.done();
     let erase = ["exchange", "erase", &id, "--motive", "durée écoulée"];
     assert_eq!(text(&running.by(CRIP, &[&erase[..], &["--json"]].concat()).await.refused(), "/code"), "role-missing");
     assert_eq!(running.by(DPO, &erase).await.done().out, "Effacé.\n");
     let gone = running.by(DPO, &[&erase[..], &["--json"]].concat()).await;
     assert_eq!(text(&gone.refused(), "/code"), "erased");
     assert_eq!(running.here(&["decision", "replay", &id]).await.code, 2, "its decision went with its key");
+    running.process.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_waits_on_a_basis_and_an_emergency_is_reviewed() {
+    let running = Running::start().await;
+    let signalement = deposited(&running, CADRE, &envelopes::signalement("x")).await;
+    let tasks = running.by(CADRE, &["task", "list", "--json"]).await.done().json();
+    let mine = |task: &&Value| task["code"] == "written-notice-parents" && task["exchange"] == signalement.as_str();
+    let task = text(tasks["follow_ups"].as_array().unwrap().iter().find(mine).unwrap(), "/follow_up");
+    let until = SystemClock.now().plus(std::time::Duration::from_secs(7 * 86_400)).to_string();
+    let defer = ["task", "defer", &task, "--until", &until, "--words", "Soit-transmis du parquet, audition à venir.", "--basis"];
+    assert_eq!(text(&running.by(CADRE, &[&defer[..], &["commodite", "--json"]].concat()).await.refused(), "/code"), "task-basis");
+    let said = running.by(CADRE, &[&defer[..], &["reserve-magistrat"]].concat()).await.done().out;
+    assert_eq!(said, format!("Reporté : la tâche revient le {until}.\n"));
+    let listed = running.by(CADRE, &["task", "list"]).await.done().out;
+    assert!(
+        listed.contains(&format!("{task}  Aviser les parents par écrit")) && listed.contains(&format!("reportée au {until}")),
+        "{listed}"
+    );
+    let done = running.by(CADRE, &["task", "done", &task, "--means", "courrier"]).await.done().out;
+    assert_eq!(done, "Consigné.\n");
+    assert_eq!(text(&running.by(CADRE, &["task", "show", &task, "--json"]).await.done().json(), "/record/means"), "courrier");
+
+    let information = deposited(&running, SCHOOL, &envelopes::of_the_school()).await;
+    let on_call = ("departement-31", "p-6n1vx");
+    let open = ["urgence", "open", &information, "--class", "identite", "--json"];
+    assert_eq!(text(&running.by(on_call, &open).await.refused(), "/code"), "urgence-reason");
+    let reason = ["--reason", "Appel du 17 dans la nuit : il faut savoir qui est l’enfant.", "--minutes", "15"];
+    let read = running.by(on_call, &[&open[..], &reason].concat()).await.done().json();
+    assert_eq!(text(&read, "/subjects/0/birth_name"), "FICTIVE");
+    let register = running.by(DPO, &["urgence", "list"]).await.done().out;
+    assert!(register.starts_with("Accès d’urgence : 1\n") && register.contains("p-6n1vx  identite  à revoir"), "{register}");
     running.process.stop().await;
 }
 

@@ -31,6 +31,8 @@ impl Thing {
             (Method::POST, format!("/v1/mailbox/{delivery}/acknowledgement"), json!({"outcome": "taken-in-charge"})),
             (Method::POST, format!("/v1/mailbox/{delivery}/acknowledgement"), json!({"outcome": "refused"})),
             (Method::POST, format!("/v1/follow-ups/{follow_up}/done"), Value::Null),
+            (Method::GET, format!("/v1/follow-ups/{follow_up}"), Value::Null),
+            (Method::POST, format!("/v1/follow-ups/{follow_up}/deferral"), json!({"basis": "autre", "until": "2026-12-01T09:00:00Z"})),
         ]
     }
 
@@ -116,6 +118,7 @@ async fn deposited(scene: &Scene, envelope: &Value) -> Thing {
 }
 
 async fn erase(scene: &Scene, id: &str) {
+    scene.taken_in_charge(id).await;
     let (status, _, _) = answer(&scene.acting(DPO), &Method::DELETE, &format!("/v1/exchanges/{id}"), &json!({"motive": "essai"})).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
 }

@@ -180,7 +180,8 @@ async fn what_is_sealed_from_the_data_protection_officer_is_not_erased_by_them()
     let scene = Scene::start().await;
     let id = scene.accepted(SCHOOL, &sealed_from(envelopes::of_the_school(), DPO)).await;
     assert_eq!(erase(&scene, &id, "durée écoulée").await, StatusCode::NOT_FOUND);
-    scene.opened(CRIP, "crip", &id).await;
+    let delivery = scene.rooms().store.deliveries_of(id.parse().unwrap()).await.unwrap()[0].id;
+    scene.acting(CRIP).get(&format!("/v1/mailbox/{delivery}")).await.unwrap();
     // An erasure says why.
     let other = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     assert_eq!(erase(&scene, &other, " ").await, StatusCode::BAD_REQUEST);
@@ -417,6 +418,7 @@ async fn entries(scene: &Scene) -> Vec<String> {
 }
 
 async fn erase(scene: &Scene, id: &str, motive: &str) -> StatusCode {
+    scene.taken_in_charge(id).await;
     let request = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": motive}));
     request.send().await.unwrap().status()
 }

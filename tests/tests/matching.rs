@@ -101,10 +101,16 @@ async fn mentions_are_merged_without_a_question_and_told_apart_again() {
     act(&running, CRIP, &["split", "--mention", &other]).await.done();
     let apart = children(&running, [&school, &hospital]).await;
     assert_ne!(apart[0], apart[1]);
+    // A split is undone by a merge, and that by a split.
+    let again = act(&running, CADRE, &["merge", &one, &other]).await.done().json();
+    let joined = children(&running, [&school, &hospital]).await;
+    assert_eq!(joined[0], joined[1]);
+    act(&running, CADRE, &["split", &text(&again, "/linkage")]).await.done();
+    assert_eq!(children(&running, [&school, &hospital]).await, apart);
 
     // The log says all of it, signed, and verifies.
-    let events = signed(&running, 2).await;
-    assert_eq!((events["identity.merged"], events["identity.split"]), (1, 1), "{events:?}");
+    let events = signed(&running, 4).await;
+    assert_eq!((events["identity.merged"], events["identity.split"]), (2, 2), "{events:?}");
     let bundle = running.file("bundle");
     running.here(&["audit", "bundle", path(&bundle)]).await.done();
     let keys = running.acting(SCHOOL).get("/v1/keys").await.unwrap();
@@ -143,12 +149,16 @@ async fn twins_are_two_and_the_same_child_is_one() {
     let alone = deposit(&running, HOSPITAL, &of(json!([twin("Célia", "s1")]))).await;
     let (aline, celia) = (child(&running, &together, 0).await, child(&running, &together, 1).await);
     assert_ne!(aline, celia, "twins");
-    assert_eq!(child(&running, &alone, 0).await, celia, "equal in everything: the same child, without a question");
-    // Whether they are asked about or not, a person who says that they are two is believed for good.
+    assert!(![&aline, &celia].contains(&&child(&running, &alone, 0).await), "one wrong given name would make her the other: a person says");
+    // A person who says who is who is believed for good.
     let waiting = running.here(&["vault", "match", "list", "--json"]).await.done().json();
+    assert_eq!(waiting.as_array().unwrap().len(), 2, "{waiting}");
     for proposal in waiting.as_array().unwrap() {
-        act(&running, CRIP, &["match", "decide", &text(proposal, "/proposal"), "--different"]).await.done();
+        let same = proposal["reasons"].as_array().unwrap().contains(&json!("everything"));
+        let answer = if same { "--same" } else { "--different" };
+        act(&running, CRIP, &["match", "decide", &text(proposal, "/proposal"), answer]).await.done();
     }
+    assert_eq!(child(&running, &alone, 0).await, celia);
     let again = deposit(&running, SCHOOL, &of(json!([twin("Aline", "s1"), twin("Célia", "s2")]))).await;
     assert_eq!((child(&running, &again, 0).await, child(&running, &again, 1).await), (aline, celia));
     assert_eq!(running.here(&["vault", "match", "list", "--json"]).await.done().json(), json!([]), "nobody asks again");
@@ -187,10 +197,9 @@ fn entitled(running: &Running) -> Vec<String> {
     found
 }
 
-/// `gateway vault …`, by a professional who answers for it.
-async fn act(running: &Running, (institution, professional): (&str, &str), arguments: &[&str]) -> Done {
-    let who = ["--institution", institution, "--professional", professional, "--json"];
-    running.here(&[&["vault"], arguments, &who].concat()).await
+/// `gateway vault …`, by a professional whom a token names.
+async fn act(running: &Running, who: (&str, &str), arguments: &[&str]) -> Done {
+    running.at_the_desk(who, &[&["vault"], arguments].concat()).await
 }
 
 async fn deposit(running: &Running, who: (&str, &str), envelope: &Value) -> String {
@@ -229,12 +238,44 @@ async fn signed(running: &Running, about: usize) -> BTreeMap<String, usize> {
 }
 
 /// What `vault match show` prints on a terminal; nothing where none can be pretended.
-async fn on_a_terminal(running: &Running, (institution, professional): (&str, &str), proposal: &str) -> Option<String> {
+async fn on_a_terminal(running: &Running, who: (&str, &str), proposal: &str) -> Option<String> {
+    let token = running.desk_token(who).await;
     let command = format!(
-        "{} vault match show {proposal} --institution {institution} --professional {professional} --config {}",
+        "{} vault match show {proposal} --token {} --config {}",
         tests::process::binary().display(),
+        token.display(),
         running.world.config().display()
     );
     let output = tokio::process::Command::new("script").args(["-qec", &command, "/dev/null"]).output().await.ok()?;
     Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// A name that whoever has the shell writes is no name: only a token that the institution signed for this desk serves.
+#[tokio::test]
+async fn only_a_token_for_the_desk_names_who_decides() {
+    let (running, [school, hospital]) = with_a_typo().await;
+    let before = children(&running, [&school, &hospital]).await;
+    let proposal = the_proposal(&running).await;
+    let with = async |token: &str| {
+        let file = running.file("token.jwt");
+        std::fs::write(&file, token).unwrap();
+        let arguments = ["vault", "match", "decide", &proposal, "--same", "--token", path(&file), "--json"];
+        text(&running.here(&arguments).await.refused(), "/code")
+    };
+    // The token with which the same person reads on the wire.
+    assert_eq!(with(&running.token(CRIP).await).await, "token-another-certificate");
+    assert_eq!(with("rien").await, "token-malformed");
+    // Signed by another institution in the name of this one.
+    let desk = std::fs::read_to_string(running.desk_token(CRIP).await).unwrap();
+    let (message, _) = desk.trim().rsplit_once('.').unwrap();
+    let other = std::fs::read_to_string(running.desk_token(SCHOOL).await).unwrap();
+    let (_, signature) = other.trim().rsplit_once('.').unwrap();
+    assert_eq!(with(&format!("{message}.{signature}")).await, "token-bad-signature");
+    // Revoked by its institution.
+    let claims = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, message.split_once('.').unwrap().1).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    running.acting(CRIP).post("/v1/tokens/revocations", &json!({"jti": claims["jti"]})).await.unwrap();
+    assert_eq!(with(&desk).await, "token-revoked");
+    assert_eq!(children(&running, [&school, &hospital]).await, before, "nothing happened");
+    running.process.stop().await;
 }

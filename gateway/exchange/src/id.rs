@@ -56,6 +56,8 @@ id!(/// One running legal clock of one exchange.
     ClockId);
 id!(/// One thing a named person still has to do about an exchange.
     FollowUpId);
+id!(/// One emergency access: who reads what, why, and until when.
+    GrantId);
 id!(/// The question whether two descriptions are one person, put to a person.
     ProposalId);
 id!(/// What a person decided about who is who: a merge, a refusal to merge, or the undoing of one.

@@ -10,6 +10,7 @@ pub mod due;
 mod load;
 mod read;
 mod schema;
+mod task;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +21,10 @@ use time::Date;
 
 use self::due::Due;
 pub use self::{
-    clock::{Calendar, ClockOwner, ClockRule, ClockStart, ClockStop, Span},
+    clock::{Calendar, ClockCondition, ClockOwner, ClockRule, ClockStart, ClockStop, Span},
+    due::day_begins,
     read::{ReadContext, ReadFailure},
+    task::{Asked, DeferralRule, TaskLife},
 };
 use crate::directory::day::day_in_france;
 
@@ -391,6 +394,8 @@ pub struct ObligationRule {
     pub task: bool,
     /// The gateway itself makes an exchange of this type out of the one that brings the obligation, and so fulfils it.
     pub makes: Option<TypeCode>,
+    /// How the task ends, and whether it may wait.
+    pub life: TaskLife,
 }
 
 impl Catalogue {

@@ -4,8 +4,12 @@
 
 pub mod audit;
 pub mod decision;
+pub mod desk;
+pub mod keys;
 pub mod member;
+pub mod policy_diff;
 pub mod run;
+pub mod task;
 pub mod token;
 pub mod vault;
 

@@ -75,6 +75,8 @@ pub struct Limits {
     pub questions_per_minute: NonZeroU32,
     /// Bytes of a JSON body.
     pub body_bytes: usize,
+    /// Minutes that one emergency access (`urgence`) lasts at most.
+    pub emergency_minutes: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -87,6 +89,7 @@ impl Default for Limits {
             deposits_per_second: 50,
             questions_per_minute: NonZeroU32::MIN.saturating_add(59),
             body_bytes: 1024 * 1024,
+            emergency_minutes: NonZeroU32::MIN.saturating_add(119),
         }
     }
 }

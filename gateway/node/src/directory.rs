@@ -67,6 +67,11 @@ impl Directory {
         self.professionals.values()
     }
 
+    /// The professionals of an institution who have a function, by their ids.
+    pub fn holders(&self, institution: &InstitutionId, role: Role) -> impl Iterator<Item = &Professional> {
+        self.professionals.values().filter(move |person| person.institution == *institution && person.has_role(role))
+    }
+
     /// The (institution, unit) pairs of a kind, in the order of their ids.
     pub fn units_of_kind(&self, kind: &Kind) -> Vec<(&Institution, &Unit)> {
         let all = self.institutions.values().flat_map(|institution| institution.units.values().map(move |unit| (institution, unit)));
@@ -202,6 +207,39 @@ pub enum Role {
     Administrateur,
     /// Reports.
     Reporter,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 8] = [
+        Self::AgentCrip,
+        Self::CadreCrip,
+        Self::Magistrat,
+        Self::Astreinte,
+        Self::Dpo,
+        Self::Auditeur,
+        Self::Administrateur,
+        Self::Reporter,
+    ];
+
+    /// The word of the directory files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgentCrip => "agent-crip",
+            Self::CadreCrip => "cadre-crip",
+            Self::Magistrat => "magistrat",
+            Self::Astreinte => "astreinte",
+            Self::Dpo => "dpo",
+            Self::Auditeur => "auditeur",
+            Self::Administrateur => "administrateur",
+            Self::Reporter => "reporter",
+        }
+    }
+
+    /// The role of a word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
 }
 
 /// A dated right to act in one unit.

@@ -8,14 +8,19 @@ pub mod acknowledge;
 pub mod bundle;
 pub mod collect;
 pub mod decide;
+pub mod domains;
 pub mod erase;
 pub mod follow;
 pub mod forward;
+pub mod known;
 mod law;
 pub mod matching;
 pub mod notary;
+pub mod reidentify;
 pub mod remind;
+pub mod review;
 pub mod sweep;
+pub mod task;
 pub mod verify;
 
 use std::{sync::Arc, time::Duration};
@@ -75,6 +80,8 @@ pub struct Rooms {
     pub signed: watch::Receiver<u64>,
     /// Randomness.
     pub random: SystemRandom,
+    /// The longest that one emergency access lasts, in minutes.
+    pub emergency_minutes: u32,
     /// The gateway stops: what only waits is answered now.
     pub stopping: CancellationToken,
 }
@@ -274,6 +281,22 @@ pub(crate) fn sent(law: &Law, professional: &Professional, row: &ExchangeRow, no
     wrote || acts_for(law, professional, &row.sender, now)
 }
 
+/// What a task asks, in French: as the catalogue says it, or for what the gateway itself asks.
+pub(crate) fn title_of_task(law: &Law, code: &str) -> String {
+    if let Some(rule) = law.catalogue.obligation(code) {
+        return rule.title.clone();
+    }
+    let own = match code {
+        "completer" => "Compléter les champs attendus",
+        "verifier-non-conforme" => "Lire ce qui n’était pas conforme et a été gardé sous scellé",
+        "identifier-auteur" => "Confirmer quel professionnel a fait ce dépôt",
+        "cle-idempotence" => "Vérifier que ce dépôt n’a pas été fait deux fois : il est arrivé sans clé utilisable",
+        "remise-refusee" => "Le destinataire n’a pas pris en charge : lire sa réponse et réorienter",
+        _ => "À faire",
+    };
+    own.to_owned()
+}
+
 /// Why the key of an accepted exchange is not there: its content was erased, even if a crash left that unsaid.
 pub(crate) async fn gone(rooms: &Rooms, id: ExchangeId) -> Refusal {
     match rooms.keys.erased_at(id).await {
@@ -283,5 +306,7 @@ pub(crate) async fn gone(rooms: &Rooms, id: ExchangeId) -> Refusal {
     }
 }
 
+/// The task in which an emergency access is reviewed.
+pub(crate) const REVIEW: &str = "review-emergency";
 /// How long a release may wait for its record to be signed.
 const SIGNED_WITHIN: Duration = Duration::from_secs(30);

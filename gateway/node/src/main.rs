@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, decision, member, run, token, vault};
+use gateway::commands::{CommandFault, audit, decision, keys, member, run, task, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -32,6 +32,12 @@ enum Command {
     /// Follow an exchange, get its evidence, record a telephone call (member)
     #[command(subcommand)]
     Exchange(member::Exchange),
+    /// See, end and put off what your units still have to do (member)
+    #[command(subcommand)]
+    Task(task::Task),
+    /// Read in an emergency, with a reason; see who did (member)
+    #[command(subcommand)]
+    Urgence(task::Urgence),
     /// Sign professional tokens, print their public key (member)
     #[command(subcommand)]
     Token(token::Token),
@@ -41,6 +47,9 @@ enum Command {
     /// Match descriptions of children that may be one child (gateway's machine)
     #[command(subcommand)]
     Vault(vault::Vault),
+    /// Renew or destroy the keys of pseudonyms (gateway's machine)
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Copy the log out, verify it against pinned keys
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -50,8 +59,8 @@ enum Command {
 }
 
 const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
-On the gateway's machine: init, check, serve, vault, audit bundle, policy.\n\
-For a member institution, against any gateway: submit, mailbox, exchange, decision, token.\n\
+On the gateway's machine: init, check, serve, vault, keys, audit bundle, policy.\n\
+For a member institution, against any gateway: submit, mailbox, exchange, task, urgence, decision, token.\n\
 For an auditor, with nothing but keys noted beforehand: audit verify.";
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, or found wrong; 2 could not be done (a file, the network, the gateway itself).";
@@ -80,9 +89,12 @@ impl Command {
             Self::Submit(options) => member::submit(options).await?,
             Self::Mailbox(command) => member::mailbox(command).await?,
             Self::Exchange(command) => member::exchange(command).await?,
+            Self::Task(command) => task::task(command).await?,
+            Self::Urgence(command) => task::urgence(command).await?,
             Self::Token(command) => token::token(command).await?,
             Self::Decision(command) => return decision::decision(command).await,
             Self::Vault(command) => return vault::vault(command).await,
+            Self::Keys(command) => return keys::keys(command).await,
             Self::Audit(command) => return audit::audit(command).await,
             Self::Policy(command) => return run::policy(&command),
         }
@@ -95,9 +107,11 @@ impl Command {
             Self::Submit(options) => options.link.json,
             Self::Mailbox(command) => command.link().json,
             Self::Exchange(command) => command.link().json,
+            Self::Task(command) => command.link().json,
+            Self::Urgence(command) => command.link().json,
             Self::Decision(command) => command.json(),
             Self::Token(command) => command.json(),
-            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Audit(_) | Self::Policy(_) => false,
+            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) | Self::Policy(_) => false,
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,
         }

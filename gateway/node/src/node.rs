@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{Rooms, accept, forward, notary::Notary, remind, sweep},
+    flows::{Rooms, accept, collect, forward, notary::Notary, remind, sweep},
     listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
@@ -102,6 +102,7 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            emergency_minutes: config.limits.emergency_minutes.get(),
             stopping: CancellationToken::new(),
         });
 
@@ -114,6 +115,7 @@ impl Node {
         let local_address = local.local_addr().map_err(|e| StartFault::of("local")(&e))?;
         let metrics = metrics_handle();
         accept::count_from_zero();
+        collect::urgence::count_from_zero();
         problem::count_from_zero();
 
         let node = Self {

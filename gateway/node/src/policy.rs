@@ -12,6 +12,7 @@ mod explain;
 mod load;
 mod question;
 mod record;
+mod whole;
 mod withhold;
 
 #[cfg(test)]
@@ -19,15 +20,16 @@ mod tests;
 
 use exchange::ExchangeId;
 
-pub use acts::{Granted, Inquiry, Protected, Reidentification, Stage};
+pub use acts::{DualControl, Granted, Inquiry, Protected, Reidentification, Stage};
 pub use advise::Decision;
 pub use ask::Unfit;
-pub use cases::{CasesFault, Report, run_cases};
+pub use cases::{Cases, CasesFault, Report, Table, rules_table, run_cases};
 pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};
 pub use question::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission};
 pub use record::{DecisionRecord, Question, Replay};
+pub use whole::Whole;
 pub use withhold::{Release, Withheld};
 
 /// The gateway decided that something may happen to one exchange. One maker: the policy engine.

@@ -4,12 +4,14 @@
 //! something exists that the asker may not know of (invariant 15).
 
 mod face;
+mod task;
 
 use std::time::Duration;
 
 use exchange::{ExchangeId, Instant, canonical, envelope::FieldFault};
 
 pub use face::Face;
+pub use task::TaskFault;
 
 use crate::{policy::Explanation, store::StoreError, token::TokenRefusal};
 
@@ -58,6 +60,9 @@ pub enum Refusal {
     /// An agreement is needed and the one named does not serve today.
     #[error("agreement: {0}")]
     Agreement(&'static str),
+    /// What is said of a task, or asked for in an emergency, does not suffice.
+    #[error("task: {0}")]
+    Task(#[from] TaskFault),
     /// The request needs an idempotency key.
     #[error("idempotency key missing")]
     KeyMissing,
@@ -96,6 +101,9 @@ pub enum Refusal {
     /// The delivery was acknowledged before.
     #[error("already acknowledged")]
     AlreadyAcknowledged,
+    /// It was time-limited or for one use, and that is over.
+    #[error("over: {0}")]
+    Over(&'static str),
     /// We cannot now; the same request may be repeated.
     #[error("unavailable: {0}")]
     Unavailable(#[from] StoreError),

@@ -2,6 +2,7 @@
 
 mod caller;
 mod open_api;
+mod tasks;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -14,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use exchange::{DeliveryId, ExchangeId, FollowUpId};
+use exchange::{DeliveryId, ExchangeId};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ use caller::{Fresh, Segment};
 pub use caller::Edge;
 
 use crate::{
-    flows::{Caller, accept, acknowledge, collect, decide, erase, follow},
+    flows::{Caller, accept, acknowledge, collect, decide, erase, follow, known, reidentify},
     log::{TileId, TileKind},
     refusal::Refusal,
 };
@@ -38,8 +39,20 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
         .route("/v1/mailbox/{delivery}", get(open).head(nothing_here)) // a professional reads; opening without reading is nothing
         .route("/v1/mailbox/{delivery}/acknowledgement", post(acknowledgement)) // and answers
-        .route("/v1/follow-ups/{id}/done", post(follow_up_done))
+        .route("/v1/mailbox/{delivery}/urgence", post(tasks::urgence_of_delivery)) // or reads in an emergency, with a reason
+        .route("/v1/exchanges/{id}/urgence", post(tasks::urgence_of_exchange))
+        .route("/v1/urgences", get(tasks::urgences)) // and is looked at for it
+        .route("/v1/follow-ups", get(tasks::list)) // what is still to be done, and by whom
+        .route("/v1/follow-ups/{id}", get(tasks::read))
+        .route("/v1/follow-ups/{id}/done", post(tasks::done))
+        .route("/v1/follow-ups/{id}/deferral", post(tasks::defer))
         .route("/v1/decisions", post(decision)) // "may I?"
+        .route("/v1/reidentifications", post(reidentification).get(reidentifications)) // who stands behind a pseudonym: asked
+        .route("/v1/reidentifications/{id}", get(reidentification_reason))
+        .route("/v1/reidentifications/{id}/approvals", post(reidentification_approval)) // approved by two
+        .route("/v1/reidentifications/{id}/opening", post(reidentification_opening)) // told once
+        .route("/v1/known-questions", post(known_question)) // whom « dossier connu ? » is about
+        .route("/v1/known-questions/{question}", get(known_proposal)) // what the asked side may answer
         .route("/v1/tokens/revocations", post(revoke_token))
         .route("/v1/catalogue", get(catalogue))
         .route("/v1/agreements", get(agreements))
@@ -134,14 +147,6 @@ async fn acknowledgement(State(edge): State<Arc<Edge>>, caller: Caller, Segment(
     acknowledge::acknowledge(&edge.rooms, &caller, delivery_id(&id)?, answer).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// A named professional did what a follow-up asked.
-#[utoipa::path(post, path = "/v1/follow-ups/{id}/done", tag = "échanges", params(("id" = String, Path, description = "Identifiant du suivi")),
-    responses((status = 204, description = "Fait"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn follow_up_done(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<StatusCode, Refusal> {
-    let id: FollowUpId = id.parse().map_err(|_| Refusal::NotFound)?;
-    acknowledge::finish(&edge.rooms, &caller, id).await.map(|()| StatusCode::NO_CONTENT)
-}
-
 /// "May I?": the decision and its explanation; nothing is sent.
 #[utoipa::path(post, path = "/v1/decisions", tag = "décisions", request_body(content = Value, content_type = "application/json", description = "Question : action, type, party, classes…"),
     responses((status = 200, description = "Décision expliquée", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
@@ -149,6 +154,66 @@ async fn decision(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> 
     edge.count_question(&caller)?;
     let question = sent.parsed()?;
     decide::ask(&edge.rooms, &caller, question).await.map(Json)
+}
+
+/// Asks who stands behind a pseudonym; two other people must approve within thirty minutes.
+#[utoipa::path(post, path = "/v1/reidentifications", tag = "identités", request_body(content = Value, content_type = "application/json",
+    description = "{\"pseudonym\", \"recipient\", \"purpose\", \"agreement\"?, \"reason\": \"20 caractères au moins\"}"),
+    responses((status = 201, description = "Demande consignée : id, until", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn reidentification(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
+    edge.count_question(&caller)?;
+    let requested = reidentify::request(&edge.rooms, &caller, sent.parsed()?).await?;
+    Ok((StatusCode::CREATED, Json(requested)).into_response())
+}
+
+/// The requests of the institution, without reasons: for its data-protection officer, its auditors, the heads of its CRIP.
+#[utoipa::path(get, path = "/v1/reidentifications", tag = "identités",
+    responses((status = 200, description = "Demandes, états, accords", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn reidentifications(State(edge): State<Arc<Edge>>, caller: Caller) -> Result<Json<Value>, Refusal> {
+    reidentify::list(&edge.rooms, &caller).await.map(Json)
+}
+
+/// One request with its reason, for who may approve it.
+#[utoipa::path(get, path = "/v1/reidentifications/{id}", tag = "identités", params(("id" = String, Path, description = "Identifiant de la demande")),
+    responses((status = 200, description = "Demande et motif", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn reidentification_reason(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Response, Refusal> {
+    let one = reidentify::reason(&edge.rooms, &caller, exchange_id(&id)?).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(one)).into_response())
+}
+
+/// Approves a request of somebody else.
+#[utoipa::path(post, path = "/v1/reidentifications/{id}/approvals", tag = "identités", params(("id" = String, Path, description = "Identifiant de la demande")),
+    responses((status = 204, description = "Accord consigné"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn reidentification_approval(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<StatusCode, Refusal> {
+    edge.count_question(&caller)?;
+    reidentify::approve(&edge.rooms, &caller, exchange_id(&id)?).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Who stands behind the pseudonym: told to who asked, once.
+#[utoipa::path(post, path = "/v1/reidentifications/{id}/opening", tag = "identités", params(("id" = String, Path, description = "Identifiant de la demande")),
+    responses((status = 200, description = "Identité", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn reidentification_opening(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Response, Refusal> {
+    edge.count_question(&caller)?;
+    let identity = reidentify::open(&edge.rooms, &caller, exchange_id(&id)?).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(identity)).into_response())
+}
+
+/// Says whom a question « dossier connu ? » is about. The answer tells nothing; a person of the asked side answers, or not.
+#[utoipa::path(post, path = "/v1/known-questions", tag = "identités", request_body(content = Value, content_type = "application/json",
+    description = "{\"question\": \"échange dossier-connu\", \"exchange\": \"échange reçu\"?, \"subject\": \"s1\"?}"),
+    responses((status = 204, description = "Consigné"), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn known_question(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<StatusCode, Refusal> {
+    edge.count_question(&caller)?;
+    known::ask(&edge.rooms, &caller, sent.parsed()?).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// What the vault proposes to answer (connu, ambigu, inconnu), for a person of the asked unit, who decides.
+#[utoipa::path(get, path = "/v1/known-questions/{question}", tag = "identités", params(("question" = String, Path, description = "Échange de la question")),
+    responses((status = 200, description = "Proposition et échanges du service", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn known_proposal(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Response, Refusal> {
+    edge.count_question(&caller)?;
+    let proposal = known::proposal(&edge.rooms, &caller, exchange_id(&id)?).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(proposal)).into_response())
 }
 
 /// Ends a token before its time: by the institution that issued it.
@@ -273,6 +338,11 @@ impl Sent {
             caller::check_digest(announced, body)?;
         }
         Ok(body)
+    }
+
+    /// What a body says; nothing when there is none.
+    fn parsed_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
+        if self.body.as_ref().is_ok_and(|body| body.is_empty()) { Ok(T::default()) } else { self.parsed() }
     }
 
     fn parsed<T: DeserializeOwned>(&self) -> Result<T, Refusal> {

@@ -7,6 +7,7 @@
 mod arrivals;
 pub mod audit;
 mod batch;
+pub mod break_glass;
 pub mod clocks;
 mod columns;
 pub mod delivery;
@@ -15,8 +16,11 @@ pub mod exchange;
 pub mod follow_up;
 pub mod idempotency;
 pub mod keys;
+pub mod known;
 pub mod push;
+pub mod reidentification;
 mod side;
+pub mod task;
 pub mod tokens;
 pub mod vault;
 pub mod writer;
@@ -91,14 +95,7 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, 8).await?;
-        dialect::migrate(
-            &pool,
-            &[
-                (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
-                (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
-            ],
-        )
-        .await?;
+        dialect::migrate(&pool, MIGRATIONS).await?;
         let writer = writer::Writer::start(pool.clone());
         Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
     }
@@ -140,6 +137,14 @@ impl Store {
         query.fetch_optional(&self.pool).await.map_err(StoreError::in_statement(statement))
     }
 }
+
+/// The schema of the gateway's own database, in order.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
+    (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
+    (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
+    (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
+];
 
 /// The readiness probe: a commit that changes one row nobody needs.
 pub struct Probe(pub ::exchange::Instant);

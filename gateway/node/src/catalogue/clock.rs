@@ -33,8 +33,19 @@ pub struct ClockRule {
     pub working_time: bool,
     /// Only for senders of these kinds and groups; empty: all.
     pub only_from: BTreeSet<Kind>,
+    /// Only for a document that says this; `None`: any.
+    pub only_if: Option<ClockCondition>,
+    /// The field that names the day on which the event took place: the clock starts at the beginning of that day.
+    pub starts_on: Option<String>,
     /// Article or source.
     pub source: String,
+}
+
+impl ClockRule {
+    /// Whether recording that the task of an obligation is done stops it.
+    pub fn waits_for(&self, code: &str) -> bool {
+        self.stops.iter().any(|stop| matches!(stop, ClockStop::Recorded(one) if one == code))
+    }
 }
 
 /// What starts a clock.
@@ -45,6 +56,19 @@ pub enum ClockStart {
     Accepted,
     /// The exchange was delivered (made available to its recipient).
     Delivered,
+    /// The task that stops it was opened, whenever that is.
+    Task,
+    /// The task that stops it was put off; its limit is the date that was decided.
+    Deferral,
+}
+
+/// What a document must say for a clock to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockCondition {
+    /// Path of the field, from the envelope: `payload.suites[]`.
+    pub path: String,
+    /// The value that one of its leaves must hold, as text: `opp`, `true`.
+    pub is: String,
 }
 
 /// What stops a clock.

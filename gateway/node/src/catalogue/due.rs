@@ -137,6 +137,20 @@ impl Calendar {
         rule.warnings_before.iter().map(|span| self.shift(limit, *span, -1, false)).collect()
     }
 
+    /// The instant after a calendar span: what lasts `span` from `start` ends then.
+    pub fn after(&self, start: Instant, span: Span) -> Instant {
+        self.shift(start, span, 1, false)
+    }
+
+    /// Warnings of a clock whose end a person chose, between `start` and `limit`.
+    pub fn until(&self, rule: &ClockRule, start: Instant, limit: Instant) -> Due {
+        let before = rule.warnings_before.iter().map(|span| self.shift(limit, *span, -1, false));
+        let mut warnings: Vec<_> = before.filter(|warning| *warning > start && *warning < limit).collect();
+        warnings.sort_unstable();
+        warnings.dedup();
+        Due { limit, warnings }
+    }
+
     /// Whether people work on this day.
     pub fn is_worked(&self, date: Date) -> bool {
         !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday) && !self.holidays.contains(&date)
@@ -195,6 +209,11 @@ impl Calendar {
     fn worked(&self, day: i64) -> bool {
         date_of(day).is_none_or(|date| self.is_worked(date))
     }
+}
+
+/// The instant at which a day begins in Paris.
+pub fn day_begins(date: Date) -> Instant {
+    Instant::from_unix_ms(to_utc(day_of(date) * DAY))
 }
 
 fn date_of(day: i64) -> Option<Date> {

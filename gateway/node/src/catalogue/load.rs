@@ -6,6 +6,7 @@ mod computed;
 mod fields;
 mod forms;
 mod shared;
+mod tasks;
 mod written;
 
 use std::{
@@ -210,9 +211,10 @@ impl<'a> Draft<'a> {
             expansion.field(source, &field.value, "payload.");
         }
         let (fields, tree) = expansion.finish();
+        let named: Vec<_> = header.clocks.iter().map(|name| (name.span().start, name.get_ref().clone())).collect();
         let text = |list: Vec<Spanned<String>>| list.into_iter().map(Spanned::into_inner).collect::<Vec<_>>();
         let type_codes = |list: Vec<Spanned<String>>| list.iter().filter_map(|one| one.get_ref().parse().ok()).collect();
-        Some(ExchangeType {
+        let exchange_type = ExchangeType {
             code: header.code.into_inner(),
             version: header.version.into_inner(),
             effective_from: first?,
@@ -245,7 +247,17 @@ impl<'a> Draft<'a> {
             forms: BTreeMap::new(),
             fields,
             tree,
-        })
+        };
+        for (at, name) in named {
+            if let Some(path) = words.clocks.get(&name).and_then(|rule| tasks::unknown_path(rule, &exchange_type)) {
+                faults.push(source.fault(
+                    at,
+                    format!("clock `{name}` waits for `{path}`, which this type does not have"),
+                    "name a field of it",
+                ));
+            }
+        }
+        Some(exchange_type)
     }
 }
 

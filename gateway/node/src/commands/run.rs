@@ -46,6 +46,14 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Say in French what a change of the policies folder opens and closes, with examples
+    Diff(super::policy_diff::Diff),
+    /// Print the table of rules: article, where each lives, its cases, how sure we are
+    Table {
+        /// The `policies` folder
+        #[arg(default_value = "policies")]
+        folder: PathBuf,
+    },
 }
 
 /// Creates the master keys, and a configuration to be completed.
@@ -144,15 +152,25 @@ fn forbid_core_dumps() {
     }
 }
 
-/// Plays the jurists' cases.
+/// Plays the jurists' cases, or compares two folders.
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn policy(command: &Policy) -> Result<ExitCode, CommandFault> {
-    let Policy::Test { folder } = command;
-    let report = run_cases(folder)?;
-    print(&report.to_string());
-    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    match command {
+        Policy::Test { folder } => {
+            let report = run_cases(folder)?;
+            print(&report.to_string());
+            Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+        Policy::Diff(options) => super::policy_diff::diff(options),
+        Policy::Table { folder } => {
+            let table = policy::rules_table(folder).map_err(|e| CommandFault::file(folder, &e))?;
+            print(table.to_string().trim_end());
+            table.faults().iter().for_each(|fault| print(fault));
+            Ok(if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+    }
 }
 
 fn run_cases(folder: &Path) -> Result<policy::Report, CommandFault> {

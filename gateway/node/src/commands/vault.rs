@@ -1,40 +1,26 @@
 //! What a professional of the CRIP types at the gateway's machine to say who is who: `vault match`, `merge`, `split`.
 //!
-//! Whoever opens a shell there with the key file answers for the name given; the directory says whether that name is
-//! entitled, and the log keeps it.
+//! A shell on that machine names nobody: each decision comes with the professional's token, signed by the institution for
+//! this machine; the directory says whether that person is entitled, and the log keeps it.
 
-use std::{
-    collections::BTreeSet,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, io::IsTerminal, process::ExitCode, time::Duration};
 
-use clap::{Args, Subcommand};
-use exchange::{Identity, InstitutionId, LinkageId, ProposalId};
-use ring::rand::SystemRandom;
+use clap::Subcommand;
+use exchange::{Identity, LinkageId, ProposalId};
 use serde_json::{Value, json};
 
-use super::{CommandFault, print};
+use super::{
+    CommandFault,
+    desk::{Place, Rooms, Unproved, Who, gateway, refuse},
+    print,
+};
 use crate::{
     clock::{Clock, SystemClock},
-    config::Config,
-    flows::{
-        Law,
-        matching::{self, Desk, MatchingFault},
-    },
-    node,
-    seal::KeyStore,
-    store::{
-        Store,
-        keys::Keys,
-        vault::{
-            MentionId, Vault as Room,
-            linkage::{Linkage, Ruling},
-            matching::{Comparison, Decider},
-        },
+    flows::matching::{self, MatchingFault},
+    store::vault::{
+        MentionId,
+        linkage::{Linkage, Ruling},
+        matching::{Comparison, Decider},
     },
 };
 
@@ -83,7 +69,7 @@ pub enum Match {
     },
     /// Show both identities side by side, IN CLEAR, on the terminal of the professional entitled; logged and signed first
     ///
-    /// For a professional habilitated for a CRIP of this département. Needs the running gateway, whose notary signs the
+    /// For a professional habilitated for a CRIP of this département, by a token. Needs the running gateway, whose notary signs the
     /// entry. Writes to a terminal only, never to a file or a pipe.
     Show {
         /// The question
@@ -107,31 +93,6 @@ pub enum Match {
         #[command(flatten)]
         who: Who,
     },
-}
-
-/// Which gateway, and for whom the output is.
-#[derive(Debug, Args)]
-pub struct Place {
-    /// Configuration of the gateway
-    #[arg(long, env = "PASSERELLE_CONFIG", default_value = "gateway.toml")]
-    pub config: PathBuf,
-    /// Print JSON for programs
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Who decides.
-#[derive(Debug, Args)]
-pub struct Who {
-    /// Institution of the professional, as the directory names it
-    #[arg(long)]
-    pub institution: InstitutionId,
-    /// Subject of the professional in that institution's directory
-    #[arg(long)]
-    pub professional: String,
-    /// Which gateway
-    #[command(flatten)]
-    pub place: Place,
 }
 
 /// Lists, shows or decides.
@@ -184,10 +145,11 @@ async fn show(proposal: ProposalId, who: &Who) -> Result<ExitCode, CommandFault>
         );
     }
     let rooms = Rooms::open(&who.place.config).await?;
-    let shown = match rooms.decider(who) {
-        Some(by) => matching::look(&rooms.desk(), proposal, &by, SystemClock.now(), PATIENCE).await.map(|seen| side_by_side(&seen)),
-        None => return not_entitled(who),
+    let by = match decider(&rooms, who).await? {
+        Ok(by) => by,
+        Err(unproved) => return unproved.tell(who.place.json),
     };
+    let shown = matching::look(&rooms.desk(), proposal, &by, SystemClock.now(), PATIENCE).await.map(|seen| side_by_side(&seen));
     rooms.close().await;
     match shown {
         Ok(text) => {
@@ -200,7 +162,10 @@ async fn show(proposal: ProposalId, who: &Who) -> Result<ExitCode, CommandFault>
 
 async fn decide(ruling: Ruling, who: &Who) -> Result<ExitCode, CommandFault> {
     let rooms = Rooms::open(&who.place.config).await?;
-    let Some(by) = rooms.decider(who) else { return not_entitled(who) };
+    let by = match decider(&rooms, who).await? {
+        Ok(by) => by,
+        Err(unproved) => return unproved.tell(who.place.json),
+    };
     let decided = matching::decide(&rooms.desk(), ruling, &by, SystemClock.now()).await;
     rooms.close().await;
     match decided {
@@ -246,8 +211,16 @@ fn value(identity: &Identity, place: &str) -> String {
     }
 }
 
-fn not_entitled(who: &Who) -> Result<ExitCode, CommandFault> {
-    refuse(who.place.json, "habilitation", "Ce professionnel n’a pas d’habilitation en cours de validité pour une CRIP de ce département.")
+/// The professional whom the token names, if entitled to say who is who.
+async fn decider(rooms: &Rooms, who: &Who) -> Result<Result<Decider, Unproved>, CommandFault> {
+    let proved = match rooms.proved(who).await? {
+        Ok(proved) => proved,
+        Err(unproved) => return Ok(Err(unproved)),
+    };
+    let (directory, departement) = (&rooms.law.directory, &rooms.config.departement);
+    let entitled = Decider::entitled(directory, departement, &proved.institution, &proved.id.subject, SystemClock.now());
+    Ok(entitled
+        .ok_or(Unproved::NotEntitled("Ce professionnel n’a pas d’habilitation en cours de validité pour une CRIP de ce département.")))
 }
 
 fn refused(who: &Who, fault: MatchingFault) -> Result<ExitCode, CommandFault> {
@@ -261,58 +234,6 @@ fn refused(who: &Who, fault: MatchingFault) -> Result<ExitCode, CommandFault> {
             refuse(json, "non-signe", "Le journal n’a pas signé l’entrée à temps : la passerelle fonctionne-t-elle ? Rien n’a été montré.")
         }
         MatchingFault::Entry | MatchingFault::Store(_) => Err(gateway(fault)),
-    }
-}
-
-fn refuse(json: bool, code: &str, detail: &str) -> Result<ExitCode, CommandFault> {
-    print(&if json { json!({"code": code, "detail": detail}).to_string() } else { detail.to_owned() });
-    Ok(ExitCode::from(1))
-}
-
-fn gateway(fault: impl std::fmt::Display) -> CommandFault {
-    CommandFault::Gateway(fault.to_string())
-}
-
-/// The databases of a gateway, which may be running.
-struct Rooms {
-    config: Config,
-    law: Law,
-    keystore: Arc<KeyStore>,
-    store: Store,
-    keys: Keys,
-    vault: Room,
-    random: SystemRandom,
-}
-
-impl Rooms {
-    async fn open(file: &Path) -> Result<Self, CommandFault> {
-        let config = Config::load(file).map_err(gateway)?;
-        let law = node::load_law(&config).map_err(gateway)?;
-        let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?);
-        Ok(Self {
-            store: Store::open(&config.database("gateway")).await.map_err(gateway)?,
-            keys: Keys::open(&config.database("keys"), keystore.clone()).await.map_err(gateway)?,
-            vault: Room::open(&config.database("vault"), keystore.clone()).await.map_err(gateway)?,
-            random: SystemRandom::new(),
-            config,
-            law,
-            keystore,
-        })
-    }
-
-    fn decider(&self, who: &Who) -> Option<Decider> {
-        Decider::entitled(&self.law.directory, &self.config.departement, &who.institution, &who.professional, SystemClock.now())
-    }
-
-    fn desk(&self) -> Desk<'_> {
-        let Self { store, keystore, keys, vault, law, random, .. } = self;
-        Desk { store, keystore, keys, vault, policy_set: law.policies.hash(), random }
-    }
-
-    async fn close(&self) {
-        self.store.close().await;
-        self.keys.close().await;
-        self.vault.close().await;
     }
 }
 

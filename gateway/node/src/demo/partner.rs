@@ -106,6 +106,11 @@ impl Partner {
     }
 
     async fn token(&self) -> Result<String, DemoFault> {
+        self.token_for(&self.folder.join("certificate.pem")).await
+    }
+
+    /// A token bound to this certificate: the member's own for the wire, the gateway's for its desk.
+    pub(super) async fn token_for(&self, certificate: &std::path::Path) -> Result<String, DemoFault> {
         let mut command = self.command();
         command
             .args(["token", "issue", "--institution", self.institution, "--professional", self.professional])
@@ -113,7 +118,7 @@ impl Partner {
             .arg("--key")
             .arg(self.folder.join("token.pem"))
             .arg("--certificate")
-            .arg(self.folder.join("certificate.pem"));
+            .arg(certificate);
         let output = feed(command, None).await?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

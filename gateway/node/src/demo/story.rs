@@ -69,7 +69,10 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
     let proposal = text(&doubtful, "/0/proposal");
     ensure(!proposal.is_empty(), "le rapprochement douteux n’est pas proposé")?;
     voice.say("   Le nom diffère d’une lettre : rien n’est rapproché sans une personne. La file en propose un ; une agente de la CRIP compare et décide.");
-    vault(stage, &["decide", &proposal, "--same", "--institution", "departement-31", "--professional", "p-4f7k2"]).await?;
+    let desk = stage.world.folder.join("desk.jwt");
+    let token = crip.token_for(&stage.world.folder.join("tls/certificate.pem")).await?;
+    std::fs::write(&desk, token).map_err(DemoFault::File)?;
+    vault(stage, &["decide", &proposal, "--same", "--token", &path(&desk)]).await?;
     summary.add("même enfant, nom mal orthographié", "rapproché par une personne");
 
     voice.scene(4, "Un enseignant veut lire");

@@ -5,6 +5,7 @@
 mod keep;
 mod made;
 mod route;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -90,7 +91,6 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let admitted = {
         route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
-        let said = draft.route.said.clone();
         let ask = Submission {
             exchange: id,
             exchange_type,
@@ -99,7 +99,6 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             actor: author.actor(&law),
             agreement,
             necessity_stated,
-            said: &said,
             residence: route::residence(&law, &draft),
             holds: &holds,
             now,

@@ -5,7 +5,7 @@ use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Rooms, acts_for, answers_for, gone, sent};
+use super::{Caller, Rooms, answers_for, gone, sent};
 use crate::{
     log::Event,
     refusal::Refusal,
@@ -14,7 +14,7 @@ use crate::{
     store::{
         StoreError,
         delivery::{AcknowledgeDelivery, Outcome, RecordCall},
-        follow_up::{FinishFollowUp, NewFollowUp},
+        follow_up::NewFollowUp,
     },
 };
 
@@ -108,6 +108,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
         reason: sealed,
         read_back: answer.read_back,
         follow_up,
+        closes: law.catalogue.closed_by_acknowledgement(),
         entry,
     };
     match rooms.store.write(write).await {
@@ -147,33 +148,6 @@ pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Cal
     };
     rooms.store.write(write).await?;
     Ok(Called { read_back })
-}
-
-/// A named professional did what a follow-up asked.
-///
-/// # Errors
-/// [`Refusal::NotFound`] unless it is an open follow-up of a unit in which this professional acts.
-pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId) -> Result<(), Refusal> {
-    let law = rooms.law.load_full();
-    let now = rooms.clock.now();
-    let professional = caller.professional(&law)?;
-    let open = rooms.store.follow_up(id).await?.filter(|open| open.done_at.is_none()).ok_or(Refusal::NotFound)?;
-    if !acts_for(&law, professional, &open.owner, now)
-        || rooms.store.sealed_from(open.exchange, &professional.institution, &professional.id).await?
-    {
-        return Err(Refusal::NotFound);
-    }
-    let entry = rooms.entry(
-        rooms
-            .state(&law, Event::FollowUpDone, Some(open.exchange), now)
-            .commit("follow_up", &open.id)
-            .commit("code", &open.code)
-            .commit("professional", &professional.id),
-    )?;
-    match rooms.store.write(FinishFollowUp { id, owner: open.owner, at: now, by: professional.id.subject.clone(), entry }).await {
-        Err(StoreError::NotThere(_)) => Err(Refusal::NotFound),
-        other => Ok(other?),
-    }
 }
 
 fn read_back(rooms: &Rooms) -> Result<String, Refusal> {

@@ -3,6 +3,8 @@
 //! Nothing leaves before the entry that says so stands in a signed checkpoint (invariant 5). What a person may not
 //! see answers exactly as what does not exist (invariant 15).
 
+pub mod urgence;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use exchange::{
@@ -17,7 +19,7 @@ use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
 use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{DecisionRecord, Denial, Opening, Reading, Release, Withheld},
+    policy::{AgreementState, DecisionRecord, Denial, Opening, Reading, Release, Withheld},
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
@@ -113,9 +115,45 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     // 1. Find: the delivery, and the reader's place in the unit it is for.
     let professional = caller.professional(&law)?;
     let Some(delivery) = known_to(rooms, professional, id, now).await? else {
-        return Err(nothing_there(rooms, &law, professional, id, now).await);
+        return Err(nothing_there(rooms, &law, professional, &id, now).await);
     };
-    let row = rooms.store.exchange(delivery.exchange).await?.ok_or(Refusal::NotFound)?;
+    let loaded = load(rooms, delivery.exchange).await?;
+
+    // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
+    let release = match release(&law, professional, &delivery, &loaded, &loaded.classes, Opening::Ordinary, now)? {
+        Ok(release) => release,
+        Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
+    };
+
+    // 3. Write it down, and wait until it cannot be unwritten.
+    let statement = rooms
+        .state(&law, Event::ExchangeOpened, Some(loaded.row.id), now)
+        .commit("delivery", &delivery.id)
+        .commit("recipient", &delivery.recipient)
+        .commit("professional", &professional.id)
+        .commit("decision", &json!({"result": "permit", "record": release.record()}));
+    let entry = rooms.entry(statement)?;
+    let leaf = entry.leaf_hash;
+    rooms.store.write(OpenDelivery { id, exchange: loaded.row.id, at: now, by: professional.id.subject.clone(), entry }).await?;
+    rooms.signed(&leaf).await?;
+
+    // 4. Release: only what was granted is ever decrypted into the document.
+    let content = released(rooms, &law, &loaded, &release, |_| true).await?;
+    Ok(document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld()))
+}
+
+/// An exchange with its key, before anything is decided of it.
+struct Loaded {
+    row: ExchangeRow,
+    key: ExchangeKey,
+    route: Route,
+    compartments: seal::Compartments,
+    /// Classes present.
+    classes: Vec<DataClass>,
+}
+
+async fn load(rooms: &Rooms, exchange: exchange::ExchangeId) -> Result<Loaded, Refusal> {
+    let row = rooms.store.exchange(exchange).await?.ok_or(Refusal::NotFound)?;
     if let Some(at) = row.erased_at {
         return Err(Refusal::Erased { id: row.id, at });
     }
@@ -131,42 +169,28 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     let came = decision_at_acceptance(&row, &key).ok().and_then(|record| record.facts.get("classes").cloned());
     let came = |class: &DataClass| came.as_ref().and_then(Value::as_array).is_none_or(|all| all.iter().any(|one| one == class.as_str()));
     classes.extend([DataClass::Identite, DataClass::Contact].into_iter().filter(came));
+    Ok(Loaded { row, key, route, compartments, classes })
+}
 
-    // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
-    // A sender that has left the directory since is what it was when its exchange was accepted: danger stays readable.
-    let sender_kind = match law.directory.party(&row.sender) {
-        Some(known) => known.kind.clone(),
-        None => kind_at_acceptance(&row, &key)?,
-    };
-    let release = release(&law, professional, &delivery, &row, &route, (&sender_kind, &classes), now);
-    let release = match release.ok_or(Refusal::Undecidable)? {
-        Ok(release) => release,
-        Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
-    };
-
-    // 3. Write it down, and wait until it cannot be unwritten.
-    let statement = rooms
-        .state(&law, Event::ExchangeOpened, Some(row.id), now)
-        .commit("delivery", &delivery.id)
-        .commit("recipient", &delivery.recipient)
-        .commit("professional", &professional.id)
-        .commit("decision", &json!({"result": "permit", "record": release.record()}));
-    let entry = rooms.entry(statement)?;
-    let leaf = entry.leaf_hash;
-    rooms.store.write(OpenDelivery { id, exchange: row.id, at: now, by: professional.id.subject.clone(), entry }).await?;
-    rooms.signed(&leaf).await?;
-
-    // 4. Release: only what was granted is ever decrypted into the document.
+/// What was released of the classes that are wanted.
+async fn released(
+    rooms: &Rooms,
+    law: &Law,
+    loaded: &Loaded,
+    release: &Release,
+    wanted: impl Fn(DataClass) -> bool,
+) -> Result<Leaves, Refusal> {
+    let Loaded { row, key, route, compartments, .. } = loaded;
     let mut leaves = Leaves::new();
-    for class in compartments.classes() {
+    for class in compartments.classes().into_iter().filter(|class| wanted(*class)) {
         if release.opens(class) {
-            let mut granted = compartments.open(&key, row.id, class).map_err(|_| Refusal::Internal("content"))?;
+            let mut granted = compartments.open(key, row.id, class).map_err(|_| Refusal::Internal("content"))?;
             release.filter(class, &mut granted);
             leaves.extend(granted);
         }
     }
-    leaves.extend(subjects(rooms, &law, &row, &route, &release, &key).await?);
-    Ok(document(&delivery, &row, &route, leaves.reveal(), release.withheld()))
+    leaves.extend(subjects(rooms, law, row, route, release, key).await?);
+    Ok(leaves)
 }
 
 /// The subjects as far as the type discloses them and this reader may read: named, under the recipient's pseudonym for
@@ -267,33 +291,40 @@ fn release(
     law: &Law,
     professional: &Professional,
     delivery: &DeliveryRow,
-    row: &ExchangeRow,
-    route: &Route,
-    (sender_kind, classes): (&Kind, &[DataClass]),
+    loaded: &Loaded,
+    classes: &[DataClass],
+    opening: Opening<'_>,
     now: Instant,
-) -> Option<Result<Release, Denial>> {
-    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at)?.form(route.form.as_deref());
-    // Whoever got it beside its recipient reads in the unit to which it was handed, not in the recipient's.
+) -> Result<Result<Release, Denial>, Refusal> {
+    let Loaded { row, key, route, .. } = loaded;
+    // A sender that has left the directory since is what it was when its exchange was accepted: danger stays readable.
+    let sender_kind = match law.directory.party(&row.sender) {
+        Some(known) => known.kind.clone(),
+        None => kind_at_acceptance(row, key)?,
+    };
+    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or(Refusal::Undecidable)?;
+    let exchange_type = exchange_type.form(route.form.as_deref());
+    // Whoever got it beside its recipient reads in the unit to which it was handed, not in the recipient’s.
     let route = &Route { recipient: delivery.recipient.clone(), ..route.clone() };
-    let recipient_kind = law.directory.party(&delivery.recipient)?.kind;
+    let recipient_kind = law.directory.party(&delivery.recipient).ok_or(Refusal::Undecidable)?.kind;
     let member = member(professional, &delivery.recipient);
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
     let paths = exchange_type.fields.iter().filter(|field| present.contains(&field.class)).map(|field| field.path.clone()).collect();
     let unit = delivery.recipient.unit.as_ref();
-    Some(law.policies.release(&Reading {
+    Ok(law.policies.release(&Reading {
         exchange: row.id,
         exchange_type,
         route,
-        sender: law.side(sender_kind).ok()?,
-        recipient: law.side(recipient_kind).ok()?,
+        sender: law.side(&sender_kind).map_err(|_| Refusal::Undecidable)?,
+        recipient: law.side(recipient_kind).map_err(|_| Refusal::Undecidable)?,
         reader: professional,
         habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
         // What came to a unit belongs to the unit as a whole until somebody is in charge.
         case_link: member,
-        opening: Opening::Ordinary,
+        opening,
+        agreement: law.agreement(exchange_type, route, now).unwrap_or(AgreementState::NotInForce),
         classes: present,
         paths,
-        said: &route.said,
         now,
     }))
 }
@@ -307,10 +338,10 @@ async fn known_to(rooms: &Rooms, professional: &Professional, id: DeliveryId, no
 
 /// The answer to who asks for what does not exist or may not be known: the same words, and the same work. Each try leaves
 /// an entry, so that the time an answer takes tells nothing and whoever probes leaves a trace.
-async fn nothing_there(rooms: &Rooms, law: &Law, professional: &Professional, id: DeliveryId, now: Instant) -> Refusal {
+async fn nothing_there(rooms: &Rooms, law: &Law, professional: &Professional, id: &impl Serialize, now: Instant) -> Refusal {
     let statement = rooms
         .state(law, Event::ExchangeRefused, None, now)
-        .commit("delivery", &id)
+        .commit("delivery", id)
         .commit("professional", &professional.id)
         .commit("decision", &json!({"result": "refusal", "because": "nothing there for this person"}));
     rooms.refuse(statement, Refusal::NotFound).await

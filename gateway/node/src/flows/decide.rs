@@ -95,7 +95,6 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
     let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
-    let said = question.said.clone();
     let route = route(exchange_type, question, own);
     // 2. Decide, as acceptance or opening would, about an exchange that does not exist.
     let decision = match action {
@@ -112,7 +111,6 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                     actor: Actor::Professional(professional),
                     agreement: agreement(&law, exchange_type, &route, now)?,
                     necessity_stated,
-                    said: &said,
                     residence: Residence::Unknown,
                     holds: &holds,
                     now,
@@ -131,9 +129,9 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                 habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
                 case_link: true,
                 opening: Opening::Ordinary,
+                agreement: law.agreement(exchange_type, &route, now).unwrap_or(AgreementState::NotNamed),
                 paths: exchange_type.fields.iter().filter(|f| classes.contains(&f.class)).map(|f| f.path.clone()).collect(),
                 classes,
-                said: &said,
                 now,
             })
         }

@@ -3,14 +3,20 @@
 
 use exchange::ExchangeId;
 
-use super::Rooms;
-use crate::{directory::Role, flows::Caller, log::Event, refusal::Refusal, store::exchange::MarkErased};
+use super::{Law, REVIEW, Rooms};
+use crate::{
+    directory::Role,
+    flows::Caller,
+    log::Event,
+    refusal::{Refusal, TaskFault},
+    store::exchange::{ExchangeRow, MarkErased},
+};
 
 /// Erases one content, by the act of a data-protection officer of its recipient.
 ///
 /// # Errors
 /// [`Refusal::RoleMissing`], [`Refusal::NotFound`] when it does not exist or belongs to others, [`Refusal::Erased`]
-/// when it was erased before.
+/// when it was erased before, [`TaskFault::StillOpen`] while a danger waits for its answer.
 pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
     if motive.trim().is_empty() || motive.len() > MOTIVE_BYTES {
@@ -25,7 +31,24 @@ pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str)
     if let Some(at) = row.erased_at {
         return Err(Refusal::Erased { id, at });
     }
+    if !settled(rooms, &law, &row).await? {
+        return Err(TaskFault::StillOpen.into());
+    }
     destroy(rooms, id, &professional.id.subject, motive).await
+}
+
+/// Whether nothing waits for the content any more: one person alone must not make a danger vanish before somebody has
+/// answered it, nor what was read in an emergency before somebody has looked at that.
+async fn settled(rooms: &Rooms, law: &Law, row: &ExchangeRow) -> Result<bool, Refusal> {
+    let open = rooms.store.follow_ups(row.id).await?.into_iter().filter(|task| task.done_at.is_none());
+    if open.into_iter().any(|task| task.code == REVIEW || task.code == REFUSED) {
+        return Ok(false);
+    }
+    let danger = law.catalogue.exchange_type(&row.kind, row.accepted_at).is_none_or(|exchange_type| exchange_type.danger);
+    if !danger || !rooms.store.answers_to(row.id).await?.is_empty() {
+        return Ok(true);
+    }
+    Ok(rooms.store.deliveries_of(row.id).await?.iter().all(|delivery| delivery.acknowledged_at.is_some()))
 }
 
 /// Destroys key and identities, then says so. A crash between the two: the next start says it, or erasing again.
@@ -40,5 +63,7 @@ async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Resul
     Ok(())
 }
 
+/// A recipient that did not take it in charge, and a sender who has not answered that yet.
+const REFUSED: &str = "remise-refusee";
 /// A motive is a sentence.
 const MOTIVE_BYTES: usize = 4000;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use exchange::{DeliveryId, ExchangeId, Instant, Party, ProtectionRole};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, acts_for, answers_for, sent, verify::Evidence};
+use super::{Caller, Law, Rooms, acts_for, answers_for, sent, title_of_task, verify::Evidence};
 use crate::{
     directory::{Professional, Role},
     log::{Event, LogProof, Openings, TileSet, tile},
@@ -65,8 +65,12 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         .collect();
     let mine =
         |owner: &Party| owner.institution == professional.institution && owner.unit.as_ref().is_none_or(|u| professional.units.contains(u));
-    let follow_ups: Vec<Value> = rooms.store.follow_ups(id).await?.iter().filter(|f| mine(&f.owner)).map(|f| follow_up(&law, f)).collect();
-    let clocks: Vec<Value> = rooms.store.clocks_of(id).await?.iter().filter(|c| mine(&c.owner)).map(|c| clock(&law, c)).collect();
+    // What a function reviews is not told to those whom it reviews.
+    let unit = |owner: &Party, role: Option<Role>| role.is_none() && mine(owner);
+    let follow_ups = rooms.store.follow_ups(id).await?;
+    let follow_ups: Vec<Value> = follow_ups.iter().filter(|f| unit(&f.owner, f.role)).map(|f| follow_up(&law, f)).collect();
+    let clocks = rooms.store.clocks_of(id).await?;
+    let clocks: Vec<Value> = clocks.iter().filter(|c| unit(&c.owner, c.role)).map(|c| clock(&law, c)).collect();
     let mut answers = Vec::new();
     for answer in rooms.store.answers_to(id).await?.iter().filter(|answer| mine(&answer.recipient) || mine(&answer.sender)) {
         // An answer has exclusions of its own.
@@ -164,12 +168,26 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     let party = |unit| Party { institution: professional.institution.clone(), unit };
     // What was deposited in the name of the institution alone is nobody's unless its leads see it.
     let owners = professional.units.iter().cloned().map(Some).chain([None]).map(party);
-    for owner in owners.filter(|owner| acts_for(&law, professional, owner, now)) {
-        clocks.extend(rooms.store.clocks_owned(&owner, &professional.id).await?.iter().map(|c| clock(&law, c)));
-        reminders.extend(rooms.store.reminders_of(&owner, &professional.id).await?.iter().map(|r| reminder(&law, r)));
-        follow_ups.extend(rooms.store.open_follow_ups(&owner, &professional.id).await?.iter().map(|f| follow_up(&law, f)));
+    let owners = owners.filter(|owner| acts_for(&law, professional, owner, now)).map(|owner| (owner, None));
+    // What belongs to a function is owed by whoever has it.
+    let functions = professional.roles.iter().map(|role| (party(None), Some(*role)));
+    for (owner, role) in owners.chain(functions) {
+        clocks.extend(rooms.store.clocks_owned(&owner, role, &professional.id).await?.iter().map(|c| clock(&law, c)));
+        reminders.extend(rooms.store.reminders_of(&owner, role, &professional.id).await?.iter().map(|r| reminder(&law, r)));
+        follow_ups.extend(rooms.store.open_follow_ups(&owner, role, &professional.id).await?.iter().map(|f| follow_up(&law, f)));
     }
-    Ok(json!({"clocks": clocks, "reminders": reminders, "follow_ups": follow_ups}))
+    let mut due = json!({"clocks": clocks, "reminders": reminders, "follow_ups": follow_ups});
+    // The data-protection officer is told of each pseudonym that somebody asks to have lifted, approved or not.
+    if professional.has_role(Role::Dpo)
+        && let Value::Object(due) = &mut due
+    {
+        let asked = rooms.store.reidentifications(&professional.institution).await?;
+        let told = asked
+            .iter()
+            .map(|one| json!({"id": one.id, "asker": one.asker.subject, "requested_at": one.requested_at, "opened_at": one.used_at}));
+        due.insert("reidentifications".into(), told.collect());
+    }
+    Ok(due)
 }
 
 /// The C2SP proof that a leaf stands in the newest checkpoint, and that checkpoint.
@@ -234,27 +252,16 @@ fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant)
 }
 
 fn follow_up(law: &Law, row: &FollowUpRow) -> Value {
-    let title = law.catalogue.obligation(&row.code).map(|rule| rule.title.clone());
     json!({
         "follow_up": row.id,
         "exchange": row.exchange,
         "code": row.code,
-        "title": title.unwrap_or_else(|| own_title(&row.code).to_owned()),
+        "title": title_of_task(law, &row.code),
         "details": row.details,
         "opened_at": row.opened_at,
+        "deferred_until": row.deferred_until,
         "done_at": row.done_at,
     })
-}
-
-fn own_title(code: &str) -> &'static str {
-    match code {
-        "completer" => "Compléter les champs attendus",
-        "verifier-non-conforme" => "Lire ce qui n’était pas conforme et a été gardé sous scellé",
-        "identifier-auteur" => "Confirmer quel professionnel a fait ce dépôt",
-        "cle-idempotence" => "Vérifier que ce dépôt n’a pas été fait deux fois : il est arrivé sans clé utilisable",
-        "remise-refusee" => "Le destinataire n’a pas pris en charge : lire sa réponse et réorienter",
-        _ => "À faire",
-    }
 }
 
 fn clock(law: &Law, row: &ClockRow) -> Value {

@@ -5,16 +5,17 @@
 
 use std::time::Duration;
 
-use exchange::{Instant, Party};
+use exchange::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Law, Rooms};
 use crate::{
+    directory::Role,
     log::Event,
     refusal::Refusal,
     store::{
         StoreError,
-        clocks::{ClockRow, FireClock},
+        clocks::{ClockRow, FireClock, Told},
     },
 };
 
@@ -61,14 +62,14 @@ async fn fire(rooms: &Rooms, law: &Law, clock: &ClockRow, now: Instant) -> Resul
     };
     let rest = clock.fires.get(passed..).unwrap_or_default().to_vec();
     let overdue = *latest >= clock.limit;
-    let told = told(law, &clock.owner, overdue);
+    let told = told(law, clock, overdue);
     let event = if overdue { Event::ClockEscalated } else { Event::ClockFired };
     let entry = rooms.entry(
         rooms
             .state(law, event, Some(clock.exchange), now)
             .commit("clock", &clock.name)
             .commit("due", &latest)
-            .commit("told", &told.iter().map(|(stage, who, _)| (*stage, who.as_str())).collect::<Vec<_>>()),
+            .commit("told", &told.iter().map(|told| (told.stage, told.professional.as_str())).collect::<Vec<_>>()),
     )?;
     match rooms.store.write(FireClock { id: clock.id, due_at, told_at: *latest, now, rest, told, entry }).await {
         Ok(()) => {}
@@ -89,13 +90,30 @@ fn count(clock: &str, overdue: bool, fired: u64) {
 }
 
 /// Who is told: the unit's lead; when overdue its deputy too. A unit that names nobody is told as a whole.
-fn told(law: &Law, owner: &Party, overdue: bool) -> Vec<(&'static str, String, Party)> {
-    let unit = law.directory.party(owner).and_then(|known| known.unit);
+fn told(law: &Law, clock: &ClockRow, overdue: bool) -> Vec<Told> {
+    let stage = if overdue { "overdue" } else { "warning" };
+    if let Some(role) = clock.role {
+        return told_of_function(law, clock, role, stage, overdue);
+    }
+    let unit = law.directory.party(&clock.owner).and_then(|known| known.unit);
     let lead = unit.and_then(|unit| unit.lead.clone()).unwrap_or_default();
-    let mut told = vec![(if overdue { "overdue" } else { "warning" }, lead.clone(), owner.clone())];
+    let mut told = vec![Told { stage, professional: lead.clone(), unit: clock.owner.clone(), role: None }];
     if overdue {
-        let deputy = unit.and_then(|unit| unit.deputy.clone()).unwrap_or(lead);
-        told.push(("escalated", deputy, owner.clone()));
+        let professional = unit.and_then(|unit| unit.deputy.clone()).unwrap_or(lead);
+        told.push(Told { stage: "escalated", professional, unit: clock.owner.clone(), role: None });
+    }
+    told
+}
+
+/// What a function owes is told to whoever has it; overdue, also to the auditors of the institution, else to the other
+/// function that reviews.
+fn told_of_function(law: &Law, clock: &ClockRow, role: Role, stage: &'static str, overdue: bool) -> Vec<Told> {
+    let of = |stage, role| Told::function(stage, &clock.owner, role, law.directory.holders(&clock.owner.institution, role));
+    let mut told = vec![of(stage, role)];
+    if overdue {
+        let above = [Role::Auditeur, Role::Dpo, Role::CadreCrip].into_iter();
+        let mut above = above.filter(|other| *other != role && law.directory.holders(&clock.owner.institution, *other).next().is_some());
+        told.push(of("escalated", above.next().unwrap_or(role)));
     }
     told
 }

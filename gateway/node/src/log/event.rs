@@ -55,15 +55,19 @@ pub enum Event {
     FollowUpOpened,
     /// A follow-up was done.
     FollowUpDone,
+    /// A follow-up was put off, on a legal basis and until a date.
+    FollowUpDeferred,
     /// A signing or sealing key was replaced.
     KeyRotated,
+    /// The keys of a space of pseudonyms were destroyed.
+    DomainClosed,
     /// The gateway started.
     GatewayStarted,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -86,7 +90,9 @@ impl Event {
         Self::TelephoneRecorded,
         Self::FollowUpOpened,
         Self::FollowUpDone,
+        Self::FollowUpDeferred,
         Self::KeyRotated,
+        Self::DomainClosed,
         Self::GatewayStarted,
     ];
 
@@ -115,7 +121,9 @@ impl Event {
             Self::TelephoneRecorded => "telephone.recorded",
             Self::FollowUpOpened => "follow-up.opened",
             Self::FollowUpDone => "follow-up.done",
+            Self::FollowUpDeferred => "follow-up.deferred",
             Self::KeyRotated => "key.rotated",
+            Self::DomainClosed => "domain.closed",
             Self::GatewayStarted => "gateway.started",
         }
     }

@@ -110,7 +110,27 @@ impl Granted {
     }
 }
 
+/// Two people of two functions approved, the rules permit it, now and once: what the vault asks for before it says who
+/// stands behind a pseudonym. One maker: [`Policies::unmask`].
+#[derive(Debug)]
+pub struct DualControl(Granted);
+
+impl DualControl {
+    /// For the log.
+    pub fn record(&self) -> &DecisionRecord {
+        self.0.record()
+    }
+}
+
 impl Policies {
+    /// [`Policies::reidentify`], and what the vault takes for it.
+    ///
+    /// # Errors
+    /// As [`Policies::reidentify`].
+    pub fn unmask(&self, ask: &Reidentification<'_>) -> Result<DualControl, Denial> {
+        self.reidentify(ask).map(DualControl)
+    }
+
     /// Whether this person may be told who stands behind a pseudonym.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub struct Decision {
     /// It may be done; written `permit` or `refusal`.
     #[serde(rename = "verdict", serialize_with = "verdict")]
     pub permitted: bool,
-    /// Why not.
+    /// Why, or why not: the rules, their articles and the facts they looked at.
     pub explanations: Vec<Explanation>,
     /// What has to be done with it.
     pub obligations: Vec<String>,
@@ -70,11 +70,7 @@ impl Policies {
     }
 
     fn advice(&self, record: DecisionRecord, withheld: Vec<Withheld>, reserved: &[&str]) -> Decision {
-        let explanations = match record.questions.first() {
-            _ if record.permitted => Vec::new(),
-            Some(first) if !first.error => self.explanations(std::slice::from_ref(first), &record.facts),
-            Some(_) | None => vec![Explanation::of_failure()],
-        };
+        let explanations = self.explain(&record);
         Decision {
             permitted: record.permitted,
             explanations,

@@ -3,7 +3,9 @@
 //! `policies/decisions/*.toml`. Each case is also replayed from its record; and every word that the rules compare a
 //! fact with must exist, since a misspelt kind would make a prohibition silent.
 
+mod hunt;
 mod play;
+mod table;
 mod written;
 
 #[cfg(test)]
@@ -16,6 +18,8 @@ use std::{
 
 use exchange::{DataClass, Kind};
 
+pub use self::hunt::Cases;
+pub use self::table::Table;
 use self::written::Case;
 use super::{Policies, PolicyFault};
 use crate::{catalogue::Catalogue, source::SourceFault};
@@ -37,6 +41,9 @@ pub struct Report {
     played: usize,
     failures: Vec<Failure>,
     unknown_words: Vec<String>,
+    /// Rules that policies carry, and which of them lack a case in one of the two ways.
+    carried: usize,
+    bare: Vec<String>,
 }
 
 /// A case that did not give the expected answer.
@@ -66,7 +73,21 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
             failures.push(Failure { file: file.clone(), line: *line, title: case.title.clone(), differences });
         }
     }
-    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &catalogue) })
+    // Somebody tries rules of their own in a folder without the table: the cases are played all the same.
+    let tabled = folder.join("rules.toml").exists();
+    let (carried, bare) = if tabled { Table::of(folder, &policies, &catalogue, &cases)?.uncovered() } else { (0, Vec::new()) };
+    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &catalogue), carried, bare })
+}
+
+/// The table of rules of `folder`.
+///
+/// # Errors
+/// [`CasesFault`] with every mistake of the room that has one.
+pub fn rules_table(folder: &Path) -> Result<Table, CasesFault> {
+    let catalogue = Catalogue::load(&folder.join("catalogue")).map_err(CasesFault::Sources)?;
+    let policies = Policies::load(folder, &|code| catalogue.obligation(code).is_some()).map_err(CasesFault::Policies)?;
+    let cases = written::read(&folder.join("decisions")).map_err(CasesFault::Sources)?;
+    Table::of(folder, &policies, &catalogue, &cases)
 }
 
 /// Words of the rules that no list knows.
@@ -105,6 +126,11 @@ impl Report {
         self.played > 0 && self.failures.is_empty() && self.unknown_words.is_empty()
     }
 
+    /// Rules that a policy carries and that no case plays in one of the two ways.
+    pub fn bare(&self) -> &[String] {
+        &self.bare
+    }
+
     /// How many cases were played.
     pub fn played(&self) -> usize {
         self.played
@@ -121,7 +147,13 @@ impl fmt::Display for Report {
         if self.played == 0 {
             return write!(f, "Aucun cas : rien n’est vérifié.");
         }
-        write!(f, "{} cas joués, {} conformes.", self.played, self.played - self.failures.len())
+        write!(f, "{} cas joués, {} conformes.", self.played, self.played - self.failures.len())?;
+        if self.carried == 0 {
+            return Ok(());
+        }
+        let covered = self.carried - self.bare.len();
+        write!(f, "\n{} règles portées par les politiques, {covered} avec un cas dans chaque sens.", self.carried)?;
+        if self.bare.is_empty() { Ok(()) } else { write!(f, "\nIl manque un cas à : {}.", self.bare.join(", ")) }
     }
 }
 

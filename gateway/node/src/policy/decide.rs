@@ -152,20 +152,6 @@ impl Policies {
     pub(super) fn note(&self, id: &str) -> Option<&super::load::Note> {
         self.notes.get(id)
     }
-
-    /// Why the refused questions were refused.
-    pub(super) fn explanations(&self, questions: &[Question], facts: &Value) -> Vec<Explanation> {
-        let mut found: Vec<Explanation> = Vec::new();
-        for question in questions.iter().filter(|question| !question.permitted) {
-            if question.policies.is_empty() {
-                found.push(Explanation::of_default(facts));
-            }
-            found.extend(question.policies.iter().filter_map(|id| self.note(id)).map(|note| note.explanation.clone()));
-        }
-        // The table of rules goes from the general to the particular: the most particular says most, and is told first.
-        found.sort_by(|a, b| b.rule.cmp(&a.rule));
-        found
-    }
 }
 
 /// The classes present in a draft. What does not conform is kept in the most protected class of the type.

@@ -26,8 +26,21 @@ mod tests;
 
 const ACTIONS: &[&str] = &["submit", "receive", "open", "disclose", "query", "reidentify", "break_glass"];
 const TYPES: &[&str] = &["Institution", "Unit", "Professional", "Exchange", "DataClass", "Field", "Domain"];
-const KNOWN: &[&str] =
-    &["id", "rule", "article", "effective_from", "effective_to", "explain", "missing", "cure", "who", "obligation", "hidden"];
+const KNOWN: &[&str] = &[
+    "id",
+    "rule",
+    "article",
+    "effective_from",
+    "effective_to",
+    "explain",
+    "missing",
+    "cure",
+    "who",
+    "obligation",
+    "hidden",
+    "confirm",
+    "off",
+];
 
 /// One mistake in the policy files: the start stops, and says them all.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +75,12 @@ pub(super) struct Note {
     pub(super) explanation: Explanation,
     pub(super) obligations: Vec<String>,
     pub(super) hidden: bool,
+    /// What a jurist must confirm.
+    pub(super) confirm: Option<String>,
+    /// Written, checked and not in force until that is confirmed.
+    pub(super) off: bool,
+    /// Words of the schema that it looks at, in the order of its text.
+    pub(super) facts: Vec<String>,
     from: Date,
     to: Option<Date>,
 }
@@ -102,7 +121,8 @@ impl Policies {
             if statement.text.contains("?principal") {
                 match Template::parse(None, &statement.text) {
                     Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
-                        Ok((id, read)) => {
+                        Ok((id, mut read)) => {
+                            read.facts = looked_at(parsed.to_json().ok().as_ref());
                             if parsed.to_json().map_or(true, |json| can_fail(&json)) {
                                 fault(CALCULATES.to_owned());
                             }
@@ -125,7 +145,8 @@ impl Policies {
             }
             match Policy::parse(None, &statement.text) {
                 Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
-                    Ok((id, read)) => {
+                    Ok((id, mut read)) => {
+                        read.facts = looked_at(parsed.to_json().ok().as_ref());
                         if parsed.to_json().map_or(true, |json| can_fail(&json)) {
                             fault(CALCULATES.to_owned());
                         }
@@ -188,7 +209,9 @@ impl Policies {
         let mut days = Vec::new();
         for day in changes {
             let force = policies.iter().filter(|policy| {
-                notes.get(AsRef::<str>::as_ref(policy.id())).is_some_and(|note| note.from <= day && note.to.is_none_or(|to| day <= to))
+                notes
+                    .get(AsRef::<str>::as_ref(policy.id()))
+                    .is_some_and(|note| !note.off && note.from <= day && note.to.is_none_or(|to| day <= to))
             });
             days.push((day, slice(force, &fields)?));
         }
@@ -296,7 +319,16 @@ fn note<'a>(
         Some(&"existence") if law => true,
         Some(other) => return Err(format!("`@hidden(\"{other}\")` is not `existence` on a forbid")),
     };
+    // A prohibition from memory is on, a duty or a permission from memory is off.
+    let off = all.get("off").filter(|text| !text.trim().is_empty());
+    if law && off.is_some() {
+        return Err("a prohibition is never off: give it an `@effective_to`, or `@confirm` what is doubtful".to_owned());
+    }
+    let confirm = off.or_else(|| all.get("confirm")).map(|text| (*text).to_owned());
     let explanation = Explanation {
+        facts: Vec::new(),
+        obligations: Vec::new(),
+        confirm: None,
         rule: wanted("rule")?,
         article: wanted("article")?,
         explain: wanted("explain")?,
@@ -309,7 +341,7 @@ fn note<'a>(
     if to.is_some_and(|to| to < from) {
         return Err("the last day is before the first".to_owned());
     }
-    Ok((wanted("id")?, Note { explanation, obligations, hidden, from, to }))
+    Ok((wanted("id")?, Note { explanation, obligations, hidden, confirm, off: off.is_some(), facts: Vec::new(), from, to }))
 }
 
 const CALCULATES: &str = "a rule may not calculate or call an extension: it could fail";
@@ -323,6 +355,29 @@ fn can_fail(json: &serde_json::Value) -> bool {
         serde_json::Value::Array(items) => items.iter().any(can_fail),
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => false,
     }
+}
+
+/// The words of the context that a rule looks at.
+fn looked_at(json: Option<&serde_json::Value>) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut todo: Vec<&serde_json::Value> = json.into_iter().collect();
+    while let Some(value) = todo.pop() {
+        match value {
+            serde_json::Value::Object(map) => {
+                if let Some(access) = map.get(".")
+                    && access.pointer("/left/Var").and_then(serde_json::Value::as_str) == Some("context")
+                    && let Some(word) = access.get("attr").and_then(serde_json::Value::as_str)
+                    && !words.iter().any(|known| known == word)
+                {
+                    words.push(word.to_owned());
+                }
+                todo.extend(map.values());
+            }
+            serde_json::Value::Array(items) => todo.extend(items.iter().rev()),
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => {}
+        }
+    }
+    words
 }
 
 /// Every `context.fact == "word"`, `["word"].contains(context.fact)` and the like.

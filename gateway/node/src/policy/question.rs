@@ -79,8 +79,6 @@ pub struct Submission<'a> {
     pub agreement: AgreementState<'a>,
     /// The sender said why sharing is necessary.
     pub necessity_stated: bool,
-    /// What the fields say that the catalogue marks as facts: `fondement=L221-3-prestation-ase`.
-    pub said: &'a BTreeSet<String>,
     /// Where the children live, seen from the institution that receives.
     pub residence: Residence,
     /// Condition words of destinations that hold now, such as `immediate-hors-horaires`.
@@ -137,12 +135,12 @@ pub struct Reading<'a> {
     pub case_link: bool,
     /// Ordinary or break-glass.
     pub opening: Opening<'a>,
+    /// State, today, of the agreement under which it came.
+    pub agreement: AgreementState<'a>,
     /// Classes present.
     pub classes: BTreeSet<DataClass>,
     /// Catalogue paths present.
     pub paths: BTreeSet<String>,
-    /// What the fields say that the catalogue marks as facts, as it was kept at acceptance.
-    pub said: &'a BTreeSet<String>,
     /// When.
     pub now: Instant,
 }

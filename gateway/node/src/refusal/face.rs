@@ -127,6 +127,11 @@ impl Refusal {
                     "Indiquez dans `agreement` un protocole en vigueur pour ce type et ces deux services ; GET /v1/agreements les liste.",
                 )
             },
+            Self::Task(fault) => {
+                let (code, status, title, detail, cure) = fault.words();
+                let (rule, article) = fault.source();
+                Face { rule: rule.map(str::to_owned), article: article.map(str::to_owned), ..face(code, status, title, &detail, cure) }
+            }
             Self::KeyMissing => face(
                 "idempotency-key-missing",
                 400,
@@ -193,6 +198,7 @@ impl Refusal {
                 "Un professionnel du service a déjà répondu à cette remise.",
                 "Consultez l’échange pour voir la réponse.",
             ),
+            Self::Over(what) => face("over", 409, "Délai passé ou déjà fait", &format!("{what}."), "Faites une nouvelle demande."),
             Self::Unavailable(_) => Face {
                 fault: Fault::Ours,
                 ..face(

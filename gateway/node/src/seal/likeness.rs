@@ -44,7 +44,7 @@ pub enum Agreement {
     Everything,
     /// Birth name, given name, birth date.
     NameGivenBirth,
-    /// Sound of the birth name, given name, birth date.
+    /// Sound of the birth name, sound of the given name, birth date.
     SoundGivenBirth,
     /// Birth name, birth date, sex: also true of twins.
     NameBirthSex,
@@ -67,6 +67,12 @@ impl Agreement {
         Self::NameGivenPlace,
         Self::SoundDigitsSex,
     ];
+
+    /// Whether two who agree by this may differ in one trait alone: the twin in the given names, the homonym in the date or
+    /// the place, the other family's child in the name. Together these three leave out each trait once.
+    pub const fn all_but_one_trait(self) -> bool {
+        matches!(self, Self::NameBirthSex | Self::GivenBirthPlace | Self::NameGivenPlace)
+    }
 
     /// The parts that agree, as stored and shown.
     pub const fn as_str(self) -> &'static str {
@@ -151,6 +157,7 @@ struct Traits {
     name: Option<Zeroizing<String>>,
     sound: Option<Zeroizing<String>>,
     given: Option<Zeroizing<String>>,
+    given_sound: Option<Zeroizing<String>>,
     all_given: Option<Zeroizing<String>>,
     birth: Option<Zeroizing<String>>,
     digits: Option<Zeroizing<String>>,
@@ -166,21 +173,19 @@ impl Traits {
             return Self::default();
         }
         let name = identity.birth_name().and_then(normal::joined).map(Zeroizing::new);
-        let sound = match (&name, identity.birth_name()) {
-            (Some(_), Some(text)) => phonetic::code(&Zeroizing::new(normal::name(text))).map(Zeroizing::new),
-            _ => None,
-        };
+        let sound = identity.birth_name().filter(|_| name.is_some()).and_then(phonetic::code).map(Zeroizing::new);
         let given_names: Vec<Zeroizing<String>> = identity
             .given_names()
             .into_iter()
             .filter(|given| normal::joined(given).is_some())
             .map(|given| Zeroizing::new(normal::name(given)))
             .collect();
+        let given = (!given_names.is_empty()).then(|| first_given(&given_names));
         let birth = identity.birth_date().map(|date| Zeroizing::new(date.to_string()));
         let place = identity.birth_place().map(|code| Zeroizing::new(code.to_ascii_uppercase()));
         Self {
-            // The first word alone: `Jean-Luc` and `Jean, Luc` have it in common.
-            given: given_names.first().and_then(|given| given.split(' ').next()).map(|word| Zeroizing::new(word.to_owned())),
+            given_sound: given.as_ref().and_then(|given| phonetic::code(given)).map(Zeroizing::new),
+            given,
             all_given: (!given_names.is_empty()).then(|| Zeroizing::new(given_names.iter().flat_map(|given| given.split(' ')).collect())),
             digits: birth.as_ref().map(|birth| sorted_digits(birth)),
             sex: identity.sex().map(|sex| match sex {
@@ -199,7 +204,7 @@ impl Traits {
 
     /// The parts of a key; `None` unless all are known.
     fn parts(&self, agreement: Agreement) -> Option<Vec<&str>> {
-        let Self { name, sound, given, all_given, birth, digits, sex, place, presumed } = self;
+        let Self { name, sound, given, given_sound, all_given, birth, digits, sex, place, presumed } = self;
         fn of(part: &Option<Zeroizing<String>>) -> Option<&str> {
             part.as_ref().map(|part| part.as_str())
         }
@@ -207,12 +212,31 @@ impl Traits {
             Agreement::Everything if *presumed => return None,
             Agreement::Everything => vec![of(name)?, of(all_given)?, of(birth)?, (*sex)?, of(place)?],
             Agreement::NameGivenBirth => vec![of(name)?, of(given)?, of(birth)?],
-            Agreement::SoundGivenBirth => vec![of(sound)?, of(given)?, of(birth)?],
+            Agreement::SoundGivenBirth => vec![of(sound)?, of(given_sound)?, of(birth)?],
             Agreement::NameBirthSex => vec![of(name)?, of(birth)?, (*sex)?],
             Agreement::GivenBirthPlace => vec![of(given)?, of(birth)?, of(place)?],
             Agreement::NameGivenPlace => vec![of(name)?, of(given)?, of(place)?],
             Agreement::SoundDigitsSex => vec![of(sound)?, of(digits)?, (*sex)?],
         })
+    }
+}
+
+/// The first word of the given names: `Jean-Luc` and `Jean, Luc` have it in common. `Abd el Kader`, `Abdel Kader` and
+/// `Abdoulkader` are one word, `Abdelkader`: the servant's name means nothing without the one served.
+fn first_given(given_names: &[Zeroizing<String>]) -> Zeroizing<String> {
+    let mut words = given_names.iter().flat_map(|given| given.split(' '));
+    let first = words.next().unwrap_or_default();
+    let served = |name: &str| Zeroizing::new(format!("ABDEL{name}"));
+    match first {
+        "ABD" => match words.next().unwrap_or_default() {
+            "EL" | "AL" | "UL" => served(words.next().unwrap_or_default()),
+            name => served(name),
+        },
+        "ABDEL" | "ABDAL" | "ABDUL" | "ABDOUL" => served(words.next().unwrap_or_default()),
+        _ => match ["ABDAL", "ABDUL", "ABDOUL"].iter().find_map(|servant| first.strip_prefix(servant)) {
+            Some(name) => served(name),
+            None => Zeroizing::new(first.to_owned()),
+        },
     }
 }
 
@@ -222,5 +246,7 @@ fn sorted_digits(birth: &str) -> Zeroizing<String> {
     Zeroizing::new(digits.into_iter().collect())
 }
 
+#[cfg(test)]
+mod measured;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! The normal form of a name: what stays when spelling habits are taken away. Specified by these rules, in this order,
 //! and by `vectors/names.json`:
 //!
-//! 1. compatibility decomposition (NFKD), upper case; accents and other marks vanish; `Œ Æ Ø Ł Đ Ð Þ` become
-//!    `OE AE O L D D TH` (`ß` is `SS` by its upper case);
-//! 2. whatever is neither letter nor digit separates words: hyphens, apostrophes, points and spaces are alike;
+//! 1. compatibility decomposition (NFKD), upper case; accents and other marks vanish; what no decomposition takes apart
+//!    is written as French civil status writes it: `Œ Æ Ø Ł Đ Ð Þ Ħ Ŧ Ə ẞ` become `OE AE O L D D TH H T E SS`, and the
+//!    letters of West African names `Ɓ Ɖ Ɗ Ɛ Ƙ Ŋ Ɔ` become `B D D E K N O` (`ß` is `SS`, `ı` is `I` by their upper case);
+//! 2. whatever is neither letter nor digit separates words: hyphens, apostrophes straight and curly, points and spaces are
+//!    alike, and so are the modifier letters that stand for an apostrophe or an Arabic hamza or ayn (`ʼ ʿ ʾ`);
 //! 3. the word `ST` is `SAINT`, `STE` is `SAINTE`.
 //!
 //! Words are compared run together ([`joined`]): `DE LA TOUR` is `Delatour`, `D’ARC` is `DARC`, `Jean-Luc` is `JEAN LUC`.
@@ -21,8 +23,18 @@ pub fn name(text: &str) -> String {
             'Æ' => letters.push_str("AE"),
             'Ø' => letters.push('O'),
             'Ł' => letters.push('L'),
-            'Đ' | 'Ð' => letters.push('D'),
+            'Đ' | 'Ð' | 'Ɖ' | 'Ɗ' => letters.push('D'),
             'Þ' => letters.push_str("TH"),
+            'Ħ' => letters.push('H'),
+            'Ŧ' => letters.push('T'),
+            'Ə' | 'Ɛ' => letters.push('E'),
+            'ẞ' => letters.push_str("SS"),
+            'Ɓ' => letters.push('B'),
+            'Ƙ' => letters.push('K'),
+            'Ŋ' => letters.push('N'),
+            'Ɔ' => letters.push('O'),
+            // Unicode calls these letters; in a name they are an apostrophe.
+            '\u{2B0}'..='\u{2FF}' => letters.push(' '),
             _ if stays(letter) => letters.push(letter),
             _ => letters.push(' '),
         }

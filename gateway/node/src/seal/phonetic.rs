@@ -1,28 +1,50 @@
 //! A phonetic code for French names: names that sound alike get one code. It only proposes, so it errs towards alike.
 //!
-//! Specified by these rules and by `vectors/names.json`. The input is the normal form of [`super::normal`].
+//! Specified by these rules and by `vectors/names.json`. The input is the name as it is written, or nearly: `Ç` before `A O U`
+//! sounds like `S`, which its normal form no longer tells; the rest is done on the normal form of [`super::normal`].
 //!
-//! 1. A leading `DE` or `D` goes, while another word is left (articles stay: `Le Roy` is `Leroy`); then words run
-//!    together and letters outside A–Z go.
+//! 1. Leading particles `DE D DA DAS DO DOS` go, while another word is left, and so do those that French registers glue to
+//!    the commonest Portuguese names (`DASILVA`). Articles and `VAN VON BEN` stay, since they are written glued as often
+//!    (`Le Roy` is `Leroy`, `Van den Berg` is `Vandenberg`, `Ben Ali` is `Benali`); the Arabic article `AL` is `EL`. Then
+//!    words run together and letters outside A–Z go.
 //! 2. Left to right, the first of these that fits gives its sound (`RULES`): vowels to `A E I O U`, nasal vowels to
 //!    `1` (in, un), `2` (an, en), `3` (on), `CH` to `X`, `GN` to `N`, soft `C Z SS` to `S`, soft `G` to `J`, hard `C QU K` to
 //!    `K`; `H` is silent.
 //! 3. Before rule 2, silent ends go: `AULT AULD AULX` is `AU`; then plural and mute `E S T D X Z P`, again and again,
-//!    while two letters are left.
+//!    while two letters are left; of a final `ED` the `D` alone, and the `U` of a final `GUE` with its `E`.
 //! 4. The same sound twice in a row is once.
 
-/// The code; `None` when no letter of a name is left.
-pub fn code(normal: &str) -> Option<String> {
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::normal;
+
+/// The code of a name as it is written; `None` when no letter of a name is left.
+pub fn code(text: &str) -> Option<String> {
+    let normal = Zeroizing::new(normal::name(&with_soft_cedilla(text)));
     let mut words: Vec<&str> = normal.split(' ').filter(|word| !word.is_empty()).collect();
     while words.len() > 1 && words.first().is_some_and(|word| PARTICLES.contains(word)) {
         words.remove(0);
     }
+    if let Some(first) = words.first_mut() {
+        *first =
+            GLUED.iter().find_map(|(particle, name)| first.strip_prefix(particle).filter(|rest| rest.starts_with(name))).unwrap_or(first);
+    }
+    let last = words.len().saturating_sub(1);
+    words.iter_mut().take(last).filter(|word| **word == "AL").for_each(|word| *word = "EL");
     let mut letters: Vec<u8> = words.iter().flat_map(|word| word.bytes()).filter(u8::is_ascii_uppercase).collect();
     if [b"AULT", b"AULD", b"AULX"].iter().any(|end| letters.ends_with(*end)) {
         letters.truncate(letters.len() - 2);
     }
     while letters.len() > 2 && letters.last().is_some_and(|last| b"ESTDXZP".contains(last)) {
-        letters.pop();
+        // `Mohamed` keeps its last vowel, and what nasal it is.
+        let silent_after_e = letters.pop() == Some(b'D') && letters.last() == Some(&b'E');
+        if silent_after_e {
+            break;
+        }
+        if letters.ends_with(b"GU") {
+            letters.pop();
+        }
     }
     let mut code = String::new();
     let mut rest = letters.as_slice();
@@ -36,6 +58,18 @@ pub fn code(normal: &str) -> Option<String> {
         rest = rest.get(taken..).unwrap_or_default();
     }
     if code.is_empty() { None } else { Some(code) }
+}
+
+/// `Gonçalves` as it sounds: `Gonsalves`.
+fn with_soft_cedilla(text: &str) -> Zeroizing<String> {
+    let composed: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + 4));
+    let mut letters = composed.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let broad = letters.peek().and_then(|next| next.nfd().next()).is_some_and(|next| "AOUaou".contains(next));
+        if matches!(letter, 'Ç' | 'ç') && broad { out.push('S') } else { out.push(letter) }
+    }
+    out
 }
 
 fn first_sound(rest: &[u8]) -> (usize, &'static str) {
@@ -69,7 +103,31 @@ impl Before {
     }
 }
 
-const PARTICLES: [&str; 2] = ["DE", "D"];
+const PARTICLES: [&str; 6] = ["DE", "D", "DA", "DAS", "DO", "DOS"];
+
+/// A particle that French registers glue to a Portuguese name, and the names to which they do: elsewhere the same letters
+/// are part of the name (`DAMIEN`, `DOSNE`).
+const GLUED: &[(&str, &str)] = &[
+    ("DA", "SILVA"),
+    ("DA", "COSTA"),
+    ("DA", "CRUZ"),
+    ("DA", "CUNHA"),
+    ("DA", "FONSECA"),
+    ("DA", "ROCHA"),
+    ("DA", "MOTA"),
+    ("DA", "VEIGA"),
+    ("DAS", "NEVES"),
+    ("DOS", "SANTOS"),
+    ("DOS", "REIS"),
+    ("DOS", "ANJOS"),
+    ("DO", "NASCIMENTO"),
+    ("DE", "OLIVEIRA"),
+    ("DE", "SOUSA"),
+    ("DE", "SOUZA"),
+    ("DE", "ALMEIDA"),
+    ("DE", "ARAUJO"),
+    ("DE", "CARVALHO"),
+];
 
 use Before::{Any, Consonant, Soft};
 

@@ -1,14 +1,15 @@
 //! Legal clocks: what runs, what fires now, what was told to whom. A reminder fires once, whatever restarts.
 
-use exchange::{ClockId, ExchangeId, Instant, Party, ProfessionalId};
+use exchange::{ClockId, ExchangeId, FollowUpId, Instant, Party, ProfessionalId};
 use futures::future::BoxFuture;
 use sqlx::any::AnyRow;
 
 use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
-    columns::{instant, number, party, text, unit_text},
+    columns::{instant, number, owned, party, role, role_text, text, unit_text},
 };
+use crate::directory::{Professional, Role};
 
 /// A clock that an acceptance starts.
 pub struct NewClock {
@@ -39,12 +40,16 @@ pub struct ClockRow {
     pub name: String,
     /// Whose people are reminded.
     pub owner: Party,
+    /// The function that is reminded instead of a unit.
+    pub role: Option<Role>,
     /// The event itself.
     pub started_at: Instant,
     /// The legal limit.
     pub limit: Instant,
     /// Instants still to fire, ascending.
     pub fires: Vec<Instant>,
+    /// What stops it, as [`NewClock::stops`].
+    pub stops: Vec<String>,
     /// When it stopped.
     pub stopped_at: Option<Instant>,
 }
@@ -68,8 +73,78 @@ pub struct ReminderRow {
     pub professional: String,
 }
 
+/// Somebody who is told.
+pub struct Told {
+    /// `warning`, `overdue` or `escalated`.
+    pub stage: &'static str,
+    /// Opaque subject; empty: everybody of the unit or function.
+    pub professional: String,
+    /// The unit, or the institution of a function.
+    pub unit: Party,
+    /// The function.
+    pub role: Option<Role>,
+}
+
+impl Told {
+    /// Whoever has a function: by name when it is one person, else all of them.
+    pub fn function<'d>(stage: &'static str, unit: &Party, role: Role, holders: impl Iterator<Item = &'d Professional>) -> Self {
+        let subjects: Vec<&str> = holders.map(|person| person.id.subject.as_str()).collect();
+        let professional = if let [only] = subjects.as_slice() { (*only).to_owned() } else { String::new() };
+        let unit = Party { institution: unit.institution.clone(), unit: None };
+        Self { stage, professional, unit, role: Some(role) }
+    }
+
+    pub(super) async fn insert(
+        &self,
+        tx: &mut Tx,
+        clock: ClockId,
+        (due_at, now): (Instant, Instant),
+        name: &'static str,
+    ) -> Result<(), StoreError> {
+        let one = sqlx::query(INSERT_REMINDER)
+            .bind(clock.to_string())
+            .bind(due_at.unix_ms())
+            .bind(now.unix_ms())
+            .bind(self.stage)
+            .bind(&self.professional)
+            .bind(self.unit.institution.as_str())
+            .bind(unit_text(&self.unit))
+            .bind(role_text(self.role))
+            .bind(name);
+        tx.one("insert_reminder", one).await
+    }
+}
+
 impl NewClock {
+    /// A clock that one task alone stops.
+    pub fn of_task(
+        id: ClockId,
+        name: &str,
+        owner: &Party,
+        task: FollowUpId,
+        started_at: Instant,
+        limit: Instant,
+        warnings: Vec<Instant>,
+    ) -> Self {
+        let mut fires = warnings;
+        fires.push(limit);
+        fires.sort();
+        fires.dedup();
+        Self { id, name: name.to_owned(), owner: owner.clone(), started_at, limit, fires, stops: vec![stop_of_task(task)] }
+    }
+
     pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, name: &'static str) -> Result<(), StoreError> {
+        self.insert_for(tx, exchange, None, name).await
+    }
+
+    /// The same, for a function instead of a unit.
+    pub(super) async fn insert_for(
+        &self,
+        tx: &mut Tx,
+        exchange: ExchangeId,
+        role: Option<Role>,
+        name: &'static str,
+    ) -> Result<(), StoreError> {
         let one = sqlx::query(INSERT_CLOCK)
             .bind(self.id.to_string())
             .bind(exchange.to_string())
@@ -81,17 +156,34 @@ impl NewClock {
             .bind(instants(&self.fires))
             .bind(self.fires.first().map(|at| at.unix_ms()))
             .bind(self.stops.join(" "))
+            .bind(role_text(role))
             .bind(name);
         tx.one("insert_clock", one).await
     }
 }
 
+/// The word by which one task alone stops a clock.
+pub(super) fn stop_of_task(task: FollowUpId) -> String {
+    format!("task:{task}")
+}
+
 /// Stops the clocks of an exchange that wait for `event`; `*` stops all.
 pub(crate) async fn stop(tx: &mut Tx, exchange: ExchangeId, event: &str, at: Instant, name: &'static str) -> Result<(), StoreError> {
+    stop_by(tx, exchange, (event, event), at, name).await
+}
+
+/// The same, when something else than the event itself is the cause.
+pub(super) async fn stop_by(
+    tx: &mut Tx,
+    exchange: ExchangeId,
+    (event, cause): (&str, &str),
+    at: Instant,
+    name: &'static str,
+) -> Result<(), StoreError> {
     let pattern = if event == "*" { "%".to_owned() } else { format!("% {event} %") };
     sqlx::query(STOP_CLOCKS)
         .bind(at.unix_ms())
-        .bind(event)
+        .bind(cause)
         .bind(name)
         .bind(exchange.to_string())
         .bind(pattern)
@@ -113,8 +205,8 @@ pub struct FireClock {
     pub now: Instant,
     /// Instants that remain after this one.
     pub rest: Vec<Instant>,
-    /// Who is told: (stage, opaque subject or empty, unit).
-    pub told: Vec<(&'static str, String, Party)>,
+    /// Who is told.
+    pub told: Vec<Told>,
     /// What the log states.
     pub entry: NewEntry,
 }
@@ -132,17 +224,8 @@ impl Write for FireClock {
                 .bind(self.id.to_string())
                 .bind(self.due_at.unix_ms());
             tx.one("advance_clock", one).await?;
-            for (stage, professional, unit) in &self.told {
-                let one = sqlx::query(INSERT_REMINDER)
-                    .bind(self.id.to_string())
-                    .bind(self.told_at.unix_ms())
-                    .bind(self.now.unix_ms())
-                    .bind(*stage)
-                    .bind(professional)
-                    .bind(unit.institution.as_str())
-                    .bind(unit_text(unit))
-                    .bind(Self::NAME);
-                tx.one("insert_reminder", one).await?;
+            for told in &self.told {
+                told.insert(tx, self.id, (self.told_at, self.now), Self::NAME).await?;
             }
             self.entry.insert(tx, Self::NAME).await
         })
@@ -164,18 +247,16 @@ impl Store {
         rows.iter().map(read_clock).collect()
     }
 
-    /// What is due to one unit, soonest first, 200 at most, less what is sealed from `reader`.
-    pub async fn clocks_owned(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<ClockRow>, StoreError> {
-        let query =
-            sqlx::query(CLOCKS_OWNED).bind(owner.institution.as_str()).bind(unit_text(owner)).bind(&reader.issuer).bind(&reader.subject);
+    /// What is due to one unit, or to one function of an institution, soonest first, 200 at most, less what is sealed from `reader`.
+    pub async fn clocks_owned(&self, owner: &Party, role: Option<Role>, reader: &ProfessionalId) -> Result<Vec<ClockRow>, StoreError> {
+        let query = owned(CLOCKS_OWNED, owner, role, reader);
         let rows = self.rows("clocks_owned", query).await?;
         rows.iter().map(read_clock).collect()
     }
 
-    /// What was told to one unit, newest first, 200 at most, less what is sealed from `reader`.
-    pub async fn reminders_of(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<ReminderRow>, StoreError> {
-        let query =
-            sqlx::query(REMINDERS_OF).bind(owner.institution.as_str()).bind(unit_text(owner)).bind(&reader.issuer).bind(&reader.subject);
+    /// What was told to one unit, or to one function of an institution, newest first, 200 at most, less what is sealed from `reader`.
+    pub async fn reminders_of(&self, owner: &Party, role: Option<Role>, reader: &ProfessionalId) -> Result<Vec<ReminderRow>, StoreError> {
+        let query = owned(REMINDERS_OF, owner, role, reader);
         let rows = self.rows("reminders_of", query).await?;
         rows.iter()
             .map(|row| {
@@ -202,9 +283,11 @@ fn read_clock(row: &AnyRow) -> Result<ClockRow, StoreError> {
         exchange: text(row, "exchange_id")?.parse().map_err(|_| damaged())?,
         name: text(row, "name")?,
         owner: party(&text(row, "institution")?, &text(row, "unit")?)?,
+        role: role(row, "role")?,
         started_at: Instant::from_unix_ms(number(row, "started_at")?),
         limit: Instant::from_unix_ms(number(row, "limit_at")?),
         fires: fires.into_iter().map(Instant::from_unix_ms).collect(),
+        stops: text(row, "stops")?.split_whitespace().map(str::to_owned).collect(),
         stopped_at: instant(row, "stopped_at")?,
     })
 }
@@ -220,8 +303,8 @@ pub(super) const HOT: &[&str] =
     &[INSERT_CLOCK, STOP_CLOCKS, ADVANCE_CLOCK, INSERT_REMINDER, DUE_CLOCKS, CLOCKS_OF, CLOCKS_OWNED, REMINDERS_OF];
 
 const INSERT_CLOCK: &str = "-- insert_clock
-INSERT INTO clock (id, exchange_id, name, institution, unit, started_at, limit_at, fires, next_at, stops, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, ' ' || $10 || ' ', $11)";
+INSERT INTO clock (id, exchange_id, name, institution, unit, started_at, limit_at, fires, next_at, stops, role, written_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, ' ' || $10 || ' ', $11, $12)";
 
 const STOP_CLOCKS: &str = "-- stop_clocks
 UPDATE clock SET stopped_at = $1, stopped_by = $2, next_at = NULL, written_by = $3
@@ -231,24 +314,25 @@ const ADVANCE_CLOCK: &str = "-- advance_clock
 UPDATE clock SET fires = $1, next_at = $2, written_by = $3 WHERE id = $4 AND next_at = $5 AND stopped_at IS NULL";
 
 const INSERT_REMINDER: &str = "-- insert_reminder
-INSERT INTO reminder (clock_id, due_at, fired_at, stage, professional, institution, unit, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO reminder (clock_id, due_at, fired_at, stage, professional, institution, unit, role, written_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const DUE_CLOCKS: &str = "-- due_clocks
-SELECT id, exchange_id, name, institution, unit, started_at, limit_at, fires, stopped_at FROM clock
+SELECT id, exchange_id, name, institution, unit, role, started_at, limit_at, fires, stops, stopped_at FROM clock
 WHERE next_at IS NOT NULL AND next_at <= $1 ORDER BY next_at LIMIT 100";
 
 const CLOCKS_OF: &str = "-- clocks_of
-SELECT id, exchange_id, name, institution, unit, started_at, limit_at, fires, stopped_at FROM clock WHERE exchange_id = $1 ORDER BY limit_at";
+SELECT id, exchange_id, name, institution, unit, role, started_at, limit_at, fires, stops, stopped_at FROM clock WHERE exchange_id = $1 ORDER BY limit_at";
 
 const CLOCKS_OWNED: &str = "-- clocks_owned
-SELECT id, exchange_id, name, institution, unit, started_at, limit_at, fires, stopped_at FROM clock
-WHERE institution = $1 AND unit = $2 AND stopped_at IS NULL
+SELECT id, exchange_id, name, institution, unit, role, started_at, limit_at, fires, stops, stopped_at FROM clock
+WHERE institution = $1 AND unit = $2 AND role = $5 AND stopped_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = clock.exchange_id AND (x.institution = $1 OR (x.issuer = $3 AND x.subject = $4)))
 ORDER BY limit_at LIMIT 200";
 
 const REMINDERS_OF: &str = "-- reminders_of
 SELECT r.clock_id AS clock_id, c.exchange_id AS exchange_id, c.name AS name, r.due_at AS due_at, r.fired_at AS fired_at, r.stage AS stage,
     r.professional AS professional
-FROM reminder r JOIN clock c ON c.id = r.clock_id WHERE r.institution = $1 AND r.unit = $2
+FROM reminder r JOIN clock c ON c.id = r.clock_id WHERE r.institution = $1 AND r.unit = $2 AND r.role = $5
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = c.exchange_id AND (x.institution = $1 OR (x.issuer = $3 AND x.subject = $4)))
 ORDER BY r.fired_at DESC LIMIT 200";

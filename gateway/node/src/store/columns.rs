@@ -1,10 +1,15 @@
 //! Columns: how values of ours stand in rows, and how they are read back. What does not have the shape that was written
 //! is damage, never a default.
 
-use exchange::{DeliveryId, Instant, Party, UnitId, Urgency};
-use sqlx::{Row, any::AnyRow};
+use exchange::{DeliveryId, Instant, Party, ProfessionalId, UnitId, Urgency};
+use sqlx::{
+    Any, Row,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 
 use super::StoreError;
+use crate::directory::Role;
 
 /// The order in which things are taken: 0 first.
 pub(crate) fn rank(urgency: Urgency) -> i64 {
@@ -34,6 +39,33 @@ pub(crate) fn party(institution: &str, unit: &str) -> Result<Party, StoreError> 
     let damaged = |_| StoreError::Damaged("party");
     let unit = if unit.is_empty() { None } else { Some(unit.parse().map_err(damaged)?) };
     Ok(Party { institution: institution.parse().map_err(damaged)?, unit })
+}
+
+pub(crate) fn role_text(role: Option<Role>) -> &'static str {
+    role.map_or("", Role::as_str)
+}
+
+pub(crate) fn role(row: &AnyRow, column: &'static str) -> Result<Option<Role>, StoreError> {
+    match text(row, column)?.as_str() {
+        "" => Ok(None),
+        word => Role::of(word).map(Some).ok_or(StoreError::Damaged(column)),
+    }
+}
+
+/// Binds what belongs to a unit, or to a function of an institution, as far as `reader` may know of it:
+/// `$1` institution, `$2` unit, `$3` issuer, `$4` subject, `$5` function.
+pub(crate) fn owned<'q>(
+    statement: &'static str,
+    owner: &'q Party,
+    role: Option<Role>,
+    reader: &'q ProfessionalId,
+) -> Query<'q, Any, AnyArguments> {
+    sqlx::query(statement)
+        .bind(owner.institution.as_str())
+        .bind(unit_text(owner))
+        .bind(&reader.issuer)
+        .bind(&reader.subject)
+        .bind(role_text(role))
 }
 
 pub(crate) fn text(row: &AnyRow, column: &'static str) -> Result<String, StoreError> {

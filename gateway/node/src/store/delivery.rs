@@ -149,6 +149,8 @@ pub struct AcknowledgeDelivery {
     pub read_back: Option<String>,
     /// Something for the sender to do: the exchange was refused or is not for this unit.
     pub follow_up: Option<super::follow_up::NewFollowUp>,
+    /// Codes of follow-ups that are thereby done.
+    pub closes: Vec<String>,
     /// What the log states.
     pub entry: NewEntry,
 }
@@ -178,6 +180,7 @@ impl Write for AcknowledgeDelivery {
                     .map_err(StoreError::in_statement("bind_call"))?;
             }
             super::clocks::stop(tx, self.exchange, "acknowledged", self.at, Self::NAME).await?;
+            super::follow_up::close(tx, self.exchange, &self.closes, self.at, Self::NAME).await?;
             if let Some(follow_up) = &self.follow_up {
                 follow_up.insert(tx, self.exchange, self.at, Self::NAME).await?;
             }

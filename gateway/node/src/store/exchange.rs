@@ -38,6 +38,8 @@ pub struct AcceptExchange {
     pub fulfils: Option<(ExchangeId, String)>,
     /// Exchanges that the gateway makes out of this one, in the same transaction.
     pub made: Vec<AcceptExchange>,
+    /// Codes of the follow-ups of the exchange it answers that are thereby done.
+    pub closes: Vec<String>,
 }
 
 /// A row of `exchange` and its content.
@@ -158,6 +160,7 @@ impl AcceptExchange {
             }
             if let Some((answered, kind)) = &self.answers {
                 super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
+                super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
             }
             if let Some((of, code)) = &self.fulfils {
                 let query = sqlx::query(FULFIL).bind(at.unix_ms()).bind(Self::NAME).bind(of.to_string()).bind(code);

@@ -1,15 +1,13 @@
 //! Follow-ups: what a person still has to do about an exchange, and who did it.
 
 use exchange::{ExchangeId, FollowUpId, Instant, Party, ProfessionalId};
-use futures::future::BoxFuture;
-use sqlx::any::AnyRow;
+use sqlx::{Row, any::AnyRow};
 
 use super::{
-    Store, StoreError, Tx, Write,
-    audit::NewEntry,
-    clocks,
-    columns::{instant, number, party, text, unit_text},
+    Store, StoreError, Tx,
+    columns::{instant, number, owned, party, role, role_text, text, unit_text},
 };
+use crate::directory::Role;
 
 /// Something a person still has to do.
 pub struct NewFollowUp {
@@ -36,14 +34,32 @@ pub struct FollowUpRow {
     pub owner: Party,
     /// When it was opened.
     pub opened_at: Instant,
+    /// The function whose task it is, instead of a unit's.
+    pub role: Option<Role>,
     /// Field pointers and codes.
     pub details: Vec<String>,
+    /// Until when it waits.
+    pub deferred_until: Option<Instant>,
     /// When it was done.
     pub done_at: Option<Instant>,
+    /// Who did it: opaque subject; empty when an answer ended it.
+    pub done_by: Option<String>,
 }
 
 impl NewFollowUp {
     pub(crate) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, at: Instant, name: &'static str) -> Result<(), StoreError> {
+        self.insert_for(tx, exchange, None, at, name).await
+    }
+
+    /// The same, for a function instead of a unit.
+    pub(super) async fn insert_for(
+        &self,
+        tx: &mut Tx,
+        exchange: ExchangeId,
+        role: Option<Role>,
+        at: Instant,
+        name: &'static str,
+    ) -> Result<(), StoreError> {
         let details = serde_json::to_string(&self.details).map_err(|_| StoreError::Damaged("insert_follow_up"))?;
         let one = sqlx::query(INSERT_FOLLOW_UP)
             .bind(self.id.to_string())
@@ -53,48 +69,25 @@ impl NewFollowUp {
             .bind(unit_text(&self.owner))
             .bind(at.unix_ms())
             .bind(details)
+            .bind(role_text(role))
             .bind(name);
         tx.one("insert_follow_up", one).await
     }
 }
 
-/// A named professional did what a follow-up asked.
-pub struct FinishFollowUp {
-    /// Which.
-    pub id: FollowUpId,
-    /// The unit whose task it is: another's follow-up is not there.
-    pub owner: Party,
-    /// When.
-    pub at: Instant,
-    /// Opaque subject.
-    pub by: String,
-    /// What the log states.
-    pub entry: NewEntry,
-}
-
-impl Write for FinishFollowUp {
-    const NAME: &'static str = "finish_follow_up";
-    type Output = ();
-
-    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
-        Box::pin(async move {
-            let row = sqlx::query(FINISH_FOLLOW_UP)
-                .bind(self.at.unix_ms())
-                .bind(&self.by)
-                .bind(Self::NAME)
-                .bind(self.id.to_string())
-                .bind(self.owner.institution.as_str())
-                .bind(unit_text(&self.owner))
-                .fetch_optional(tx.connection())
-                .await
-                .map_err(StoreError::in_statement("finish_follow_up"))?
-                .ok_or(StoreError::NotThere("finish_follow_up"))?;
-            let exchange = text(&row, "exchange_id")?.parse().map_err(|_| StoreError::Damaged("finish_follow_up"))?;
-            let code = text(&row, "code")?;
-            clocks::stop(tx, exchange, &format!("recorded:{code}"), self.at, Self::NAME).await?;
-            self.entry.insert(tx, Self::NAME).await
-        })
+/// Closes the open follow-ups of an exchange that have one of these codes: something else than a person's word ended them.
+pub(super) async fn close(tx: &mut Tx, exchange: ExchangeId, codes: &[String], at: Instant, name: &'static str) -> Result<(), StoreError> {
+    for code in codes {
+        sqlx::query(CLOSE_FOLLOW_UPS)
+            .bind(at.unix_ms())
+            .bind(name)
+            .bind(exchange.to_string())
+            .bind(code)
+            .execute(tx.connection())
+            .await
+            .map_err(StoreError::in_statement("close_follow_ups"))?;
     }
+    Ok(())
 }
 
 impl Store {
@@ -112,10 +105,14 @@ impl Store {
         row.as_ref().map(read_follow_up).transpose()
     }
 
-    /// The open follow-ups of one unit, oldest first, 200 at most, less what is sealed from `reader`.
-    pub async fn open_follow_ups(&self, owner: &Party, reader: &ProfessionalId) -> Result<Vec<FollowUpRow>, StoreError> {
-        let query =
-            sqlx::query(OPEN_FOLLOW_UPS).bind(owner.institution.as_str()).bind(unit_text(owner)).bind(&reader.issuer).bind(&reader.subject);
+    /// The open follow-ups of one unit, or of one function of an institution, oldest first, 200 at most, less what is sealed from `reader`.
+    pub async fn open_follow_ups(
+        &self,
+        owner: &Party,
+        role: Option<Role>,
+        reader: &ProfessionalId,
+    ) -> Result<Vec<FollowUpRow>, StoreError> {
+        let query = owned(OPEN_FOLLOW_UPS, owner, role, reader);
         let rows = self.rows("open_follow_ups", query).await?;
         rows.iter().map(read_follow_up).collect()
     }
@@ -128,31 +125,34 @@ fn read_follow_up(row: &AnyRow) -> Result<FollowUpRow, StoreError> {
         exchange: text(row, "exchange_id")?.parse().map_err(|_| damaged())?,
         code: text(row, "code")?,
         owner: party(&text(row, "institution")?, &text(row, "unit")?)?,
+        role: role(row, "role")?,
         opened_at: Instant::from_unix_ms(number(row, "opened_at")?),
+        deferred_until: instant(row, "deferred_until")?,
         details: serde_json::from_str(&text(row, "details")?).map_err(|_| damaged())?,
         done_at: instant(row, "done_at")?,
+        done_by: row.try_get("done_by").map_err(|_| damaged())?,
     })
 }
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_FOLLOW_UP, FINISH_FOLLOW_UP, FOLLOW_UPS, FOLLOW_UP, OPEN_FOLLOW_UPS];
+pub(super) const HOT: &[&str] = &[INSERT_FOLLOW_UP, CLOSE_FOLLOW_UPS, FOLLOW_UPS, FOLLOW_UP, OPEN_FOLLOW_UPS];
 
 const INSERT_FOLLOW_UP: &str = "-- insert_follow_up
-INSERT INTO follow_up (id, exchange_id, code, institution, unit, opened_at, details, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO follow_up (id, exchange_id, code, institution, unit, opened_at, details, role, written_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
-const FINISH_FOLLOW_UP: &str = "-- finish_follow_up
-UPDATE follow_up SET done_at = $1, done_by = $2, written_by = $3
-WHERE id = $4 AND institution = $5 AND unit = $6 AND done_at IS NULL RETURNING exchange_id, code";
+const CLOSE_FOLLOW_UPS: &str = "-- close_follow_ups
+UPDATE follow_up SET done_at = $1, done_by = '', deferred_until = NULL, written_by = $2 WHERE exchange_id = $3 AND code = $4 AND done_at IS NULL";
 
 const FOLLOW_UPS: &str = "-- follow_ups
-SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up WHERE exchange_id = $1 ORDER BY id";
+SELECT id, exchange_id, code, institution, unit, role, opened_at, details, deferred_until, done_at, done_by FROM follow_up WHERE exchange_id = $1 ORDER BY id";
 
 const FOLLOW_UP: &str = "-- follow_up
-SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up WHERE id = $1";
+SELECT id, exchange_id, code, institution, unit, role, opened_at, details, deferred_until, done_at, done_by FROM follow_up WHERE id = $1";
 
 const OPEN_FOLLOW_UPS: &str = "-- open_follow_ups
-SELECT id, exchange_id, code, institution, unit, opened_at, details, done_at FROM follow_up
-WHERE institution = $1 AND unit = $2 AND done_at IS NULL
+SELECT id, exchange_id, code, institution, unit, role, opened_at, details, deferred_until, done_at, done_by FROM follow_up
+WHERE institution = $1 AND unit = $2 AND role = $5 AND done_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = follow_up.exchange_id AND (x.institution = $1 OR (x.issuer = $3 AND x.subject = $4)))
 ORDER BY opened_at LIMIT 200";

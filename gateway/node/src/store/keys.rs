@@ -23,12 +23,9 @@ use super::{
     dialect,
     side::{Side, touch_one},
 };
-use crate::seal::{
-    ExchangeKey, KeyStore, Place, Secret,
-    body::Subkey,
-    pseudonym::{Domain, DomainKey},
-};
+use crate::seal::{ExchangeKey, KeyStore, Place, Secret, body::Subkey};
 
+pub use domains::DomainState;
 pub use journal::Erasure;
 
 /// The key database.
@@ -43,7 +40,6 @@ pub struct Keys {
     journal: Subkey,
     periods: Cache<(String, String), Secret>,
     open: Cache<ExchangeId, ExchangeKey>,
-    domains: Cache<Domain, DomainKey>,
     /// Held for writing while keys are destroyed, for reading while a cache is filled: no destroyed key comes back into a cache.
     destroying: RwLock<()>,
 }
@@ -79,7 +75,6 @@ impl Keys {
             journal: keystore.wrapping("erasure")?,
             periods: Cache::new(256),
             open: Cache::builder().max_capacity(OPEN_KEYS).time_to_live(OPEN_FOR).build(),
-            domains: Cache::builder().max_capacity(OPEN_KEYS).time_to_live(OPEN_FOR).build(),
             destroying: RwLock::new(()),
             side,
         })

@@ -46,7 +46,21 @@ async fn i13_each_question_has_its_index() {
 
 /// The statements of the paths whose cost must not grow with history.
 fn hot() -> Vec<&'static str> {
-    [exchange::HOT, idempotency::HOT, follow_up::HOT, delivery::HOT, push::HOT, clocks::HOT, audit::HOT, tokens::HOT].concat()
+    [
+        exchange::HOT,
+        idempotency::HOT,
+        follow_up::HOT,
+        delivery::HOT,
+        push::HOT,
+        clocks::HOT,
+        audit::HOT,
+        tokens::HOT,
+        reidentification::HOT,
+        known::HOT,
+        task::HOT,
+        break_glass::HOT,
+    ]
+    .concat()
 }
 
 const ANSWERED_BY: &[(&str, &str)] = &[
@@ -70,6 +84,14 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("entries_from", "entry_index"),
     ("entry", "entry_hash"),
     ("entries_of", "entry_exchange"),
+    ("recent_reidentifications", "reidentification_asker"),
+    ("reidentifications", "reidentification_institution"),
+    ("known_questions_of", "known_question_case"),
+    ("close_follow_ups", "follow_up_exchange"),
+    ("grant_in_force", "break_glass_reader"),
+    ("grants", "break_glass_institution"),
+    ("grant_of_review", "break_glass_review_task"),
+    ("reviews", "clock_exchange"),
 ];
 
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.

@@ -14,6 +14,7 @@ mod filing;
 mod forgetting;
 pub mod linkage;
 pub mod matching;
+mod persons;
 
 use std::{fmt, sync::Arc};
 
@@ -38,6 +39,8 @@ use crate::{
     },
 };
 use filing::{Filing, NewMention};
+
+pub use persons::Alike;
 
 /// The vault.
 pub struct Vault {

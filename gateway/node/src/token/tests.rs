@@ -94,6 +94,29 @@ fn good_tokens_pass_and_a_second_look_says_the_same() {
     }
 }
 
+/// The status of a professional is the directory's: whatever a signed token says of it reaches nobody.
+#[test]
+fn i11_a_token_says_who_and_never_what_that_person_may_do() {
+    let key = ed_key();
+    let dsden = institution("dsden-31", &[&key]);
+    let boast = |claims: &mut Value| {
+        for (name, value) in [
+            ("secrecy", json!("profession")),
+            ("profession", json!("medecin")),
+            ("role", json!("implements")),
+            ("roles", json!(["cadre-crip", "dpo"])),
+            ("habilitations", json!([{"unit": "crip"}])),
+        ] {
+            claims[name] = value;
+        }
+    };
+    let plain = TokenVerifier::new().verify(&crafted(&key, |_| (), |_| ()), &expect(&dsden)).unwrap();
+    let boasting = TokenVerifier::new().verify(&crafted(&key, |_| (), boast), &expect(&dsden)).unwrap();
+    // The same person, and nothing else: who verifies a token has no place for more.
+    let Verified { professional, jti, expires } = boasting;
+    assert_eq!((professional, jti, expires), (plain.professional, plain.jti, plain.expires));
+}
+
 #[test]
 fn every_refusal_has_a_token() {
     use TokenRefusal as R;

@@ -23,6 +23,8 @@ fn rule(limit: &str, working_time: bool) -> ClockRule {
         warnings: vec![],
         warnings_before: vec![],
         working_time,
+        only_if: None,
+        starts_on: None,
         only_from: BTreeSet::new(),
         source: "L226-5".into(),
     }

@@ -17,7 +17,7 @@ use super::{
     written::{WrittenCalendar, WrittenClock, WrittenField, WrittenKind, WrittenObligation},
 };
 use crate::{
-    catalogue::{Calendar, ClockRule, ClockStop, KindRule, ObligationRule, Span},
+    catalogue::{Calendar, ClockCondition, ClockRule, ClockStart, ClockStop, KindRule, ObligationRule, Span},
     source::{Entry, Folder, Item, Source, SourceFault, fault},
 };
 
@@ -78,6 +78,12 @@ impl<'a> Words<'a> {
         words.derive_codes(types);
         words.read_obligations(obligations.0, obligations.1, types, faults);
         words.read_clocks(clocks.0, clocks.1, types, faults);
+        for (code, _) in words.obligations.iter().filter(|(_, rule)| rule.life.deferral.is_some()) {
+            if !words.clocks.values().any(|rule| rule.starts == ClockStart::Deferral && rule.waits_for(code)) {
+                let what = format!("`{code}` may be put off and no clock brings it back");
+                faults.push(clocks.0.fault(0, what, "name it in the `stops` of a clock that starts with a `deferral`"));
+            }
+        }
         for Entry { name, at, value } in components.1 {
             let fields = items(components.0, at, value, faults);
             words.components.insert(name, Component { source: components.0, at, fields });
@@ -209,6 +215,7 @@ impl<'a> Words<'a> {
 
     fn read_obligations(&mut self, source: &Source, entries: Vec<Entry<'_>>, types: &BTreeSet<TypeCode>, faults: &mut Vec<SourceFault>) {
         let mut numbers = BTreeSet::new();
+        let end = entries.last().map_or(0, |entry| entry.at);
         for Entry { name, value, .. } in entries {
             self.obligation_names.insert(name.clone());
             let Some(Item { value: written, .. }) = source.item::<WrittenObligation>(value, faults) else { continue };
@@ -221,14 +228,18 @@ impl<'a> Words<'a> {
                 faults.push(source.fault(made.span().start, what, "use the code of a type that has a file"));
             }
             let rule = ObligationRule {
-                number: written.number.into_inner(),
-                title: written.title,
-                rules: written.rules.into_iter().map(Spanned::into_inner).collect(),
+                number: written.number.get_ref().clone(),
+                title: written.title.clone(),
+                rules: written.rules.iter().map(|rule| rule.get_ref().clone()).collect(),
                 owner: written.owner,
                 task: written.task,
-                makes: written.makes.map(Spanned::into_inner),
+                makes: written.makes.as_ref().map(|made| made.get_ref().clone()),
+                life: self.life(source, written, types, faults),
             };
             self.obligations.insert(name, rule);
+        }
+        for code in super::tasks::unknown_opened(&self.obligations) {
+            faults.push(source.fault(end, format!("a finding opens `{code}`, which is nobody's task"), "write that obligation"));
         }
     }
 
@@ -280,7 +291,9 @@ impl<'a> Words<'a> {
                 warnings,
                 warnings_before,
                 working_time: written.working_time,
-                only_from: self.kinds_of(source, &written.only_from, faults),
+                only_from: &self.kinds_of(source, &written.only_from, faults) - &self.kinds_of(source, &written.except_from, faults),
+                only_if: written.only_if.map(|written| ClockCondition { path: written.path.into_inner(), is: written.is }),
+                starts_on: written.starts_on.map(Spanned::into_inner),
                 source: written.source,
             };
             self.clocks.insert(name, rule);
@@ -341,7 +354,7 @@ fn number(source: &Source, text: &Spanned<String>, letter: char, seen: &mut BTre
     }
 }
 
-fn span(source: &Source, text: &Spanned<String>, faults: &mut Vec<SourceFault>) -> Option<Span> {
+pub(super) fn span(source: &Source, text: &Spanned<String>, faults: &mut Vec<SourceFault>) -> Option<Span> {
     let parsed = text.get_ref().parse::<Span>().ok();
     if parsed.is_none() {
         let what = format!("`{}` is not a span", text.get_ref());

@@ -113,6 +113,8 @@ fn i12_a_clock_has_a_limit_for_every_urgency_of_its_types() {
         [
             (clocks, "clock `evaluation` sets no limit for `batch`"),
             (clocks, "clock `premiere-analyse` sets no limit for `batch`"),
+            (clocks, "clock `retour-119` sets no limit for `batch`"),
+            (clocks, "clock `retour-autre` sets no limit for `batch`"),
             (clocks, "clock `retour-pro` sets no limit for `batch`"),
         ]
     );

@@ -1,12 +1,15 @@
 //! The files as they are written. Shapes only: what the words mean is checked by those who use them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{DataClass, Disclosure, ProtectionRole, Secrecy, TypeCode, Urgency};
 use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
-use crate::catalogue::{AgreementNeed, ClockOwner, ClockStart, Human, Level, Presence, States};
+use crate::{
+    catalogue::{AgreementNeed, Asked, ClockOwner, ClockStart, Human, Level, Presence, States},
+    directory::Role,
+};
 
 /// The head of a type's file.
 #[derive(Deserialize)]
@@ -175,7 +178,18 @@ pub(super) struct WrittenClock {
     pub(super) working_time: bool,
     #[serde(default)]
     pub(super) only_from: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) except_from: Vec<Spanned<String>>,
+    pub(super) only_if: Option<WrittenCondition>,
+    pub(super) starts_on: Option<Spanned<String>>,
     pub(super) source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenCondition {
+    pub(super) path: Spanned<String>,
+    pub(super) is: String,
 }
 
 #[derive(Deserialize)]
@@ -188,6 +202,29 @@ pub(super) struct WrittenObligation {
     #[serde(default = "is_task")]
     pub(super) task: bool,
     pub(super) makes: Option<Spanned<TypeCode>>,
+    #[serde(default)]
+    pub(super) asks: BTreeSet<Asked>,
+    #[serde(default)]
+    pub(super) means: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) dispense: Vec<Spanned<String>>,
+    pub(super) defer: Option<WrittenDeferral>,
+    #[serde(default)]
+    pub(super) findings: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) opens: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(super) closed_by: Vec<Spanned<String>>,
+}
+
+/// Under which bases, by whom and for how long a task may wait.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenDeferral {
+    pub(super) basis: Vec<Spanned<String>>,
+    pub(super) by: BTreeSet<Role>,
+    pub(super) at_most: Spanned<String>,
+    pub(super) in_all: Spanned<String>,
 }
 
 fn is_task() -> bool {

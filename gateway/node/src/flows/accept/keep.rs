@@ -15,6 +15,7 @@ use super::{
     Accepted, Depositor, Ends, follow_up,
     made::{Made, MadeExchange},
     route::Also,
+    tasks,
 };
 use crate::{
     catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
@@ -112,7 +113,8 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     if matches!(origin, Origin::Deposited { .. }) {
         follow_ups.extend(of_the_deposit(exchange_type, &ends, author, key));
     }
-    let clocks = clocks(law, exchange_type, &draft, &ends, now);
+    let mut clocks = clocks(law, exchange_type, &draft, &ends, now);
+    tasks::complete(law, &ends, now, &mut follow_ups, &mut clocks);
     let incomplete = !draft.missing.is_empty() || !draft.non_conforme.is_empty();
     let commitment = receipt::Commitment::to(&draft.canonical).map_err(|_| Refusal::Internal("commitment"))?;
 
@@ -189,6 +191,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         statement: sealed_statement(&exchange_key, id, &draft)?,
         fulfils: None,
         made: Vec::new(),
+        closes: law.catalogue.closed_by_answer(&exchange_type.code),
         exchange: NewExchange {
             id,
             kind: exchange_type.code.clone(),
@@ -290,11 +293,14 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .filter(|name| exchange_type.clocks_if.get(*name).is_none_or(|said| draft.route.said.contains(said)))
         .filter_map(|name| law.catalogue.clock(name))
         .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
+        .filter(|rule| tasks::holds(rule, draft))
         .filter_map(|rule| {
             // Delivery to a mailbox is immediate: what is accepted is available.
             let started_at = match rule.starts {
-                ClockStart::Accepted => start,
+                ClockStart::Accepted => tasks::named_day(rule, draft, now).unwrap_or(start),
                 ClockStart::Delivered => now,
+                // Not by an acceptance.
+                ClockStart::Task | ClockStart::Deferral => return None,
             };
             let last = draft.limits.iter().find(|(clock, _)| *clock == rule.name).map(|(_, last)| *last);
             let due = match last {

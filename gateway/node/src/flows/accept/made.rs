@@ -114,7 +114,6 @@ fn one<'l>(
     // 3. Decide it by itself: the copy is an exchange between its own two ends.
     let id = ExchangeId::new();
     let holds = law.conditions(&draft.route, source.now);
-    let said = draft.route.said.clone();
     let ask = Submission {
         exchange: id,
         exchange_type,
@@ -123,7 +122,6 @@ fn one<'l>(
         actor: source.author.actor(law),
         agreement: AgreementState::NotNamed,
         necessity_stated: draft.necessity_stated,
-        said: &said,
         residence: route::residence(law, &draft),
         holds: &holds,
         now: source.now,

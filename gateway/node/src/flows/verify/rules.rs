@@ -26,13 +26,17 @@ pub(super) struct Rules {
     tolerance: Duration,
     latest: Option<Instant>,
     permitted: HashSet<[u8; 16]>,
+    /// Who approved which re-identification.
+    approvals: HashSet<[u8; 16]>,
+    /// Decisions whose openings are not known: one of them may be an approval.
+    hidden_decisions: u64,
     /// Acceptances whose exchange cannot be known: a later release may be one of theirs.
     hidden: u64,
 }
 
 impl Rules {
     pub(super) fn new(tolerance: Duration) -> Self {
-        Self { tolerance, latest: None, permitted: HashSet::new(), hidden: 0 }
+        Self { tolerance, latest: None, permitted: HashSet::new(), approvals: HashSet::new(), hidden_decisions: 0, hidden: 0 }
     }
 
     /// The latest time that an entry states.
@@ -54,26 +58,31 @@ impl Rules {
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
-            Event::IdentityReidentified => reidentified(index, openings, report),
+            Event::BreakGlass => {
+                emergency(index, openings, report);
+                self.released(index, openings, report);
+            }
+            Event::IdentityReidentified => self.reidentified(index, openings, report),
+            Event::DecisionMade => self.decided(openings),
             Event::ExchangeRefused
             | Event::ExchangeAcknowledged
             | Event::ExchangeErased
             | Event::ExchangeRectified
-            | Event::DecisionMade
             | Event::ClockFired
             | Event::ClockEscalated
             | Event::DirectoryChanged
             | Event::PolicyChanged
             | Event::IdentityMerged
             | Event::IdentitySplit
-            | Event::BreakGlass
             | Event::PushSent
             | Event::DeliveryDead
             | Event::TokenRevoked
             | Event::TelephoneRecorded
             | Event::FollowUpOpened
             | Event::FollowUpDone
+            | Event::FollowUpDeferred
             | Event::KeyRotated
+            | Event::DomainClosed
             | Event::GatewayStarted => {}
         }
     }
@@ -88,6 +97,31 @@ impl Rules {
         }
     }
 
+    /// An approval of a re-identification is remembered: the re-identification must find it.
+    fn decided(&mut self, openings: Option<&Openings>) {
+        match openings.map(|known| (known.value("action").and_then(Value::as_str), approval(known))) {
+            Some((Some("reidentification-approved"), Some(approval))) => {
+                self.approvals.insert(approval);
+            }
+            Some(_) => {}
+            None => self.hidden_decisions += 1,
+        }
+    }
+
+    /// Two distinct people of two distinct roles, other than who asked, each of whom said so before (invariant 7).
+    fn reidentified(&mut self, index: u64, openings: Option<&Openings>, report: &mut Report) {
+        let Some(openings) = openings else { return };
+        let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let part = |name: &'static str| approvers.iter().filter_map(move |a| a.get(name)?.as_str()).collect::<BTreeSet<_>>();
+        let (people, asker) = (part("professional"), openings.value("professional").and_then(Value::as_str));
+        if people.len() < 2 || part("role").len() < 2 || asker.is_some_and(|asker| people.contains(asker)) {
+            report.add(FindingKind::Process, Some(index), None, "ré-identification sans deux personnes de deux rôles distincts");
+        }
+        if self.hidden_decisions == 0 && people.iter().any(|who| !request(openings, who).is_some_and(|one| self.approvals.contains(&one))) {
+            report.add(FindingKind::Process, Some(index), None, "ré-identification sans l’accord antérieur de ceux qu’elle nomme");
+        }
+    }
+
     fn released(&mut self, index: u64, openings: Option<&Openings>, report: &mut Report) {
         match openings.and_then(exchange) {
             Some(exchange) if self.permitted.contains(&exchange) => {}
@@ -99,13 +133,21 @@ impl Rules {
     }
 }
 
-/// Two distinct people of two distinct roles (invariant 7).
-fn reidentified(index: u64, openings: Option<&Openings>, report: &mut Report) {
+fn approval(openings: &Openings) -> Option<[u8; 16]> {
+    request(openings, openings.value("professional")?.as_str()?)
+}
+
+fn request(openings: &Openings, who: &str) -> Option<[u8; 16]> {
+    let request = openings.value("request")?.as_str()?;
+    digest::digest(&digest::SHA256, format!("{request} {who}").as_bytes()).as_ref().first_chunk().copied()
+}
+
+/// An emergency access has its own decision, classes and end.
+fn emergency(index: u64, openings: Option<&Openings>, report: &mut Report) {
     let Some(openings) = openings else { return };
-    let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let part = |name: &'static str| approvers.iter().filter_map(move |a| a.get(name)?.as_str()).collect::<BTreeSet<_>>();
-    if part("professional").len() < 2 || part("role").len() < 2 {
-        report.add(FindingKind::Process, Some(index), None, "ré-identification sans deux personnes de deux rôles distincts");
+    let has = |name: &str| openings.value(name).is_some_and(|value| !value.is_null());
+    if !openings.value(field::DECISION).is_some_and(permits) || !["grant", "classes", "until", "professional"].into_iter().all(has) {
+        report.add(FindingKind::Process, Some(index), None, "accès d’urgence sans décision qui le permette, ou sans classes ni fin");
     }
 }
 

@@ -317,15 +317,28 @@ fn i05_no_record_no_release() {
         fields.iter().fold(entry, |entry, (name, value)| entry.commit(name, value)).finish(&SystemRandom::new()).unwrap()
     };
     let people = |pairs: [(&str, &str); 2]| json!(pairs.map(|(who, role)| json!({"professional": who, "role": role})));
+    let approved = |who: &str, minute| {
+        let values = [("action", json!("reidentification-approved")), ("request", json!("r")), ("professional", json!(who))];
+        make(Event::DecisionMade, at(minute), &values)
+    };
+    let reidentified = |approvers: [(&str, &str); 2]| {
+        let values = [("request", json!("r")), ("professional", json!("p0")), (field::APPROVERS, people(approvers))];
+        make(Event::IdentityReidentified, at(7), &values)
+    };
     let entries = vec![
         make(Event::ExchangeAccepted, at(0), &[(field::EXCHANGE, json!("a")), (field::DECISION, json!("permit"))]),
         make(Event::ExchangeAccepted, at(1), &[(field::EXCHANGE, json!("b")), (field::DECISION, json!("refusal"))]),
         make(Event::ExchangeOpened, at(2), &[(field::EXCHANGE, json!("a"))]),
         make(Event::ExchangeOpened, at(3), &[(field::EXCHANGE, json!("b"))]),
         make(Event::ExchangeDelivered, at(4), &[(field::EXCHANGE, json!("c"))]),
-        make(Event::IdentityReidentified, at(5), &[(field::APPROVERS, people([("p1", "dpo"), ("p2", "cadre-crip")]))]),
-        make(Event::IdentityReidentified, at(6), &[(field::APPROVERS, people([("p1", "dpo"), ("p1", "cadre-crip")]))]),
-        make(Event::IdentityReidentified, at(7), &[(field::APPROVERS, people([("p1", "dpo"), ("p2", "dpo")]))]),
+        approved("p1", 5),
+        approved("p2", 5),
+        reidentified([("p1", "dpo"), ("p2", "cadre-crip")]),
+        reidentified([("p1", "dpo"), ("p1", "cadre-crip")]),
+        reidentified([("p1", "dpo"), ("p2", "dpo")]),
+        // The one who asked, and one who never said so.
+        reidentified([("p1", "dpo"), ("p0", "cadre-crip")]),
+        reidentified([("p1", "dpo"), ("p3", "cadre-crip")]),
         make(Event::GatewayStarted, at(200), &[]),
         make(Event::ClockFired, at(150), &[]),
         make(Event::ClockFired, at(139), &[]),
@@ -333,9 +346,9 @@ fn i05_no_record_no_release() {
     let sample = Sample::with(entries);
     fs::remove_dir_all(sample.path("receipts")).unwrap();
     let report = sample.verify();
-    assert_eq!(found(&report, FindingKind::Process), [Some(3), Some(4), Some(6), Some(7)], "{report}");
-    assert_eq!(found(&report, FindingKind::Time), [Some(10)], "{report}");
-    assert_eq!(report.findings.len(), 5, "{report}");
+    assert_eq!(found(&report, FindingKind::Process), [Some(3), Some(4), Some(8), Some(9), Some(10), Some(10), Some(11)], "{report}");
+    assert_eq!(found(&report, FindingKind::Time), [Some(14)], "{report}");
+    assert_eq!(report.findings.len(), 8, "{report}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod acts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{
-    ChildAge, DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, TypeCode, UnitId,
+    AgreementId, ChildAge, DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, TypeCode, UnitId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded, Route},
 };
@@ -29,12 +29,11 @@ pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> R
     };
     let own;
     let exchange_type = match (&case.declared, catalogue.exchange_type(kind, now)) {
-        (Some(written), None) => {
+        (Some(written), _) => {
             own = declared(kind, case, written);
             &own
         }
         (None, Some(known)) => form(case, known)?,
-        (Some(_), Some(_)) => return Err(format!("le type {kind} est au catalogue : ôter declared")),
         (None, None) => return Err(format!("type inconnu : {kind}")),
     };
     let all = || exchange_type.fields.iter().map(|field| field.class).collect();
@@ -118,9 +117,9 @@ impl<'a> Scene<'a> {
                 parents_author: case.author,
                 child_informed: case.child.clone(),
                 form: case.form.clone(),
-                said: case.said.clone(),
                 person_agreed: case.agreed.clone(),
                 children: case.children.iter().map(|born| age(born)).collect::<Result<_, _>>()?,
+                said: case.said.clone(),
             },
             person,
             classes,
@@ -129,23 +128,8 @@ impl<'a> Scene<'a> {
     }
 
     fn submit(&self, policies: &Policies, case: &Case) -> Result<Got, String> {
-        let id = "convention".parse().map_err(|_| "convention".to_owned())?;
-        let own_purposes = BTreeSet::from([self.route.purpose.clone()]);
-        let written = case.agreement.as_ref();
-        let purposes = written.and_then(|agreement| agreement.purposes.as_ref()).unwrap_or(&own_purposes);
-        let classes = written.and_then(|agreement| agreement.classes.as_ref()).unwrap_or(&self.classes);
-        let both = [self.route.sender.clone(), self.route.recipient.clone()];
-        let others = [self.route.sender.clone(), party("tiers")?];
-        let own_questions = self.route.said.iter().filter_map(|said| Some(said.strip_prefix("questions[].code=")?.to_owned())).collect();
-        let questions = written.and_then(|agreement| agreement.questions.as_ref()).unwrap_or(&own_questions);
-        let in_force = |parties| AgreementState::InForce { id: &id, parties, purposes, classes, questions };
-        let agreement = match written.map(|agreement| agreement.state) {
-            None => AgreementState::NotNamed,
-            Some(Standing::InForce) => in_force(&both),
-            Some(Standing::OtherParties) => in_force(&others),
-            Some(Standing::OtherType) => AgreementState::OutOfScope,
-            Some(Standing::Ended) => AgreementState::NotInForce,
-        };
+        let terms = Terms::of(self, case)?;
+        let agreement = terms.state(case);
         let actor = match &self.person {
             Some(person) => Actor::Professional(person),
             None if self.exchange_type.danger => Actor::InstitutionAlone,
@@ -159,7 +143,6 @@ impl<'a> Scene<'a> {
             actor,
             agreement,
             necessity_stated: case.necessity,
-            said: &case.said,
             residence: match case.residence {
                 Home::Ici => Residence::Here,
                 Home::Ailleurs => Residence::Elsewhere,
@@ -181,6 +164,7 @@ impl<'a> Scene<'a> {
         let (Some(reader), Some(written)) = (&self.person, &case.person) else {
             return Err("il faut une personne pour ouvrir".to_owned());
         };
+        let terms = Terms::of(self, case)?;
         let paths = || self.exchange_type.fields.iter().map(|field| field.path.clone()).collect();
         let ask = Reading {
             exchange: ExchangeId::new(),
@@ -192,9 +176,9 @@ impl<'a> Scene<'a> {
             habilitated: written.habilitated,
             case_link: written.in_charge,
             opening,
+            agreement: terms.state(case),
             classes: self.classes.clone(),
             paths: case.paths.clone().unwrap_or_else(paths),
-            said: &case.said,
             now: self.now,
         };
         Ok(match policies.release(&ask) {
@@ -228,6 +212,45 @@ impl<'a> Scene<'a> {
             kept_back: Leaves::new(),
             necessity_stated: false,
             canonical: Vec::new(),
+        }
+    }
+}
+
+/// What the agreement of a case says.
+struct Terms {
+    id: AgreementId,
+    both: [Party; 2],
+    others: [Party; 2],
+    purposes: BTreeSet<String>,
+    classes: BTreeSet<DataClass>,
+    questions: BTreeSet<String>,
+}
+
+impl Terms {
+    fn of(scene: &Scene<'_>, case: &Case) -> Result<Self, String> {
+        let written = case.agreement.as_ref();
+        let (sender, recipient) = (&scene.route.sender, &scene.route.recipient);
+        Ok(Self {
+            id: word("convention")?,
+            both: [sender.clone(), recipient.clone()],
+            others: [sender.clone(), party("tiers")?],
+            purposes: written.and_then(|w| w.purposes.clone()).unwrap_or_else(|| BTreeSet::from([scene.route.purpose.clone()])),
+            classes: written.and_then(|w| w.classes.clone()).unwrap_or_else(|| scene.classes.clone()),
+            questions: written
+                .and_then(|w| w.questions.clone())
+                .unwrap_or_else(|| case.said.iter().filter_map(|said| Some(said.strip_prefix("questions[].code=")?.to_owned())).collect()),
+        })
+    }
+
+    fn state<'t>(&'t self, case: &Case) -> AgreementState<'t> {
+        let (purposes, classes, questions) = (&self.purposes, &self.classes, &self.questions);
+        let in_force = |parties| AgreementState::InForce { id: &self.id, parties, purposes, classes, questions };
+        match case.agreement.as_ref().map(|written| written.state) {
+            None => AgreementState::NotNamed,
+            Some(Standing::InForce) => in_force(&self.both),
+            Some(Standing::OtherParties) => in_force(&self.others),
+            Some(Standing::OtherType) => AgreementState::OutOfScope,
+            Some(Standing::Ended) => AgreementState::NotInForce,
         }
     }
 }
@@ -337,7 +360,7 @@ fn declared(kind: &TypeCode, case: &Case, written: &Declared) -> ExchangeType {
         tier: 1,
         danger: written.danger,
         purpose: written.purpose.clone(),
-        legal_basis: Vec::new(),
+        legal_basis: written.legal_basis.clone(),
         from: written.from.iter().cloned().collect(),
         to: written.to.iter().map(|kind| Destination { kind: kind.clone(), when: None }).collect(),
         disclosure: Disclosure::Nominative,

@@ -21,6 +21,9 @@ pub(super) struct Case {
     pub(super) title: String,
     /// Rules that the decision must cite.
     pub(super) rules: Vec<String>,
+    /// Rules it is about although they decided nothing: a prohibition that did not apply, a clock, an obligation.
+    #[serde(default)]
+    pub(super) about: Vec<String>,
     pub(super) ask: Ask,
     /// Exchange type; none for a re-identification or an inquiry.
     #[serde(rename = "type")]
@@ -213,6 +216,8 @@ pub(super) struct Declared {
     pub(super) from: Vec<Kind>,
     pub(super) to: Vec<Kind>,
     pub(super) agreement: AgreementNeed,
+    #[serde(default)]
+    pub(super) legal_basis: Vec<String>,
     #[serde(default = "yes")]
     pub(super) human_send: bool,
 }

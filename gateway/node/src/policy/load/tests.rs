@@ -102,7 +102,16 @@ fn i04_a_rule_that_fails_is_a_refusal() {
     let policy = Policy::parse(Some(PolicyId::new("test")), failing).unwrap();
     let everything = Policy::parse(Some(PolicyId::new("tout")), "permit (principal, action, resource);").unwrap();
     let explanation = Explanation::of_failure();
-    let note = Note { explanation, obligations: Vec::new(), hidden: false, from: Date::MIN, to: None };
+    let note = Note {
+        explanation,
+        obligations: Vec::new(),
+        hidden: false,
+        confirm: None,
+        off: false,
+        facts: Vec::new(),
+        from: Date::MIN,
+        to: None,
+    };
     let notes = BTreeMap::from([("test".to_owned(), note.clone()), ("tout".to_owned(), note)]);
     let policies = Policies::assemble(world.policies.schema.clone(), notes, None, &[policy, everything], "test".to_owned()).unwrap();
     let world = World { policies, ..world };

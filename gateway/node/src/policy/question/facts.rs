@@ -27,7 +27,6 @@ impl Submission<'_> {
             sender: self.sender,
             recipient: self.recipient,
             classes,
-            said: self.said,
             now: self.now,
             actor: self.actor,
             follows: route.case.is_some() || route.in_reply_to.is_some(),
@@ -35,7 +34,7 @@ impl Submission<'_> {
             signed: person.is_some(),
             residence: self.residence,
             agreement: self.agreement.towards(route, classes).0,
-            questions_ok: self.agreement.opens(self.said),
+            questions_ok: self.agreement.opens(&route.said),
             to_ok: self.exchange_type.to.iter().any(to_ok),
             reader: Reader::default(),
         }
@@ -66,14 +65,13 @@ impl Reading<'_> {
             sender: self.sender,
             recipient: self.recipient,
             classes: &self.classes,
-            said: self.said,
             now: self.now,
             actor: Actor::Professional(who),
             follows: self.case_link,
             necessary: self.case_link && self.habilitated,
             signed: true,
             residence: Residence::Unknown,
-            agreement: "aucune",
+            agreement: self.agreement.towards(self.route, &self.classes).0,
             questions_ok: true,
             to_ok: self.exchange_type.to.iter().any(|to| to.kind == *self.recipient.kind),
             reader: Reader {
@@ -202,7 +200,6 @@ struct Facts<'a> {
     sender: Side<'a>,
     recipient: Side<'a>,
     classes: &'a BTreeSet<DataClass>,
-    said: &'a BTreeSet<String>,
     now: Instant,
     actor: Actor<'a>,
     /// Both services follow the child: a case, or an answer; for a reader, being in charge.
@@ -243,7 +240,7 @@ impl Facts<'_> {
             legal_basis: &self.route.legal_basis,
             instant: self.now.unix_ms(),
             is_reply: self.route.in_reply_to.is_some(),
-            said: self.said.iter().map(String::as_str).collect(),
+            said: self.route.said.iter().map(String::as_str).collect(),
             from_kind: self.sender.kind.as_str(),
             from_secrecy: self.sender.rule.secrecy.as_str(),
             from_role: self.sender.rule.role.as_str(),
@@ -265,8 +262,8 @@ impl Facts<'_> {
             person: self.route.person_agreed.as_deref().unwrap_or(UNSAID),
             ages,
             residence: self.residence.as_str(),
-            place_hidden: !self.said.contains("anonymat_lieu=false"),
-            reserve_magistrat: self.said.contains("reserve_magistrat.active=true"),
+            place_hidden: !self.route.said.contains("anonymat_lieu=false"),
+            reserve_magistrat: self.route.said.contains("reserve_magistrat.active=true"),
             file: self.file(),
             agreement_need: need,
             agreement: self.agreement,
@@ -301,9 +298,9 @@ impl Facts<'_> {
 
     /// Where the file stands, as far as the exchange says: what nobody says is not known.
     fn file(&self) -> &'static str {
-        if self.said.contains("dossier=justice") {
+        if self.route.said.contains("dossier=justice") {
             "justice"
-        } else if self.said.contains("dossier=administratif") {
+        } else if self.route.said.contains("dossier=administratif") {
             "administratif"
         } else {
             "inconnu"

@@ -174,10 +174,10 @@ fn explanations_name_what_the_asker_lacks() {
     let Err(Denial::Forbidden { explanations, .. }) = world.send(&of, "crip", "hopital").run(&world) else { panic!("admitted") };
     let rules: Vec<&str> = explanations.iter().map(|text| text.rule.as_str()).collect();
     // The most particular rule first.
-    assert_eq!(rules, ["R33", "R31 R33", "R10"]);
+    assert_eq!(rules, ["R33", "R31 R33", "R10", "R05 R07"]);
     let json = serde_json::to_value::<&Explanation>(&explanations[0]).unwrap();
     let keys: BTreeSet<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(["article", "cure", "explain", "missing", "rule", "who"]));
+    assert_eq!(keys, BTreeSet::from(["article", "cure", "explain", "facts", "missing", "rule", "who"]));
 }
 
 proptest! {

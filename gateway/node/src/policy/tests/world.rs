@@ -60,7 +60,6 @@ impl World {
             classes: DataClass::ALL.iter().copied().collect(),
             non_conforme: false,
             necessity: false,
-            said: BTreeSet::new(),
             at: now(),
         }
     }
@@ -74,7 +73,6 @@ impl World {
             route: route(of),
             opening: Opening::Ordinary,
             case_link: true,
-            said: BTreeSet::new(),
             classes: DataClass::ALL.iter().copied().collect(),
         }
     }
@@ -90,7 +88,6 @@ pub(in crate::policy) struct Sending<'a> {
     pub(in crate::policy) classes: BTreeSet<DataClass>,
     pub(in crate::policy) non_conforme: bool,
     pub(in crate::policy) necessity: bool,
-    pub(in crate::policy) said: BTreeSet<String>,
     pub(in crate::policy) at: Instant,
 }
 
@@ -110,6 +107,11 @@ impl Sending<'_> {
         world.policies.may_submit(&self.route, &self.classes, &self.ask(world, &holds))
     }
 
+    /// What the rules are told.
+    pub(in crate::policy) fn facts(&self, world: &World) -> Value {
+        self.ask(world, &BTreeSet::new()).facts(&self.route, &self.classes)
+    }
+
     fn ask<'a>(&'a self, world: &'a World, holds: &'a BTreeSet<String>) -> Submission<'a> {
         let alone = if self.of.danger { Actor::InstitutionAlone } else { Actor::System };
         Submission {
@@ -120,7 +122,6 @@ impl Sending<'_> {
             actor: self.by.as_ref().map_or(alone, Actor::Professional),
             agreement: AgreementState::NotNamed,
             necessity_stated: self.necessity,
-            said: &self.said,
             residence: Residence::Unknown,
             holds,
             now: self.at,
@@ -156,7 +157,6 @@ pub(in crate::policy) struct Opened<'a> {
     pub(in crate::policy) route: Route,
     pub(in crate::policy) opening: Opening<'a>,
     pub(in crate::policy) case_link: bool,
-    pub(in crate::policy) said: BTreeSet<String>,
     pub(in crate::policy) classes: BTreeSet<DataClass>,
 }
 
@@ -180,9 +180,9 @@ impl Opened<'_> {
             habilitated: true,
             case_link: self.case_link,
             opening: self.opening,
+            agreement: AgreementState::NotNamed,
             classes: self.classes.clone(),
             paths: self.of.fields.iter().map(|field| field.path.clone()).collect(),
-            said: &self.said,
             now: now(),
         }
     }
@@ -207,6 +207,12 @@ pub(in crate::policy) fn alert() -> ExchangeType {
 pub(in crate::policy) fn signalement() -> ExchangeType {
     let fields = [("payload.faits[].texte", DataClass::Social), ("payload.lieu_actuel_enfant.adresse", DataClass::LieuAccueil)];
     of_type("signalement", true, "signalement", &["crip", "hopital"], &["parquet"], &fields)
+}
+
+/// Something shared under CASF L226-2-2, in short.
+pub(in crate::policy) fn share() -> ExchangeType {
+    let kinds = ["crip", "ase", "en-sante-social", "en-etablissement", "hopital", "caf", "service-habilite"];
+    of_type("concertation", false, "evaluate", &kinds, &kinds, &[("payload.texte", DataClass::Social)])
 }
 
 /// A retour d’information, in short.

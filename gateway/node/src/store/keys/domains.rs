@@ -10,10 +10,21 @@ use crate::{
     },
     store::{
         StoreError,
-        columns::{bytes, number},
+        columns::{bytes, instant, number, text},
         dialect,
     },
 };
+
+/// A domain as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainState {
+    /// Which.
+    pub domain: Domain,
+    /// Its newest epoch, from 1.
+    pub epoch: u32,
+    /// When its keys were destroyed, if they were.
+    pub closed_at: Option<Instant>,
+}
 
 impl Keys {
     /// The key with which a domain makes pseudonyms now; made on first use, whoever comes first.
@@ -21,16 +32,11 @@ impl Keys {
     /// # Errors
     /// [`StoreError::NotThere`] when the domain is closed: its key never comes back.
     pub async fn domain_key(&self, domain: &Domain) -> Result<DomainKey, StoreError> {
-        if let Some(key) = self.domains.get(domain) {
-            return Ok(key);
-        }
-        let _filling = self.destroying.read().await;
+        // Read each time: another process may have rotated or closed the domain, and a key held open would outlive it.
         if self.newest_epoch(domain).await? == 0 {
             self.make_domain_key(domain, 1).await?;
         }
-        let key = self.read_domain_key(domain, self.newest_epoch(domain).await?).await?;
-        self.domains.insert(domain.clone(), key.clone());
-        Ok(key)
+        self.read_domain_key(domain, self.newest_epoch(domain).await?).await
     }
 
     /// The key of an epoch that may be past: a pseudonym given before a rotation still reads.
@@ -49,8 +55,30 @@ impl Keys {
         let current = self.domain_key(domain).await?.epoch();
         let _alone = self.destroying.write().await;
         self.make_domain_key(domain, current.saturating_add(1)).await?;
-        self.domains.invalidate(domain);
         self.read_domain_key(domain, current.saturating_add(1)).await
+    }
+
+    /// Every domain that ever had a key, with its newest epoch, in the order of its names.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn domains(&self) -> Result<Vec<DomainState>, StoreError> {
+        let rows = sqlx::query(DOMAINS).fetch_all(&self.side.pool).await.map_err(StoreError::in_statement("domains"))?;
+        let damaged = || StoreError::Damaged("domain_key");
+        rows.iter()
+            .map(|row| {
+                let agreement = text(row, "agreement")?;
+                Ok(DomainState {
+                    domain: Domain {
+                        recipient: text(row, "recipient")?.parse().map_err(|_| damaged())?,
+                        purpose: text(row, "purpose")?,
+                        agreement: if agreement.is_empty() { None } else { Some(agreement.parse().map_err(|_| damaged())?) },
+                    },
+                    epoch: u32::try_from(number(row, "epoch")?).map_err(|_| damaged())?,
+                    closed_at: instant(row, "closed_at")?,
+                })
+            })
+            .collect()
     }
 
     /// Deletes every key of a domain, for ever: its pseudonyms lead back to nobody. Doing it again changes nothing.
@@ -74,7 +102,6 @@ impl Keys {
             .await
             .map_err(StoreError::in_statement("close_domain"))?;
         self.side.commit("close_domain", tx).await?;
-        self.domains.invalidate(domain);
         dialect::overwrite(&self.side.pool).await
     }
 
@@ -96,6 +123,17 @@ impl Keys {
     async fn make_domain_key(&self, domain: &Domain, epoch: u32) -> Result<(), StoreError> {
         let wrapped = Secret::random()?.wrap(&self.domain_master, &place(&row(domain), epoch))?;
         let mut tx = self.side.begin("make_domain_key").await?;
+        // Looked at under the write lock: another process may have closed the domain since, and closed is for ever.
+        let closed = sqlx::query(DOMAIN_CLOSED)
+            .bind(domain.recipient.as_str())
+            .bind(&domain.purpose)
+            .bind(domain.agreement_text())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(StoreError::in_statement("domain_closed"))?;
+        if closed.is_some() {
+            return Err(StoreError::NotThere("domain_key"));
+        }
         sqlx::query(MAKE_DOMAIN_KEY)
             .bind(domain.recipient.as_str())
             .bind(&domain.purpose)
@@ -140,8 +178,15 @@ const MAKE_DOMAIN_KEY: &str = "-- make_domain_key
 INSERT INTO domain_key (recipient, purpose, agreement, epoch, wrapped, written_by) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (recipient, purpose, agreement, epoch) DO NOTHING";
 
+const DOMAIN_CLOSED: &str = "-- domain_closed
+SELECT epoch FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 AND closed_at IS NOT NULL LIMIT 1";
+
 const DOMAIN_KEY: &str = "-- domain_key
 SELECT wrapped FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 AND epoch = $4 AND wrapped IS NOT NULL";
+
+const DOMAINS: &str = "-- domains
+SELECT recipient, purpose, agreement, MAX(epoch) AS epoch, MAX(closed_at) AS closed_at FROM domain_key
+GROUP BY recipient, purpose, agreement ORDER BY recipient, purpose, agreement";
 
 const CLOSE_DOMAIN: &str = "-- close_domain
 UPDATE domain_key SET wrapped = NULL, closed_at = $1, written_by = $2

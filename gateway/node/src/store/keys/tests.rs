@@ -3,6 +3,7 @@ use std::path::Path;
 use exchange::ExchangeId;
 
 use super::*;
+use crate::seal::pseudonym::Domain;
 use crate::seal::{open_column, seal_column};
 
 struct Stage {

@@ -42,6 +42,13 @@ struct Candidate {
     reasons: Vec<Agreement>,
 }
 
+impl Candidate {
+    /// Agrees in all but one of name, given name, date, sex and place, as far as the keys tell.
+    fn differs_in_one_trait(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.all_but_one_trait())
+    }
+}
+
 /// Files everything that waits, in one commit; one caller's failure undoes that caller's filing alone.
 pub(super) async fn file_all(side: Side, filings: Arc<Vec<Filing>>) -> Result<Vec<Result<Vec<Rid>, StoreError>>, StoreError> {
     let failed = |e| StoreError::Unavailable("file_mentions", e);
@@ -60,25 +67,17 @@ pub(super) async fn file_all(side: Side, filings: Arc<Vec<Filing>>) -> Result<Ve
 
 async fn file(tx: &mut Transaction<'static, Any>, filing: &Filing) -> Result<Vec<Rid>, StoreError> {
     let mut persons: Vec<Rid> = Vec::new();
-    for mention in &filing.mentions {
-        let everything = mention.likeness.everything();
-        // The sender names two subjects and describes them alike: one of the two is somebody else, and a person says who.
-        let twin = everything.is_some() && filing.mentions.iter().filter(|other| other.likeness.everything() == everything).count() > 1;
-        let mut candidates = BTreeMap::new();
-        if let Some(key) = everything {
-            agreeing(tx, &[(Agreement::Everything, *key)], &mut candidates).await?;
-        }
-        let mut equal = candidates.values();
-        let person = match (equal.next(), equal.next()) {
-            (Some(one), None) if !twin && !persons.contains(&one.root) => {
+    for (n, mention) in filing.mentions.iter().enumerate() {
+        let candidates = agreeing(tx, &mention.likeness.keys).await?;
+        let person = match the_same(tx, filing, n, &candidates).await? {
+            Some(one) if !persons.contains(&one.root) => {
                 insert_mention(tx, mention, &one.filed, filing.at).await?;
                 one.root
             }
             _ => {
-                agreeing(tx, &mention.likeness.keys, &mut candidates).await?;
                 insert_person(tx, mention, filing.at).await?;
                 insert_mention(tx, mention, &mention.rid, filing.at).await?;
-                propose(tx, mention, candidates.into_values().collect(), &persons, filing.at).await?;
+                propose(tx, mention, candidates, &persons, filing.at).await?;
                 mention.rid
             }
         };
@@ -87,14 +86,41 @@ async fn file(tx: &mut Transaction<'static, Any>, filing: &Filing) -> Result<Vec
     Ok(persons)
 }
 
-/// Adds every person that agrees by one of these keys, each once, with the keys by which it does.
-async fn agreeing(
+/// The person a mention is without asking: the only one equal in everything, while nobody else differs from the mention in
+/// one trait alone. A twin differs in the given names, a homonym in the date or the place: one wrong trait would make the
+/// one the other, and no rule could tell. So a wrong match takes two wrong traits that both hit (`seal/MATCHING.md`).
+async fn the_same<'c>(
     tx: &mut Transaction<'static, Any>,
-    keys: &[(Agreement, [u8; 16])],
-    found: &mut BTreeMap<Rid, Candidate>,
-) -> Result<(), StoreError> {
+    filing: &Filing,
+    n: usize,
+    candidates: &'c [Candidate],
+) -> Result<Option<&'c Candidate>, StoreError> {
+    let Some(mention) = filing.mentions.get(n) else { return Ok(None) };
+    let Some(everything) = mention.likeness.everything() else { return Ok(None) };
+    let others = || filing.mentions.iter().enumerate().filter(|(at, _)| *at != n).map(|(_, other)| other);
+    // The sender names two subjects and describes them alike: one of the two is somebody else, and a person says who.
+    if others().any(|other| other.likeness.everything() == Some(everything)) || candidates.len() >= ALIKE_AT_MOST {
+        return Ok(None);
+    }
+    let mut equal = candidates.iter().filter(|one| one.reasons.contains(&Agreement::Everything));
+    let (Some(one), None) = (equal.next(), equal.next()) else { return Ok(None) };
+    for close in candidates.iter().filter(|close| close.root != one.root && close.differs_in_one_trait()) {
+        // Its sender tells the two apart when it names both, each without a fault.
+        let mut named = false;
+        for key in others().filter_map(|other| other.likeness.everything()) {
+            named |= agreeing(tx, &[(Agreement::Everything, *key)]).await?.iter().any(|found| found.root == close.root);
+        }
+        if !named {
+            return Ok(None);
+        }
+    }
+    Ok(Some(one))
+}
+
+/// Every person that agrees by one of these keys, each once, with the keys by which it does.
+async fn agreeing(tx: &mut Transaction<'static, Any>, keys: &[(Agreement, [u8; 16])]) -> Result<Vec<Candidate>, StoreError> {
     if keys.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut query = sqlx::query(ALIKE);
     for place in 0..Agreement::ALL.len() {
@@ -102,17 +128,22 @@ async fn agreeing(
         query = query.bind(keys.get(place).map(|(_, key)| key.to_vec()).unwrap_or_default());
     }
     let rows = query.fetch_all(&mut **tx).await.map_err(StoreError::in_statement("alike"))?;
+    let mut found = BTreeMap::new();
     for row in &rows {
         let (mac, filed) = (bytes(row, "mac")?, rid(row, "rid")?);
         let reason = keys.iter().find(|(_, key)| key[..] == mac[..]).map(|(agreement, _)| *agreement);
         let reason = reason.ok_or(StoreError::Damaged("likeness"))?;
         let root = root(tx, filed).await?;
         let one = found.entry(root).or_insert_with(|| Candidate { root, filed, reasons: Vec::new() });
+        if reason == Agreement::Everything {
+            // What was merged into it speaks for it too; a mention goes where it is equal.
+            one.filed = filed;
+        }
         if !one.reasons.contains(&reason) {
             one.reasons.push(reason);
         }
     }
-    Ok(())
+    Ok(found.into_values().collect())
 }
 
 /// The person that speaks for this one: itself, or the one it was merged into.
@@ -211,12 +242,14 @@ pub(super) async fn ask(tx: &mut Transaction<'static, Any>, one: &Rid, other: &R
     Ok(())
 }
 
+/// Rows that one search gives at most: more persons alike than this is no likeness any more, and nothing automatic.
+const ALIKE_AT_MOST: usize = 64;
 /// Questions that one mention may raise at most; those that agree most are asked first.
 const QUESTIONS: usize = 3;
 /// Merges into merges into merges: far more than people ever do.
 const MERGES_IN_A_ROW: usize = 64;
 
-// The limit bounds the cost: more persons alike than this is no likeness any more.
+// The limit, [`ALIKE_AT_MOST`], bounds the cost.
 const ALIKE: &str = "-- alike
 SELECT mac, rid FROM likeness WHERE mac IN ($1, $2, $3, $4, $5, $6, $7) LIMIT 64";
 

@@ -125,7 +125,7 @@ impl Vault {
         Ok(Some(Comparison { reasons: reasons(&row)?, one: (one, one_opened), other: (other, other_opened) }))
     }
 
-    async fn describe(&self, keys: &Keys, id: MentionId) -> Result<Option<Identity>, StoreError> {
+    pub(super) async fn describe(&self, keys: &Keys, id: MentionId) -> Result<Option<Identity>, StoreError> {
         let row = sqlx::query(DESCRIPTION)
             .bind(id.exchange.to_string())
             .bind(i64::from(id.n))
@@ -139,7 +139,7 @@ impl Vault {
     }
 
     /// A transaction that only reads: what it sees does not move.
-    async fn reading(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(super) async fn reading(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
         self.side.pool.begin().await.map_err(|e| StoreError::Unavailable(name, e))
     }
 }

@@ -229,8 +229,45 @@ async fn different_stays_different() {
     let question = stage.questions().await.remove(0);
     stage.rule(Ruling::Different(question.proposal)).await;
     assert!(stage.vault.whose(one).await.unwrap() != stage.vault.whose(other).await.unwrap());
-    stage.about(json!({"birth_name": "FICTVE"})).await;
-    assert!(stage.restarted().await.questions().await.is_empty());
+    // Described again: one letter lies between the two, so a person says whose this is; the settled question stays settled.
+    let (again, _) = stage.about(json!({"birth_name": "FICTVE"})).await;
+    let stage = stage.restarted().await;
+    let asked = stage.questions().await;
+    assert!(!asked.is_empty() && asked.iter().all(|one| one.proposal != question.proposal));
+    let equal = asked.iter().find(|one| one.reasons.contains(&"everything".to_owned())).unwrap();
+    stage.rule(Ruling::Same(equal.proposal)).await;
+    assert!(stage.vault.whose(again).await.unwrap() == stage.vault.whose(other).await.unwrap());
+    assert!(stage.vault.whose(one).await.unwrap() != stage.vault.whose(other).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_twin_is_one_wrong_letter_away_so_a_person_says_who() {
+    let stage = Stage::new().await;
+    let twin = |reference: &str, given: &str| child(reference, json!({"given_names": [given]}));
+    let (_, both) = stage.exchange(&[twin("s1", "Lina"), twin("s2", "Léna")]).await;
+    assert!(both[0].rid != both[1].rid);
+    // Both named, each without a fault: the sender tells them apart.
+    let (_, again) = stage.exchange(&[twin("s1", "Léna"), twin("s2", "Lina")]).await;
+    assert!(again[0].rid == both[1].rid && again[1].rid == both[0].rid);
+    assert!(stage.questions().await.is_empty());
+    // One alone: `Léna` may be a mistyped `Lina`.
+    let (_, alone) = stage.exchange(&[twin("s1", "Léna")]).await;
+    assert!(alone[0].rid != both[0].rid && alone[0].rid != both[1].rid);
+    let asked = stage.questions().await;
+    assert_eq!(asked.len(), 2, "about either");
+    // So is a homonym of the next day, or of the next village.
+    for change in [json!({"birth_date": "2011-01-01"}), json!({"birth_name": "AUTRE"})] {
+        stage.about(change).await;
+    }
+    let homonym = json!({"birth_name": "SEUL", "given_names": ["Zoé"], "birth_date": "2012-05-03"});
+    let (_, first) = stage.about(homonym.clone()).await;
+    let (_, same) = stage.about(homonym.clone()).await;
+    assert!(first == same, "nobody is close");
+    let mut elsewhere = homonym.clone();
+    elsewhere["birth_place"] = json!("31069");
+    stage.about(elsewhere).await;
+    let (_, third) = stage.about(homonym).await;
+    assert!(first != third);
 }
 
 #[tokio::test]

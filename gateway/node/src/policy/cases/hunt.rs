@@ -1,0 +1,38 @@
+//! Cases as a hunter uses them: read once, played against many sets of rules, stopped at the first that fails.
+
+use std::path::Path;
+
+use super::{
+    Placed, play, unknown_words,
+    written::{self, Ask},
+};
+use crate::{catalogue::Catalogue, policy::Policies, source::SourceFault};
+
+/// The cases of a folder.
+pub struct Cases(Vec<Placed>);
+
+impl Cases {
+    /// Reads every case of `<folder>/decisions`.
+    ///
+    /// # Errors
+    /// Every mistake of the files.
+    pub fn read(folder: &Path) -> Result<Self, Vec<SourceFault>> {
+        written::read(&folder.join("decisions")).map(Self)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Where the first case stands that these rules answer otherwise than it expects: `file:line`, or the word that no
+    /// list knows. Those that ask `action` (`submit`, else an opening) first: a change of such a rule shows there.
+    pub fn first_failure(&self, policies: &Policies, catalogue: &Catalogue, submit_first: bool) -> Option<String> {
+        let mut order: Vec<&Placed> = self.0.iter().collect();
+        order.sort_by_key(|(_, _, case)| (case.ask == Ask::Submit) != submit_first);
+        let fails = |(_, _, case): &&&Placed| play::play(policies, catalogue, case).map_or(true, |differences| !differences.is_empty());
+        let place = |(file, line, _): &Placed| format!("{}:{line}", file.file_name().unwrap_or_default().to_string_lossy());
+        let word = || unknown_words(policies, catalogue).into_iter().next();
+        order.iter().find(fails).map(|placed| place(placed)).or_else(word)
+    }
+}
