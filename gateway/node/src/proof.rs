@@ -16,6 +16,9 @@ pub mod twin;
 pub mod witness;
 pub mod world;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(feature = "solver")]
 pub use solve::{Prover, claim, guards, on_a_deep_stack};
 pub use witness::Witness;

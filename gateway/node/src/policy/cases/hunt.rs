@@ -6,7 +6,11 @@ use super::{
     Placed, play, unknown_words,
     written::{self, Ask},
 };
-use crate::{catalogue::Catalogue, policy::Policies, source::SourceFault};
+use crate::{
+    catalogue::Catalogue,
+    policy::{DecisionRecord, Policies},
+    source::SourceFault,
+};
 
 /// The cases of a folder.
 pub struct Cases(Vec<Placed>);
@@ -34,5 +38,11 @@ impl Cases {
         let place = |(file, line, _): &Placed| format!("{}:{line}", file.file_name().unwrap_or_default().to_string_lossy());
         let word = || unknown_words(policies, catalogue).into_iter().next();
         order.iter().find(fails).map(|placed| place(placed)).or_else(word)
+    }
+
+    /// What was asked and answered in every case of a type that the catalogue holds: requests that the gateway builds.
+    pub fn records(&self, policies: &Policies, catalogue: &Catalogue) -> Vec<DecisionRecord> {
+        let known = self.0.iter().filter(|(_, _, case)| case.declared.is_none());
+        known.filter_map(|(_, _, case)| play::record(policies, catalogue, case).ok()).collect()
     }
 }

@@ -21,11 +21,22 @@ use crate::{
 
 /// What differs from the expected answer; the error is a word that nothing knows.
 pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<Vec<String>, String> {
+    let (got, danger) = answer(policies, catalogue, case)?;
+    Ok(compare(policies, case, danger, &got))
+}
+
+/// What was asked and answered; the error is a word that nothing knows.
+pub(super) fn record(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<DecisionRecord, String> {
+    answer(policies, catalogue, case).map(|(got, _)| got.record)
+}
+
+/// The answer to a case, and whether its type is a danger type.
+fn answer(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<(Got, bool), String> {
     let day = case.on.map_or_else(|| "2026-03-02".to_owned(), |day| day.to_string());
     let now = format!("{day}T10:00:00.000Z").parse().map_err(|_| format!("jour illisible : {day}"))?;
     let Some(kind) = &case.kind else {
         let got = acts::play(policies, catalogue, case, now)?;
-        return Ok(compare(policies, case, false, &got));
+        return Ok((got, false));
     };
     let own;
     let exchange_type = match (&case.declared, catalogue.exchange_type(kind, now)) {
@@ -49,7 +60,7 @@ pub(super) fn play(policies: &Policies, catalogue: &Catalogue, case: &Case) -> R
         }
         Ask::Reidentify | Ask::Query | Ask::Release => return Err("cette question n’a pas de type d’échange".to_owned()),
     };
-    Ok(compare(policies, case, exchange_type.danger, &got))
+    Ok((got, exchange_type.danger))
 }
 
 /// The form of the type that a case is about: the one it names, else the answer when it answers its own type.
