@@ -145,6 +145,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "policy_sets", include_str!("../schema/sqlite/gateway/0002_policy_sets.sql")),
     (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
     (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
+    (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
 ];
 
 /// The readiness probe: a commit that changes one row nobody needs.

@@ -163,7 +163,8 @@ impl Loaded {
     fn exchange_type<'t>(&'t self, law: &'t Law) -> Result<&'t ExchangeType, Refusal> {
         let of = |catalogue: &'t Catalogue| catalogue.exchange_type(&self.row.kind, self.row.accepted_at);
         let then = self.past.as_ref().and_then(|past| of(&past.catalogue));
-        then.or_else(|| of(&law.catalogue)).ok_or(Refusal::Undecidable)
+        let declared = then.or_else(|| of(&law.catalogue)).ok_or(Refusal::Undecidable)?;
+        Ok(declared.form(self.route.form.as_deref()))
     }
 
     /// One end as rules see it: a kind that is no more is what it was.
@@ -202,8 +203,11 @@ async fn load(rooms: &Rooms, exchange: exchange::ExchangeId) -> Result<Loaded, R
     let Some(sealed) = rooms.store.content(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
     let mut classes = compartments.classes();
-    // Identities live in the vault, never in a compartment.
-    classes.extend([DataClass::Identite, DataClass::Contact]);
+    // Identities live in the vault, never in a compartment: what came of them is in the record of acceptance. Nobody is told
+    // that an address is withheld which was never there.
+    let came = at_acceptance(&row, &key).ok().and_then(|record| record.facts.get("classes").cloned());
+    let came = |class: &DataClass| came.as_ref().and_then(Value::as_array).is_none_or(|all| all.iter().any(|one| one == class.as_str()));
+    classes.extend([DataClass::Identite, DataClass::Contact].into_iter().filter(came));
     let past = set_of(rooms, &row, &key).await?;
     Ok(Loaded { row, key, route, compartments, classes, past })
 }
@@ -333,6 +337,8 @@ fn release(
         None => kind_at_acceptance(row, key)?,
     };
     let exchange_type = loaded.exchange_type(law)?;
+    // Whoever got it beside its recipient reads in the unit to which it was handed, not in the recipient’s.
+    let route = &Route { recipient: delivery.recipient.clone(), ..route.clone() };
     let recipient_kind = law.directory.party(&delivery.recipient).ok_or(Refusal::Undecidable)?.kind;
     let member = member(professional, &delivery.recipient);
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();

@@ -64,8 +64,8 @@ impl Law {
         let is_kind = |kind: &Kind| catalogue.kind(kind).is_some();
         let directory = Directory::load(directory, &is_kind).map_err(|faults| all("directory", &faults))?;
         let is_type = |code: &exchange::TypeCode| catalogue.has_type(code) || catalogue.has_code("CL-type-prevu", code.as_str());
-        let is_purpose = |code: &str| catalogue.has_code("CL-purpose", code);
-        let agreements = Agreements::of(&files, &directory, &is_type, &is_purpose).map_err(|faults| all("agreements", &faults))?;
+        let is_code = |list: &str, code: &str| catalogue.has_code(list, code);
+        let agreements = Agreements::of(&files, &directory, &is_type, &is_code).map_err(|faults| all("agreements", &faults))?;
         let is_obligation = |code: &str| catalogue.obligation(code).is_some();
         let policies = Policies::of(&files, &is_obligation).map_err(|faults| all("policies", &faults))?;
         // A schema that asks for a fact which this program does not give would refuse everything; a set that permits what
@@ -120,6 +120,7 @@ impl Law {
                         parties: &agreement.parties,
                         purposes: &agreement.purposes,
                         classes: &agreement.classes,
+                        questions: &agreement.questions,
                     });
                 }
                 "en vigueur, mais pas pour ce type ou ces parties"

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use exchange::{
-    AgreementId, DataClass, ExchangeId, Identity, Instant,
+    AgreementId, DataClass, ExchangeId, Identity, Instant, Party,
     envelope::{Draft, Route},
 };
 use serde_json::Value;
@@ -27,6 +27,11 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// What has to be done with it.
+    pub fn obligations(&self) -> &[String] {
+        &self.obligations
+    }
+
     /// The one place where it is taken apart: draft, permit, obligation codes, record.
     pub fn into_parts(self) -> (Draft, Permit, Vec<String>, DecisionRecord) {
         (self.draft, self.permit, self.obligations, self.record)
@@ -54,6 +59,16 @@ pub enum Denial {
     },
 }
 
+impl Denial {
+    /// Whether another rule than this one says no too.
+    pub fn says_more_than(&self, rule: &str) -> bool {
+        match self {
+            Self::Forbidden { explanations, hidden, .. } => *hidden || explanations.iter().any(|one| one.rule != rule),
+            Self::Undecidable { .. } => true,
+        }
+    }
+}
+
 impl Policies {
     /// Whether `draft` may be accepted. The permit is about `ask.exchange` and the draft it comes with.
     ///
@@ -69,6 +84,13 @@ impl Policies {
             return Err(Denial::Forbidden { explanations, hidden: false, alarm: ask.exchange_type.danger, record: Box::new(record) });
         }
         Ok(Admitted { draft, permit: Permit { exchange: ask.exchange }, obligations: record.obligations.clone(), record })
+    }
+
+    /// Whether a draft that goes to one unit may also go to another one: `ask` is about the other. A record and no permit:
+    /// the exchange is kept once, by the permit of its recipient.
+    pub fn also(&self, draft: &Draft, recipient: &Party, ask: &Submission<'_>) -> DecisionRecord {
+        let route = Route { recipient: recipient.clone(), ..draft.route.clone() };
+        self.submit(&route, &classes(draft, ask.exchange_type), ask)
     }
 
     pub(super) fn submit(&self, route: &Route, classes: &BTreeSet<DataClass>, ask: &Submission<'_>) -> DecisionRecord {

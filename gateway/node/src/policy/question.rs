@@ -53,6 +53,8 @@ pub enum AgreementState<'a> {
         purposes: &'a BTreeSet<String>,
         /// Data classes it covers.
         classes: &'a BTreeSet<DataClass>,
+        /// Codes of CL-question it opens.
+        questions: &'a BTreeSet<String>,
     },
     /// In force, but not for this type or these units.
     OutOfScope,
@@ -171,7 +173,7 @@ impl<'a> AgreementState<'a> {
     ) -> (&'static str, Option<&'a AgreementId>) {
         match *self {
             Self::NotNamed => ("aucune", None),
-            Self::InForce { id, parties, purposes, classes } => {
+            Self::InForce { id, parties, purposes, classes, .. } => {
                 let signed = |institution: &InstitutionId| parties.iter().any(|party| party.institution == *institution);
                 if signed(from) && signed(to) && purposes.contains(purpose) && document.is_subset(classes) {
                     ("en-vigueur", Some(id))
@@ -183,4 +185,17 @@ impl<'a> AgreementState<'a> {
             Self::NotInForce => ("pas-en-vigueur", None),
         }
     }
+
+    /// Whether the agreement opens every question that the document asks. Without one, other rules say what is needed.
+    pub(super) fn opens(&self, said: &BTreeSet<String>) -> bool {
+        match self {
+            Self::InForce { questions, .. } => {
+                said.iter().filter_map(|one| one.strip_prefix(QUESTION)).all(|question| questions.contains(question))
+            }
+            Self::NotNamed | Self::OutOfScope | Self::NotInForce => true,
+        }
+    }
 }
+
+/// How the facts of a document name a question that it asks.
+const QUESTION: &str = "questions[].code=";

@@ -206,6 +206,13 @@ impl Policies {
                 lost.extend(refused.map(|question| self.part(question, facts)));
             }
         }
+        // A class of which rules give every field that is there is not said to be withheld: nothing of it is.
+        let given = |path: &str| gates.fields.iter().any(|(field, gate)| gate.open() && under(path, field));
+        lost.retain(|part| {
+            let of_class = |field: &&Field| field.class.as_str() == part.shown.part && paths.contains(&field.path);
+            let mut present = declared.iter().filter(of_class).peekable();
+            present.peek().is_none() || !present.all(|field| given(&field.path))
+        });
         (gates, lost)
     }
 
