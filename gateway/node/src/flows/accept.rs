@@ -296,7 +296,12 @@ fn read(rooms: &Rooms, law: &Law, reads: Reads<'_>, native: json::Native, now: I
         siret: institution.and_then(|institution| institution.codes.get("siret")).cloned(),
         days_to_answer: &|id| match law.agreements.in_force(id, now) {
             InForce::InForce(agreement) => agreement.days_to_answer,
-            _ => None,
+            InForce::NotYet { .. }
+            | InForce::Ended { .. }
+            | InForce::Suspended
+            | InForce::NotSigned
+            | InForce::NoDates
+            | InForce::Unknown => None,
         },
         form,
         agreement,
