@@ -22,6 +22,8 @@ pub const DPO: (&str, &str) = ("departement-31", "p-6a5xr");
 pub const ADMINISTRATOR: (&str, &str) = ("departement-31", "p-3s6ov");
 /// Auditor.
 pub const AUDITOR: (&str, &str) = ("departement-31", "p-9y2be");
+/// Administrator of the gateway.
+pub const ADMIN: (&str, &str) = ("departement-31", "p-3s6ov");
 /// Magistrate on duty.
 pub const MAGISTRATE: (&str, &str) = ("parquet-toulouse", "p-1c7qv");
 /// Agent of the town hall.

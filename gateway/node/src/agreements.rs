@@ -14,7 +14,7 @@ use time::Date;
 use toml::{Spanned, value::Datetime};
 
 use crate::directory::{Directory, day::day_in_france};
-use crate::source::{Folder, Source, SourceFault};
+use crate::source::{Files, Folder, Source, SourceFault};
 
 /// Every agreement of the register.
 #[derive(Debug)]
@@ -111,6 +111,31 @@ impl Agreements {
     ) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
+        Self::gather(&folder, faults, directory, is_type, is_code)
+    }
+
+    /// The same of a policy set that was read before.
+    ///
+    /// # Errors
+    /// As [`Agreements::load`].
+    pub fn of(
+        files: &Files,
+        directory: &Directory,
+        is_type: &dyn Fn(&TypeCode) -> bool,
+        is_code: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Self, Vec<SourceFault>> {
+        let mut faults = Vec::new();
+        let folder = files.folder("agreements", &mut faults);
+        Self::gather(&folder, faults, directory, is_type, is_code)
+    }
+
+    fn gather(
+        folder: &Folder,
+        mut faults: Vec<SourceFault>,
+        directory: &Directory,
+        is_type: &dyn Fn(&TypeCode) -> bool,
+        is_code: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Self, Vec<SourceFault>> {
         let mut all: BTreeMap<AgreementId, Agreement> = BTreeMap::new();
         for source in folder.toml() {
             let Some(item) = source.whole::<Written>(&mut faults) else { continue };
@@ -122,7 +147,7 @@ impl Agreements {
                 all.insert(agreement.id.clone(), agreement);
             }
         }
-        if faults.is_empty() { Ok(Self { all, hash: folder.hash }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { all, hash: folder.hash.clone() }) } else { Err(faults) }
     }
 
     /// Whether this agreement is in force at an instant.

@@ -27,7 +27,7 @@ use self::{
     written::{ReplyNeed, WrittenField, WrittenPersons, WrittenType},
 };
 use super::{AgreementNeed, Catalogue, Destination, ExchangeType, Need, Persons, Presence};
-use crate::source::{Entry, Folder, Item, Source, SourceFault};
+use crate::source::{Entry, Files, Folder, Item, Source, SourceFault};
 
 /// Conditions of a destination that the gateway can tell.
 const CONDITIONS: &[&str] = &["immediate-hors-horaires"];
@@ -41,6 +41,20 @@ impl Catalogue {
     pub fn load(dir: &Path) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
+        Self::gather(dir, folder, faults)
+    }
+
+    /// The same of a policy set that was read before.
+    ///
+    /// # Errors
+    /// As [`Catalogue::load`].
+    pub fn of(files: &Files) -> Result<Self, Vec<SourceFault>> {
+        let mut faults = Vec::new();
+        let folder = files.folder("catalogue", &mut faults);
+        Self::gather(&files.place("catalogue"), folder, faults)
+    }
+
+    fn gather(dir: &Path, folder: Folder, mut faults: Vec<SourceFault>) -> Result<Self, Vec<SourceFault>> {
         // Of a folder that is not there, each file is not another mistake.
         if folder.sources.is_empty() && !faults.is_empty() {
             return Err(faults);

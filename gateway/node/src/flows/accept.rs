@@ -83,36 +83,43 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
     let necessity_stated = draft.necessity_stated;
-    let (agreement, unserved) = match law.agreement(exchange_type, &draft.route, now) {
-        Ok(agreement) => (agreement, None),
-        // The law is asked all the same: what no agreement could open is refused with its own article.
-        Err(refusal) => (AgreementState::NotInForce, Some(refusal)),
-    };
     let admitted = {
-        route::agreement_that_serves(&law, agreement, &mut draft, now);
         let holds = law.conditions(&draft.route, now);
-        let ask = Submission {
+        let residence = route::residence(&law, &draft);
+        let (sender, recipient, actor) = (law.side(&ends.sender_kind)?, law.side(&ends.recipient_kind)?, author.actor(&law));
+        let ask = |agreement| Submission {
             exchange: id,
             exchange_type,
-            sender: law.side(&ends.sender_kind)?,
-            recipient: law.side(&ends.recipient_kind)?,
-            actor: author.actor(&law),
+            sender,
+            recipient,
+            actor,
             agreement,
             necessity_stated,
-            residence: route::residence(&law, &draft),
+            residence,
             holds: &holds,
             now,
         };
-        let also = route::also(rooms, &law, &draft, &ends, &ask)?;
-        law.policies.admit(draft, &ask).map(|admitted| (admitted, also))
-    };
-    let (admitted, also) = match (admitted, unserved) {
-        (Ok(admitted), None) => admitted,
-        (Err(denial), Some(refusal)) if !denial.says_more_than(AGREEMENT_RULE) => {
-            return Err(no_agreement(rooms, &law, deposit.caller, exchange_type, refusal, now).await);
+        match law.agreement(exchange_type, &draft.route, now) {
+            Ok(agreement) => {
+                route::agreement_that_serves(&law, agreement, &mut draft, now);
+                let ask = ask(agreement);
+                let also = route::also(rooms, &law, &draft, &ends, &ask)?;
+                law.policies.admit(draft, &ask).map(|admitted| (admitted, also))
+            }
+            Err(refusal) => {
+                // The register says no before the rules do; what they would have said is kept, so that it can be asked again.
+                let state = if draft.route.agreement.is_some() { AgreementState::NotInForce } else { AgreementState::NotNamed };
+                let record = law.policies.refused_before(&draft, &ask(state));
+                // What no agreement could open is refused with its own article.
+                let refusal = law.policies.beyond(&record, AGREEMENT_RULE).map_or(refusal, Refusal::Denied);
+                let decision = json!({"result": "refusal", "because": "agreement", "record": record});
+                return Err(written_down(rooms, &law, deposit.caller, exchange_type, &decision, refusal, now).await);
+            }
         }
-        (Ok(_), Some(refusal)) => return Err(no_agreement(rooms, &law, deposit.caller, exchange_type, refusal, now).await),
-        (Err(denial), _) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
+    };
+    let (admitted, also) = match admitted {
+        Ok(admitted) => admitted,
+        Err(denial) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
     };
     // What the law has the gateway make of it, decided by itself.
     let made = match &source {
@@ -335,12 +342,6 @@ async fn refuse(rooms: &Rooms, law: &Arc<Law>, caller: &Caller, exchange_type: &
         tracing::error!(exchange.kind = %exchange_type.code, "a confidentiality rule stopped a danger type towards its recipient");
     }
     written_down(rooms, law, caller, exchange_type, &json!({"result": "refusal", "record": record}), refusal, now).await
-}
-
-/// What needs an agreement and has none that serves: said in the words of the register.
-async fn no_agreement(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &ExchangeType, refusal: Refusal, now: Instant) -> Refusal {
-    let decision = json!({"result": "refusal", "because": "agreement"});
-    written_down(rooms, law, caller, exchange_type, &decision, refusal, now).await
 }
 
 /// Gives the refusal of a deposit once the log holds it.

@@ -161,12 +161,21 @@ impl<'a> AgreementState<'a> {
 
     /// The word the rules use, and the agreement when it carries this document.
     pub(super) fn towards(&self, route: &Route, document: &BTreeSet<DataClass>) -> (&'static str, Option<&'a AgreementId>) {
+        self.between((&route.sender.institution, &route.recipient.institution), &route.purpose, document)
+    }
+
+    /// The same of what a record holds of its route.
+    pub(super) fn between(
+        &self,
+        (from, to): (&InstitutionId, &InstitutionId),
+        purpose: &str,
+        document: &BTreeSet<DataClass>,
+    ) -> (&'static str, Option<&'a AgreementId>) {
         match *self {
             Self::NotNamed => ("aucune", None),
             Self::InForce { id, parties, purposes, classes, .. } => {
                 let signed = |institution: &InstitutionId| parties.iter().any(|party| party.institution == *institution);
-                let both = signed(&route.sender.institution) && signed(&route.recipient.institution);
-                if both && purposes.contains(&route.purpose) && document.is_subset(classes) {
+                if signed(from) && signed(to) && purposes.contains(purpose) && document.is_subset(classes) {
                     ("en-vigueur", Some(id))
                 } else {
                     ("hors-perimetre", None)
