@@ -342,7 +342,7 @@ async fn a_new_gateway_is_prepared_once_and_checked() {
 
     let world = World::create(&folder.path().join("world"), tests::NOW.parse().unwrap()).unwrap();
     let (code, told) = check(&world.config()).await;
-    assert!(code == 0 && told.contains("Prêt : 5 types d’échange"), "{told}");
+    assert!(code == 0 && told.contains("Prêt : 13 types d’échange"), "{told}");
     let config = fs::read_to_string(world.config()).unwrap();
     // Mistakes of the configuration, each with its line.
     for (what, from, to, line) in [

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway::demo::{envelopes, requests};
+use gateway::demo::{World, envelopes, requests};
 use serde_json::{Value, json};
 use tests::{Problem, Scene, people::*, text};
 
@@ -38,7 +38,16 @@ async fn a_school_is_asked_under_its_agreement_and_answers_with_school_facts() {
 
 #[tokio::test]
 async fn a_school_is_not_asked_outside_its_agreement() {
-    let mut scene = Scene::start().await;
+    let mut scene = Scene::start_with(|world| {
+        for (id, from, to) in [
+            ("essai-fini", "2025-02-01", "2026-11-24"),
+            ("essai-futur", "2026-11-26", "2029-01-31"),
+            ("essai-court", "2025-02-01", "2026-12-31"),
+        ] {
+            agreement(world, id, &[("2025-02-01", from), ("2029-01-31", to)]);
+        }
+    })
+    .await;
     let asked = async |scene: &Scene, envelope: &Value| scene.submit(&scene.acting(EVALUATOR), envelope).await;
     // A question that it does not open, with the rule and the cure.
     let refusal = asked(&scene, &requests::to_the_school(&["scolarite.besoins-particuliers"])).await.unwrap_err();
@@ -65,21 +74,19 @@ async fn a_school_is_not_asked_outside_its_agreement() {
     let refusal = asked(&scene, &late).await.unwrap_err();
     assert_eq!(text(&refusal.body, "/errors/0/code"), "bad-deadline", "{}", refusal.body);
     // After its last day, and before its first.
-    scene.travel("2026-11-26T09:30:00Z").await;
-    let file = scene.world.folder.join("policies/agreements/p14-education.toml");
-    let text_of = |from: &str, to: &str| std::fs::read_to_string(&file).unwrap().replace("2025-02-01", from).replace("2029-01-31", to);
-    for (from, to, said) in [("2025-02-01", "2026-11-25", "terminé"), ("2026-11-27", "2029-01-31", "pas encore en vigueur")] {
-        let changed = text_of(from, to);
-        let original = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, changed).unwrap();
-        let looking = || async {
-            let refused = asked(&scene, &requests::to_the_school(&["scolarite.assiduite"])).await;
-            refused.is_err_and(|problem| problem.code() == "no-agreement" && text(&problem.body, "/detail").contains(said))
-        };
-        scene.until(said, looking).await;
-        std::fs::write(&file, original).unwrap();
-        let open = || async { asked(&scene, &requests::to_the_school(&["scolarite.assiduite"])).await.is_ok() };
-        scene.until("it is in force again", open).await;
+    for (agreement, said) in [("essai-fini", "terminé"), ("essai-futur", "pas encore en vigueur")] {
+        let mut other = requests::to_the_school(&["scolarite.assiduite"]);
+        other["agreement"] = json!(agreement);
+        let refusal = asked(&scene, &other).await.unwrap_err();
+        assert_eq!(refusal.code(), "no-agreement", "{}", refusal.body);
+        assert!(text(&refusal.body, "/detail").contains(said), "{}", refusal.body);
+    }
+    // The same agreement carries it until its last day, in Paris, and not one second longer.
+    for (at, carried) in [("2026-12-31T22:59:59Z", true), ("2026-12-31T23:00:00Z", false)] {
+        scene.travel(at).await;
+        let mut last = requests::to_the_school(&["scolarite.assiduite"]);
+        last["agreement"] = json!("essai-court");
+        assert_eq!(asked(&scene, &last).await.is_ok(), carried, "{at}");
     }
 }
 
@@ -143,19 +150,16 @@ async fn a_caisse_is_asked_for_an_address_and_for_nothing_else() {
 
 #[tokio::test]
 async fn a_query_to_the_caisse_is_refused_with_its_article() {
-    let scene = Scene::start().await;
     // Even under an agreement that would name the caisse and the type.
-    let file = scene.world.folder.join("policies/agreements/p25-caf-service-social.toml");
-    let text_of = std::fs::read_to_string(&file).unwrap().replace("caf-31/service-social", "caf-31");
-    std::fs::write(&file, text_of).unwrap();
+    let scene = Scene::start_with(|world| {
+        let file = world.folder.join("policies/agreements/p25-caf-service-social.toml");
+        let text = std::fs::read_to_string(&file).unwrap().replace("caf-31/service-social", "caf-31");
+        std::fs::write(&file, text).unwrap();
+    })
+    .await;
     let mut family = requests::to_the_school(&["social.accompagnement-en-cours"]);
     family["recipient"] = json!({"institution": "caf-31", "unit": "prestations"});
     family["agreement"] = json!("p25-caf-service-social");
-    let refused = || async {
-        let problem = scene.submit(&scene.acting(EVALUATOR), &family).await.unwrap_err();
-        problem.code() == "denied"
-    };
-    scene.until("the agreement is read", refused).await;
     let problem = scene.submit(&scene.acting(EVALUATOR), &family).await.unwrap_err();
     let all = problem.body["explanations"].to_string();
     assert!(all.contains("R41") && all.contains("CASF L226-3-2") && all.contains("demande d’adresse"), "{}", problem.body);
@@ -323,6 +327,14 @@ async fn every_type_is_served_with_its_forms() {
     assert!(answer.is_valid(&requests::coordinates("0190b8c5-0000-7000-8000-000000000000")) && !answer.is_valid(&requests::address()));
     let advice = jsonschema::validator_for(&of("demande-information")["x-forms"]["conseil-technique"]).unwrap();
     assert!(advice.is_valid(&requests::advice()));
+}
+
+/// The agreement with the Éducation nationale under another name, changed.
+fn agreement(world: &World, id: &str, changes: &[(&str, &str)]) {
+    let folder = world.folder.join("policies/agreements");
+    let original = std::fs::read_to_string(folder.join("p14-education.toml")).unwrap().replace("p14-education", id);
+    let changed = changes.iter().fold(original, |text, (from, to)| text.replace(from, to));
+    std::fs::write(folder.join(format!("{id}.toml")), changed).unwrap();
 }
 
 fn cites(refusal: &Problem, rule: &str, article: &str) {

@@ -83,18 +83,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
     let necessity_stated = draft.necessity_stated;
-    let (agreement, unserved) = match law.agreement(exchange_type, &draft.route, now) {
-        Ok(agreement) => (agreement, None),
-        // The law is asked all the same: what no agreement could open is refused with its own article.
-        Err(refusal) => {
-            let state = if draft.route.agreement.is_some() { AgreementState::NotInForce } else { AgreementState::NotNamed };
-            (state, Some(refusal))
-        }
-    };
-    let (admitted, unserved) = {
-        if unserved.is_none() {
-            route::agreement_that_serves(&law, agreement, &mut draft, now);
-        }
+    let admitted = {
         let holds = law.conditions(&draft.route, now);
         let residence = route::residence(&law, &draft);
         let ask = Submission {
@@ -109,21 +98,27 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             holds: &holds,
             now,
         };
-        // What the rules would have said is kept with the register's no, so that it can be asked again.
-        let unserved = unserved.map(|refusal| (refusal, law.policies.refused_before(&draft, &ask)));
-        let also = route::also(rooms, &law, &draft, &ends, &ask)?;
-        (law.policies.admit(draft, &ask).map(|admitted| (admitted, also)), unserved)
+        match law.agreement(exchange_type, &draft.route, now) {
+            Ok(agreement) => {
+                route::agreement_that_serves(&law, agreement, &mut draft, now);
+                let ask = ask(agreement);
+                let also = route::also(rooms, &law, &draft, &ends, &ask)?;
+                law.policies.admit(draft, &ask).map(|admitted| (admitted, also))
+            }
+            Err(refusal) => {
+                // The register says no before the rules do; what they would have said is kept, so that it can be asked again.
+                let state = if draft.route.agreement.is_some() { AgreementState::NotInForce } else { AgreementState::NotNamed };
+                let record = law.policies.refused_before(&draft, &ask(state));
+                // What no agreement could open is refused with its own article.
+                let refusal = law.policies.beyond(&record, AGREEMENT_RULE).map_or(refusal, Refusal::Denied);
+                let decision = json!({"result": "refusal", "because": "agreement", "record": record});
+                return Err(written_down(rooms, &law, deposit.caller, exchange_type, &decision, refusal, now).await);
+            }
+        }
     };
-    let (admitted, also) = match (admitted, unserved) {
-        (Ok(admitted), None) => admitted,
-        (Err(denial), None) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
-        (Err(denial), Some(_)) if denial.says_more_than(AGREEMENT_RULE) => {
-            return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await);
-        }
-        (_, Some((refusal, record))) => {
-            let decision = json!({"result": "refusal", "because": "agreement", "record": record});
-            return Err(written_down(rooms, &law, deposit.caller, exchange_type, &decision, refusal, now).await);
-        }
+    let (admitted, also) = match admitted {
+        Ok(admitted) => admitted,
+        Err(denial) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
     };
     // What the law has the gateway make of it, decided by itself.
     let made = match &source {
@@ -307,7 +302,12 @@ fn read(rooms: &Rooms, law: &Law, reads: Reads<'_>, native: json::Native, now: I
         siret: institution.and_then(|institution| institution.codes.get("siret")).cloned(),
         days_to_answer: &|id| match law.agreements.in_force(id, now) {
             InForce::InForce(agreement) => agreement.days_to_answer,
-            _ => None,
+            InForce::NotYet { .. }
+            | InForce::Ended { .. }
+            | InForce::Suspended
+            | InForce::NotSigned
+            | InForce::NoDates
+            | InForce::Unknown => None,
         },
         form,
         agreement,

@@ -163,8 +163,8 @@ impl Loaded {
     fn exchange_type<'t>(&'t self, law: &'t Law) -> Result<&'t ExchangeType, Refusal> {
         let of = |catalogue: &'t Catalogue| catalogue.exchange_type(&self.row.kind, self.row.accepted_at);
         let then = self.past.as_ref().and_then(|past| of(&past.catalogue));
-        let declared = then.or_else(|| of(&law.catalogue)).ok_or(Refusal::Undecidable)?;
-        Ok(declared.form(self.route.form.as_deref()))
+        let whole = then.or_else(|| of(&law.catalogue)).ok_or(Refusal::Undecidable)?;
+        Ok(whole.form(self.route.form.as_deref()))
     }
 
     /// One end as rules see it: a kind that is no more is what it was.

@@ -49,7 +49,7 @@ impl Policies {
         let mut facts = record.facts.clone();
         let classes: BTreeSet<DataClass> = words(&facts, "classes").filter_map(|word| word.parse().ok()).collect();
         let code = text(&facts, "type").parse::<TypeCode>().ok();
-        let exchange_type = code.and_then(|code| catalogue.exchange_type(&code, record.at));
+        let exchange_type = code.and_then(|code| catalogue.exchange_type(&code, record.at)).map(|one| one.form(record.form.as_deref()));
         let submit = first.action == "submit";
         if submit {
             facts_of_type(&mut facts, exchange_type.ok_or(NotAgain::NoSuchType)?, catalogue, record.at);
@@ -60,6 +60,8 @@ impl Policies {
             let ends = (&named.sender.institution, &named.recipient.institution);
             let (word, id) = state.between(ends, text(&facts, "purpose"), &classes);
             set(&mut facts, "agreement", json!(word));
+            let said = words(&facts, "said").map(str::to_owned).collect();
+            set(&mut facts, "questions_ok", json!(state.opens(&said)));
             linked = id;
         }
         self.supply(&first.action, &mut facts);

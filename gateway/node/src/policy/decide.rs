@@ -59,16 +59,6 @@ pub enum Denial {
     },
 }
 
-impl Denial {
-    /// Whether another rule than this one says no too.
-    pub fn says_more_than(&self, rule: &str) -> bool {
-        match self {
-            Self::Forbidden { explanations, hidden, .. } => *hidden || explanations.iter().any(|one| one.rule != rule),
-            Self::Undecidable { .. } => true,
-        }
-    }
-}
-
 impl Policies {
     /// Whether `draft` may be accepted. The permit is about `ask.exchange` and the draft it comes with.
     ///
@@ -108,6 +98,7 @@ impl Policies {
         });
         let mut record = self.record(ask.exchange, ask.now, facts, (from, to), agreement, asked.unwrap_or_default());
         record.named = Some(Named { sender: route.sender.clone(), recipient: route.recipient.clone(), agreement: route.agreement.clone() });
+        record.form.clone_from(&route.form);
         record
     }
 
@@ -115,6 +106,13 @@ impl Policies {
     pub fn refused_before(&self, draft: &Draft, ask: &Submission<'_>) -> DecisionRecord {
         let record = self.submit(&draft.route, &classes(draft, ask.exchange_type), ask);
         DecisionRecord { permitted: false, obligations: Vec::new(), ..record }
+    }
+
+    /// Why a record refuses beside this one rule; nothing when no other rule refuses.
+    pub fn beyond(&self, record: &DecisionRecord, rule: &str) -> Option<Vec<Explanation>> {
+        let explanations = self.explanations(&record.questions, &record.facts);
+        let other = !record.undecided() && explanations.iter().any(|one| one.rule != rule);
+        other.then_some(explanations)
     }
 
     pub(super) fn record(
@@ -149,6 +147,7 @@ impl Policies {
             to: to.to_owned(),
             agreement: agreement.cloned(),
             named: None,
+            form: None,
             questions,
             rules: rules.into_iter().collect(),
             obligations: obligations.into_iter().collect(),

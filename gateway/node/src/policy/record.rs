@@ -46,6 +46,9 @@ pub struct DecisionRecord {
     /// day, and another register may see it otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named: Option<Named>,
+    /// The form of the type that was meant: the answer, or a profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
     /// Questions in order.
     pub questions: Vec<Question>,
     /// Rules that decided (`R05`), sorted.

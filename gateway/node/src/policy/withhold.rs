@@ -159,7 +159,10 @@ impl Policies {
     pub(super) fn weigh(&self, ask: &Reading<'_>) -> Result<Weighed, Box<DecisionRecord>> {
         let facts = ask.facts();
         let ends = (ask.reader.institution.as_str(), ask.route.recipient.institution.as_str());
-        let record = |asked: Vec<Question>| self.record(ask.exchange, ask.now, facts.clone(), ends, None, asked);
+        let record = |asked: Vec<Question>| {
+            let record = self.record(ask.exchange, ask.now, facts.clone(), ends, None, asked);
+            DecisionRecord { form: ask.route.form.clone(), ..record }
+        };
         let Ok(mut asking) = self.ask(ask.now, "open", &facts, ends, None) else { return Err(Box::new(record(Vec::new()))) };
         let reader = ask.reader.id.to_string();
         let action = match ask.opening {
@@ -208,7 +211,7 @@ impl Policies {
         }
         // A class of which rules give every field that is there is not said to be withheld: nothing of it is.
         let given = |path: &str| gates.fields.iter().any(|(field, gate)| gate.open() && under(path, field));
-        lost.retain(|part| {
+        lost.retain(|part: &Part| {
             let of_class = |field: &&Field| field.class.as_str() == part.shown.part && paths.contains(&field.path);
             let mut present = declared.iter().filter(of_class).peekable();
             present.peek().is_none() || !present.all(|field| given(&field.path))

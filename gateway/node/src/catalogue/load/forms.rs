@@ -38,13 +38,13 @@ pub(super) fn read(
         let at = entry.at;
         let tables = match (entry.name.as_str(), entry.value) {
             ("answer", value) => vec![(ANSWER.to_owned(), value)],
-            (_, value) => match value.into_inner() {
-                DeValue::Table(profiles) => profiles.into_iter().map(|(name, value)| (name.into_inner().into_owned(), value)).collect(),
-                _ => {
+            (_, value) => {
+                let DeValue::Table(profiles) = value.into_inner() else {
                     faults.push(source.fault(at, "`profiles` is not a table", "write `[profiles.NAME]`"));
                     continue;
-                }
-            },
+                };
+                profiles.into_iter().map(|(name, value)| (name.into_inner().into_owned(), value)).collect()
+            }
         };
         for (name, value) in tables {
             let at = value.span().start;

@@ -132,6 +132,7 @@ fn decide(law: &Law, record: &DecisionRecord) -> Result<DecisionRecord, NotAgain
     let Some(named) = &record.named else { return law.policies.decide_again(record, &law.catalogue, None) };
     let code = record.facts.get("type").and_then(Value::as_str).and_then(|code| code.parse::<TypeCode>().ok());
     let exchange_type = code.and_then(|code| law.catalogue.exchange_type(&code, record.at)).ok_or(NotAgain::NoSuchType)?;
+    let exchange_type = exchange_type.form(record.form.as_deref());
     let ends = (&named.sender, &named.recipient);
     match law.agreement_between(exchange_type, ends, named.agreement.as_ref(), record.at) {
         Ok(state) => law.policies.decide_again(record, &law.catalogue, Some(state)),
