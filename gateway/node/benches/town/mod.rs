@@ -123,8 +123,8 @@ impl Town {
             non_conforme: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
-            limits: Default::default(),
-            kept_back: Default::default(),
+            limits: Vec::new(),
+            kept_back: Leaves::new(),
             necessity_stated: false,
             canonical: Vec::new(),
         }

@@ -86,12 +86,13 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let admitted = {
         let holds = law.conditions(&draft.route, now);
         let residence = route::residence(&law, &draft);
-        let ask = Submission {
+        let (sender, recipient, actor) = (law.side(&ends.sender_kind)?, law.side(&ends.recipient_kind)?, author.actor(&law));
+        let ask = |agreement| Submission {
             exchange: id,
             exchange_type,
-            sender: law.side(&ends.sender_kind)?,
-            recipient: law.side(&ends.recipient_kind)?,
-            actor: author.actor(&law),
+            sender,
+            recipient,
+            actor,
             agreement,
             necessity_stated,
             residence,
