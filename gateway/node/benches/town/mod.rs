@@ -125,7 +125,6 @@ impl Town {
             actor: Actor::Professional(&self.reader),
             agreement,
             necessity_stated: true,
-            said: &self.nothing,
             residence: Residence::Unknown,
             holds: &self.nothing,
             now: now(),
@@ -145,10 +144,10 @@ impl Town {
             reader: &self.reader,
             habilitated: true,
             case_link: true,
+            agreement: self.law.agreement(of, route, now()).unwrap_or_else(|_| panic!("the agreement is in force")),
             opening: Opening::Ordinary,
             classes: of.fields.iter().map(|field| field.class).collect(),
             paths: of.fields.iter().map(|field| field.path.clone()).collect(),
-            said: &self.nothing,
             now: now(),
         };
         self.law.policies.release(&ask).map_or(0, |release| release.granted().len())
