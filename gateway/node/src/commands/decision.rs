@@ -40,6 +40,18 @@ pub struct Explain {
     /// Code of CL-info-parents, for example `faite` or `non-faite-interet-enfant`
     #[arg(long)]
     pub parents_informed: Option<String>,
+    /// The reason for not informing the parents is written
+    #[arg(long)]
+    pub parents_reason: bool,
+    /// Code of CL-accord-personne: whether the person concerned agreed
+    #[arg(long)]
+    pub person_agreed: Option<String>,
+    /// What a field marked as a fact would say, for example `nature=article-40-cpp`
+    #[arg(long = "said")]
+    pub said: Vec<String>,
+    /// It belongs to a case that both services follow
+    #[arg(long)]
+    pub case: bool,
     /// Code of CL-info-enfant
     #[arg(long)]
     pub child_informed: Option<String>,
@@ -100,10 +112,19 @@ pub async fn decision(command: Decision) -> Result<ExitCode, CommandFault> {
         ("urgency", asked.urgency),
         ("parents_informed", asked.parents_informed),
         ("child_informed", asked.child_informed),
+        ("person_agreed", asked.person_agreed),
         ("necessity", asked.necessity),
     ];
     if let Value::Object(question) = &mut question {
         question.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
+        for (name, given) in [("parents_reason", asked.parents_reason), ("case", asked.case)] {
+            if given {
+                question.insert(name.to_owned(), json!(true));
+            }
+        }
+        if !asked.said.is_empty() {
+            question.insert("said".into(), json!(asked.said));
+        }
         if !asked.classes.is_empty() {
             question.insert("classes".into(), json!(asked.classes));
         }

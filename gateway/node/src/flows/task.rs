@@ -4,7 +4,7 @@
 
 mod ending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use exchange::{ClockId, ExchangeId, FollowUpId, Instant, Party};
 use serde::Deserialize;
@@ -56,10 +56,10 @@ pub async fn list(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     let mut clocks: BTreeMap<ExchangeId, Vec<ClockRow>> = BTreeMap::new();
     let mut shown = Vec::new();
     for task in &tasks {
-        if !clocks.contains_key(&task.exchange) {
-            clocks.insert(task.exchange, rooms.store.clocks_of(task.exchange).await?);
-        }
-        let of_exchange = clocks.get(&task.exchange).map(Vec::as_slice).unwrap_or_default();
+        let of_exchange = match clocks.entry(task.exchange) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(rooms.store.clocks_of(task.exchange).await?),
+        };
         shown.push(show(&law, task, running(task, of_exchange), now));
     }
     Ok(json!({"follow_ups": shown}))

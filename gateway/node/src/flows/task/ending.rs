@@ -143,8 +143,8 @@ fn suffices(law: &Law, life: &TaskLife, done: &Done, words: Option<&str>) -> Res
         Some(_) | None => {}
     }
     match &done.departement {
-        Some(departement) if !is_departement(departement) => return Err(TaskFault::Destination),
-        None if done.exchange.is_none() && life.asks.contains(&Asked::Destination) => return Err(TaskFault::Destination),
+        Some(departement) if !is_departement(departement) => Err(TaskFault::Destination),
+        None if done.exchange.is_none() && life.asks.contains(&Asked::Destination) => Err(TaskFault::Destination),
         Some(_) | None => Ok(()),
     }
 }
