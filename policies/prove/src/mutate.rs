@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Cases only: no solver, a third of the time
     #[arg(long)]
     cases_only: bool,
-    /// Every Nth mutant: a sample, another one each week of the year
+    /// Every Nth mutant only: a sample
     #[arg(long, default_value = "1")]
     every: NonZeroUsize,
     /// How many at a time
@@ -114,7 +114,8 @@ fn report(options: &Options, fates: &BTreeMap<String, Fate>, explained: &[Explai
     let gone = explained.iter().filter(|one| options.every.get() == 1 && !fates.contains_key(&one.mutant));
     gone.for_each(|one| print(&format!("à ôter     {} : survivors.toml parle d’une règle qui n’est plus", one.mutant)));
     print(&format!(
-        "{} mutants : {} ne se chargent pas, {} tués par un cas, {} par une preuve ; {with_reason} survivants expliqués, {bare} sans explication ; {seconds:.0} s.",
+        "{} mutants : {} ne se chargent pas, {} tués par un cas, {} par une preuve ; \
+         {with_reason} survivants expliqués, {bare} sans explication ; {seconds:.0} s.",
         fates.len(),
         count(|fate| matches!(fate, Fate::DoesNotLoad)),
         count(|fate| matches!(fate, Fate::Case(_))),

@@ -63,7 +63,8 @@ fn outcome(result: Result<Option<String>, ProofFault>) -> Result<Outcome, Fault>
 /// Both requests are symbolic: the second one's facts are a second copy of each (`other_…`), which the second copy of
 /// the rules asks. So this is proved for every pair, and not for a permit against a list of gaps.
 async fn danger_needs_no_form(prover: &mut Prover, ground: &Ground, facts: &[String]) -> Result<Row, Fault> {
-    let statement = "Une alerte n’est jamais arrêtée par une formalité : deux dépôts qui ne diffèrent que par ce qui les dit complets ont la même réponse.";
+    let statement = "Une alerte n’est jamais arrêtée par une formalité : deux dépôts qui ne diffèrent que par ce qui les dit complets \
+         ont la même réponse.";
     let schema = ground.words.with_others(facts)?;
     let mut premise = ground.rules()?;
     extend(&mut premise, guards("danger", &SUBMIT, &["context.danger"])?)?;

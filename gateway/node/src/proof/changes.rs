@@ -184,8 +184,8 @@ fn flatten(at: &str, value: &Value, flat: &mut BTreeMap<String, Value>) {
                 flatten(&below(&format!("[{}]", name.map_or_else(|| n.to_string(), str::to_owned))), item, flat);
             }
         }
-        other => {
-            flat.insert(at.to_owned(), other.clone());
+        Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
+            flat.insert(at.to_owned(), value.clone());
         }
     }
 }

@@ -129,11 +129,14 @@ fn scope(actions: &[impl AsRef<str>]) -> String {
 }
 
 fn unfit(error: SymccError) -> ProofFault {
-    match error {
-        SymccError::SolverUnknown => ProofFault::Unknown,
-        SymccError::SolverError(SolverError::Io(error)) => ProofFault::NoSolver(error.to_string()),
-        SymccError::PolicyNotWellTyped { errs } => ProofFault::Unfit(errs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ; ")),
-        // A solver that answers with something else than an answer is as broken as one that answers wrongly.
-        other => ProofFault::Unfit(other.to_string()),
+    if let SymccError::PolicyNotWellTyped { errs } = &error {
+        return ProofFault::Unfit(errs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ; "));
     }
+    if matches!(error, SymccError::SolverUnknown) {
+        return ProofFault::Unknown;
+    }
+    if let SymccError::SolverError(SolverError::Io(error)) = error {
+        return ProofFault::NoSolver(error.to_string());
+    }
+    ProofFault::Unfit(error.to_string())
 }

@@ -23,8 +23,19 @@ pub struct World {
 }
 
 /// Facts that the catalogue gives: another catalogue gives others for the same request.
-pub const GIVEN: [&str; 10] =
-    ["danger", "human_send", "agreement_need", "purpose_ok", "from_ok", "to_ok", "from_secrecy", "from_role", "to_secrecy", "to_role"];
+pub const GIVEN: [&str; 11] = [
+    "danger",
+    "human_send",
+    "agreement_need",
+    "purpose_ok",
+    "from_ok",
+    "to_ok",
+    "from_secrecy",
+    "from_role",
+    "to_secrecy",
+    "to_role",
+    "secret",
+];
 
 impl World {
     /// For claims that must also hold of types still to come.

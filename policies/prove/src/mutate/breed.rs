@@ -46,6 +46,10 @@ pub(crate) fn breed(folder: &Path) -> Result<Vec<Mutant>, Fault> {
             let rules = read(&file)?;
             let below = Path::new(part).join(file.file_name().unwrap_or_default());
             for (n, rule) in rules.iter().enumerate() {
+                // What is written and off is no part of any decision yet.
+                if rule.json.pointer("/annotations/off").is_some() {
+                    continue;
+                }
                 let others = || rules.iter().enumerate().filter(|(m, _)| *m != n).map(|(_, other)| other.text.clone());
                 let of_submit = rule.text.contains(r#"Action::"submit""#);
                 let mut add = |what: &str, changed: Option<String>| {

@@ -73,10 +73,11 @@ impl<'a> Hunter<'a> {
     /// # Errors
     /// They do not.
     pub(crate) async fn passes_untouched(&mut self) -> Result<(), Fault> {
-        match self.fate(true).await? {
-            Fate::Survives => Ok(()),
-            fate => Err(Fault::File(format!("les règles telles qu’elles sont ne passent pas : {fate}"))),
+        let fate = self.fate(true).await?;
+        if matches!(fate, Fate::Survives) {
+            return Ok(());
         }
+        Err(Fault::File(format!("les règles telles qu’elles sont ne passent pas : {fate}")))
     }
 
     /// What becomes of one mutant.
