@@ -22,9 +22,21 @@ pub const DPO: (&str, &str) = ("departement-31", "p-6a5xr");
 pub const ADMINISTRATOR: (&str, &str) = ("departement-31", "p-3s6ov");
 /// Auditor.
 pub const AUDITOR: (&str, &str) = ("departement-31", "p-9y2be");
+/// Administrator of the gateway.
+pub const ADMIN: (&str, &str) = ("departement-31", "p-3s6ov");
 /// Magistrate on duty.
 pub const MAGISTRATE: (&str, &str) = ("parquet-toulouse", "p-1c7qv");
 /// Agent of the town hall.
 pub const TOWN_HALL: (&str, &str) = ("mairie-blagnac", "p-2q9fy");
 /// Agent of the family allowance office.
 pub const CAF: (&str, &str) = ("caf-31", "p-8l6dn");
+/// Social worker of the family allowance office, bound by profession.
+pub const CAF_SOCIAL: (&str, &str) = ("caf-31", "p-4j9ru");
+/// Educator of the ASE.
+pub const ASE: (&str, &str) = ("departement-31", "p-2w9rt");
+/// Educator of the evaluation team.
+pub const EVALUATOR: (&str, &str) = ("departement-31", "p-7t4wc");
+/// On-call decision maker of the ASE.
+pub const ON_CALL: (&str, &str) = ("departement-31", "p-6n1vx");
+/// Magistrate of the section des mineurs.
+pub const MINORS: (&str, &str) = ("parquet-toulouse", "p-9m4jb");

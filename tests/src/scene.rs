@@ -16,10 +16,14 @@ use gateway::{
     token,
 };
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::plain;
+use crate::{
+    people::{ADMIN, CADRE, DPO},
+    process::plain,
+    text,
+};
 
 /// The instant at which scenes begin: a Wednesday, 10:30 in Paris.
 pub const NOW: &str = "2026-11-25T09:30:00.000Z";
@@ -163,6 +167,19 @@ impl Scene {
     /// [`Scene::professional`] of one of [`crate::people`].
     pub fn acting(&self, (institution, subject): (&str, &str)) -> Client {
         self.professional(institution, subject)
+    }
+
+    /// What lies in the policies folder is proposed by the administrator and approved by the data-protection officer and
+    /// the head of the CRIP, each with a token of their own; gives its hash, in force.
+    pub async fn amended(&self, motive: &str) -> String {
+        let proposed = self.acting(ADMIN).post("/v1/policy-sets", &json!({"motive": motive})).await;
+        let set = text(&problem(proposed).unwrap_or_else(|problem| panic!("not proposed: {}", problem.body)), "/set");
+        for who in [DPO, CADRE] {
+            let approved = self.acting(who).post(&format!("/v1/policy-sets/{set}/approvals"), &json!({})).await;
+            problem(approved).unwrap_or_else(|problem| panic!("not approved: {}", problem.body));
+        }
+        assert_eq!(self.rooms().law.load().files.hash(), set);
+        set
     }
 
     /// Deposits an envelope that must be accepted; gives the exchange id.

@@ -9,8 +9,6 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{Scene, people::*, text};
 
-/// Educator of the ASE, same institution as the CRIP.
-const ASE: (&str, &str) = ("departement-31", "p-2w9rt");
 /// Lead and deputy of the CRIP.
 const LEAD: &str = "p-4f7k2";
 const DEPUTY: &str = "p-8c3mz";

@@ -122,7 +122,7 @@ async fn questions_are_answered_before_and_decisions_asked_again_after() {
         "unknown-type"
     );
     let replay = running.here(&["decision", "replay", &id, "--json"]).await.done().json();
-    assert_eq!((&replay["replay"]["same"], &replay["record"]["permitted"]), (&json!(true), &json!(true)), "{replay}");
+    assert_eq!((&replay["same"], &replay["decisions"][0]["decision"]["record"]["permitted"]), (&json!(true), &json!(true)), "{replay}");
     assert!(running.here(&["decision", "replay", &id]).await.done().out.contains("même réponse, mêmes règles"));
     assert_eq!(running.here(&["decision", "replay", "0190b8c5-0000-7000-8000-000000000000"]).await.code, 2);
     running.process.stop().await;
@@ -150,7 +150,8 @@ async fn a_call_is_recorded_and_a_content_erased() {
     assert_eq!(running.by(DPO, &erase).await.done().out, "Effacé.\n");
     let gone = running.by(DPO, &[&erase[..], &["--json"]].concat()).await;
     assert_eq!(text(&gone.refused(), "/code"), "erased");
-    assert_eq!(running.here(&["decision", "replay", &id]).await.code, 2, "its decision went with its key");
+    // What was decided, and by which rules, outlives the content: kinds, classes and codes, in the log.
+    running.here(&["decision", "replay", &id]).await.done();
     running.process.stop().await;
 }
 

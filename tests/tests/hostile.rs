@@ -354,6 +354,8 @@ async fn danger_stays_readable_when_its_sender_has_left_the_directory() {
         let others: Vec<&str> = written.split(start).filter(|one| !one.contains(TEACHER.0)).collect();
         fs::write(&file, others.join(start)).unwrap();
     }
+    // The agreements in force name the collège: the directory without it waits for rules that do without it too.
+    scene.amended("Le collège quitte le dispositif.").await;
     scene.until("the collège has left", || async { problem(teacher.get("/v1/keys").await).is_err() }).await;
     let document = scene.acting(CRIP).get(&format!("/v1/mailbox/{delivery}")).await.unwrap();
     assert_eq!(document["payload"]["texte_libre"], "Je suis inquiet.");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use time::Date;
 
 use crate::{
     AgreementId, ChildAge, DataClass, ExchangeId, Identity, Instant, InstitutionId, Party, ProfessionalId, TypeCode,
@@ -101,16 +102,19 @@ pub struct Route {
     /// Code of CL-info-enfant.
     #[serde(default)]
     pub child_informed: Option<String>,
+    /// The form of the type it was read with: `reponse`, or a profile; nothing for the type itself.
+    #[serde(default)]
+    pub form: Option<String>,
+    /// What the codes of the document say, for the rules: `fondement=L221-3-prestation-ase`. Only of fields that the
+    /// catalogue marks as facts: codes and yes/no, never a word of anybody.
+    #[serde(default)]
+    pub said: BTreeSet<String>,
     /// Code of CL-accord-personne: whether the person concerned agreed (CSP L1110-4, R1110-2).
     #[serde(default)]
     pub person_agreed: Option<String>,
     /// The children it is about. Kept under the key of the exchange, and asked only for their band of a day.
     #[serde(default)]
     pub children: Vec<ChildAge>,
-    /// What the codes of the document say, for the rules: `fondement=L221-3-prestation-ase`. Only of fields that the
-    /// catalogue marks as facts: codes and yes/no, never a word of anybody.
-    #[serde(default)]
-    pub said: BTreeSet<String>,
 }
 
 /// One thing that did not conform and was kept sealed (danger types only).
@@ -155,6 +159,10 @@ pub struct Draft {
     pub attachments: Vec<String>,
     /// When the sender says the event itself took place, if the type has such a field (a clock starts from it).
     pub occurred: Option<Instant>,
+    /// Clocks whose last day the document names: (name of the clock, last day).
+    pub limits: Vec<(String, Date)>,
+    /// What the sender states for the law and not for the recipient (why sharing is necessary): sealed apart, never handed over.
+    pub kept_back: Leaves,
     /// RFC 8785 bytes of the envelope as it came: what the digest, the receipt and the idempotency check are about.
     pub canonical: Vec<u8>,
 }

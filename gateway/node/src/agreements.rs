@@ -14,7 +14,7 @@ use time::Date;
 use toml::{Spanned, value::Datetime};
 
 use crate::directory::{Directory, day::day_in_france};
-use crate::source::{Folder, Source, SourceFault};
+use crate::source::{Files, Folder, Source, SourceFault};
 
 /// Every agreement of the register.
 #[derive(Debug)]
@@ -38,6 +38,10 @@ pub struct Agreement {
     pub purposes: BTreeSet<String>,
     /// Data classes that may flow under it.
     pub classes: BTreeSet<DataClass>,
+    /// Codes of CL-question that it opens: what may be asked of whom signed it. What it does not name is not open.
+    pub questions: BTreeSet<String>,
+    /// Worked days within which a request is answered, when the text says so (feeds clock K12).
+    pub days_to_answer: Option<u32>,
     /// First day, counted in metropolitan France; absent until a person enters it.
     pub effective_from: Option<Date>,
     /// Last day; absent for an agreement without an end.
@@ -95,7 +99,7 @@ pub enum InForce<'a> {
 
 impl Agreements {
     /// Reads every `.toml` file of `dir`, one agreement each. Parties must be in `directory`; `is_type` and
-    /// `is_purpose` say which codes the catalogue has.
+    /// `is_code` (name of a list, code) say which codes the catalogue has.
     ///
     /// # Errors
     /// Every mistake of every file; within one file only the first mistake of shape shows.
@@ -103,22 +107,47 @@ impl Agreements {
         dir: &Path,
         directory: &Directory,
         is_type: &dyn Fn(&TypeCode) -> bool,
-        is_purpose: &dyn Fn(&str) -> bool,
+        is_code: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
+        Self::gather(&folder, faults, directory, is_type, is_code)
+    }
+
+    /// The same of a policy set that was read before.
+    ///
+    /// # Errors
+    /// As [`Agreements::load`].
+    pub fn of(
+        files: &Files,
+        directory: &Directory,
+        is_type: &dyn Fn(&TypeCode) -> bool,
+        is_code: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Self, Vec<SourceFault>> {
+        let mut faults = Vec::new();
+        let folder = files.folder("agreements", &mut faults);
+        Self::gather(&folder, faults, directory, is_type, is_code)
+    }
+
+    fn gather(
+        folder: &Folder,
+        mut faults: Vec<SourceFault>,
+        directory: &Directory,
+        is_type: &dyn Fn(&TypeCode) -> bool,
+        is_code: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Self, Vec<SourceFault>> {
         let mut all: BTreeMap<AgreementId, Agreement> = BTreeMap::new();
         for source in folder.toml() {
             let Some(item) = source.whole::<Written>(&mut faults) else { continue };
             let at = item.value.id.span().start;
-            let agreement = item.value.check(source, directory, is_type, is_purpose, &mut faults);
+            let agreement = item.value.check(source, directory, is_type, is_code, &mut faults);
             if all.contains_key(&agreement.id) {
                 faults.push(source.fault(at, format!("agreement `{}` is declared twice", agreement.id), "keep one declaration"));
             } else {
                 all.insert(agreement.id.clone(), agreement);
             }
         }
-        if faults.is_empty() { Ok(Self { all, hash: folder.hash }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { all, hash: folder.hash.clone() }) } else { Err(faults) }
     }
 
     /// Whether this agreement is in force at an instant.
@@ -191,6 +220,9 @@ struct Written {
     types: Vec<Spanned<TypeCode>>,
     purposes: Vec<Spanned<String>>,
     classes: BTreeSet<DataClass>,
+    #[serde(default)]
+    questions: Vec<Spanned<String>>,
+    delai_reponse_jours: Option<Spanned<u32>>,
     effective_from: Option<Spanned<Datetime>>,
     effective_to: Option<Spanned<Datetime>>,
     state: AgreementState,
@@ -204,7 +236,7 @@ impl Written {
         source: &Source,
         directory: &Directory,
         is_type: &dyn Fn(&TypeCode) -> bool,
-        is_purpose: &dyn Fn(&str) -> bool,
+        is_code: &dyn Fn(&str, &str) -> bool,
         faults: &mut Vec<SourceFault>,
     ) -> Agreement {
         let (effective_from, effective_to) = source.period(self.effective_from.as_ref(), self.effective_to.as_ref(), faults);
@@ -226,9 +258,15 @@ impl Written {
             let what = format!("unknown exchange type `{}`", written.get_ref());
             faults.push(source.fault(written.span().start, what, "use a type of the catalogue"));
         }
-        for written in self.purposes.iter().filter(|written| !is_purpose(written.get_ref())) {
-            let what = format!("unknown purpose `{}`", written.get_ref());
-            faults.push(source.fault(written.span().start, what, "use a code of CL-purpose"));
+        for (list, name, codes) in [("CL-purpose", "purpose", &self.purposes), ("CL-question", "question", &self.questions)] {
+            for written in codes.iter().filter(|written| !is_code(list, written.get_ref())) {
+                let what = format!("unknown {name} `{}`", written.get_ref());
+                faults.push(source.fault(written.span().start, what, format!("use a code of {list}")));
+            }
+        }
+        if let Some(days) = self.delai_reponse_jours.as_ref().filter(|days| !(1..=90).contains(days.get_ref())) {
+            let what = format!("an answer within {} days", days.get_ref());
+            faults.push(source.fault(days.span().start, what, "write worked days, from 1 to 90"));
         }
         for (list, empty) in
             [("types", self.types.is_empty()), ("purposes", self.purposes.is_empty()), ("classes", self.classes.is_empty())]
@@ -244,6 +282,8 @@ impl Written {
             types: self.types.into_iter().map(Spanned::into_inner).collect(),
             purposes: self.purposes.into_iter().map(Spanned::into_inner).collect(),
             classes: self.classes,
+            questions: self.questions.into_iter().map(Spanned::into_inner).collect(),
+            days_to_answer: self.delai_reponse_jours.map(Spanned::into_inner),
             effective_from,
             effective_to,
             state: self.state,

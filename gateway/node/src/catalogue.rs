@@ -79,6 +79,8 @@ pub struct ExchangeType {
     pub human: Human,
     /// Names of clocks of `_clocks.toml` that this type's acceptance or delivery starts.
     pub clocks: Vec<String>,
+    /// Those of them that start only when the document says so: name of the clock, fact of [`exchange::envelope::Route::said`].
+    pub clocks_if: BTreeMap<String, String>,
     /// Codes of `_obligations.toml`.
     pub obligations: Vec<String>,
     /// Types that answer it.
@@ -97,6 +99,15 @@ pub struct ExchangeType {
     pub information: Presence,
     /// Whether files may come with it.
     pub attachments: bool,
+    /// Whom it may and must name.
+    pub persons: Persons,
+    /// It only ever answers an exchange.
+    pub must_answer: bool,
+    /// The field whose code chooses a profile, from the envelope: `payload.profil`.
+    pub profile_by: Option<String>,
+    /// Other forms of the same type, by name: [`ANSWER`] for what answers it in the other direction, and its profiles.
+    /// Each is whole; none has forms of its own.
+    pub forms: BTreeMap<String, ExchangeType>,
     /// Every field of envelope subjects, information, attachments, necessity and payload, components expanded:
     /// paths such as `subjects[].birth_name`, `payload.faits[].texte`.
     pub fields: Vec<Field>,
@@ -114,6 +125,33 @@ pub enum Presence {
     Optional,
     /// Its absence is named as missing.
     Expected,
+}
+
+/// The form in which a type answers itself: only the fields below `reponse`, in the other direction.
+pub const ANSWER: &str = "reponse";
+
+/// Whom a type may and must name. Never a reason to refuse a danger type: none has such a part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Persons {
+    /// Roles that it may name; empty: all.
+    pub only: BTreeSet<String>,
+    /// What it must name.
+    pub need: Vec<Need>,
+}
+
+/// How many persons of some roles a type must name, and what it must know of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Codes of CL-role.
+    pub roles: BTreeSet<String>,
+    /// At least.
+    pub min: usize,
+    /// At most.
+    pub max: Option<usize>,
+    /// Parts of each of them that must be filled, for example `birth_date`.
+    pub traits: Vec<String>,
+    /// The same in one French sentence, told to who forgot.
+    pub say: String,
 }
 
 /// Where a type may go.
@@ -170,6 +208,62 @@ pub struct Field {
     pub occurred: bool,
     /// Its value protects the object it stands in, all leaves of it.
     pub item_class: Option<ItemClass>,
+    /// Rules may know its code: see [`exchange::envelope::Route::said`]. Never a text.
+    pub fact: bool,
+    /// The most characters that its text may have; absent: [`read::MAX_TEXT`].
+    pub max: Option<usize>,
+    /// Who sends may give another value than the computed one.
+    pub may_change: bool,
+    /// It names the last day of these clocks.
+    pub limits: Vec<String>,
+    /// It states something for the law.
+    pub states: Option<States>,
+    /// What stands here when the gateway makes the exchange out of another one.
+    pub made_of: Option<MadeOf>,
+}
+
+/// What the gateway writes into an exchange that it makes out of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeOf {
+    /// The institution to which the other one goes.
+    Recipient,
+    /// The instant at which the other one was accepted.
+    AcceptedAt,
+    /// Always this code.
+    Code(String),
+}
+
+/// What a field states for the law (CASF L226-2-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum States {
+    /// Why sharing is strictly necessary: kept apart as evidence, never handed to the recipient.
+    Necessity,
+    /// How the parents were informed, where the envelope does not say it.
+    Parents,
+}
+
+impl Field {
+    /// An optional field of which nothing more is said.
+    pub fn plain(path: &str, shape: Shape, class: DataClass) -> Self {
+        Self {
+            path: path.to_owned(),
+            shape,
+            level: Level::Optional,
+            class,
+            offered_to: Vec::new(),
+            expected_if: None,
+            computed: None,
+            occurred: false,
+            item_class: None,
+            fact: false,
+            max: None,
+            may_change: false,
+            limits: Vec::new(),
+            states: None,
+            made_of: None,
+        }
+    }
 }
 
 /// Makes a field expected when another one is filled. `false` does not fill.
@@ -181,9 +275,8 @@ pub struct Condition {
     pub values: Vec<String>,
 }
 
-/// What the gateway computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// What the gateway computes. Paths are those of the envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Computed {
     /// `in_reply_to` of the envelope.
     InReplyTo,
@@ -191,15 +284,39 @@ pub enum Computed {
     SenderOrigin,
     /// The sending institution.
     SenderInstitution,
+    /// SIRET of the sending institution, from the directory.
+    SenderSiret,
+    /// Opaque id of the professional who sends.
+    SenderAgent,
+    /// What binds this person to secrecy: the directory says it (invariant 11).
+    SenderSecrecy,
+    /// A code for each kind of sender.
+    SenderKind(BTreeMap<Kind, String>),
+    /// The purpose of the exchange.
+    Purpose,
+    /// The instant of acceptance.
+    Now,
+    /// The last day to answer: from the agreement, else from the clock that the field limits; never later than this clock.
+    Deadline(String),
+    /// Whether another field holds one of these codes.
+    OneOf(String, BTreeSet<String>),
+    /// Département of an address.
+    Departement(String),
+    /// Where an agreement stands, from the approvals of its parties and its days.
+    Standing,
+    /// The gateway itself, later: nobody who sends gives it.
+    Gateway,
 }
 
 /// How one leaf protects the object it stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemClass {
     /// When it is true, or cannot be understood, every leaf has at least this class.
     At(DataClass),
     /// It names the class; without it, the most protected one of the type.
     Named,
+    /// What stands before the dot of its code says the class: `sante.besoins-de-soins`. Without it as for `Named`.
+    Prefix(BTreeMap<String, DataClass>),
 }
 
 /// What a leaf may hold.
@@ -275,6 +392,8 @@ pub struct ObligationRule {
     pub owner: ClockOwner,
     /// A person has to do something; else the gateway itself sees to it.
     pub task: bool,
+    /// The gateway itself makes an exchange of this type out of the one that brings the obligation, and so fulfils it.
+    pub makes: Option<TypeCode>,
     /// How the task ends, and whether it may wait.
     pub life: TaskLife,
 }
@@ -314,7 +433,8 @@ impl Catalogue {
     /// Whether `path` is a field of some type, or a part that holds fields.
     pub fn has_path(&self, path: &str) -> bool {
         let under = |field: &Field| field.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        self.types.values().flatten().any(|exchange_type| exchange_type.fields.iter().any(under))
+        let forms = self.types.values().flatten().flat_map(|one| std::iter::once(one).chain(one.forms.values()));
+        forms.into_iter().any(|form| form.fields.iter().any(under))
     }
 
     /// A clock by name.
@@ -332,6 +452,12 @@ impl Catalogue {
         self.calendar.due(rule, urgency, start, under_two)
     }
 
+    /// The same when the document itself names the last day: that day ends when people stop working.
+    pub fn due_on(&self, rule: &ClockRule, urgency: Urgency, start: Instant, last: Date) -> Option<Due> {
+        let due = self.calendar.due(rule, urgency, start, false)?;
+        Some(due.ending(start, self.calendar.close_of(last), &self.calendar.before(rule, self.calendar.close_of(last))))
+    }
+
     /// Whether people are at work now, by the calendar and the time in Paris.
     pub fn working_now(&self, now: Instant) -> bool {
         self.calendar.is_open(now)
@@ -339,10 +465,16 @@ impl Catalogue {
 }
 
 impl ExchangeType {
+    /// The form of this name; the type itself for none, or for a name that it no longer has.
+    pub fn form(&self, name: Option<&str>) -> &Self {
+        name.and_then(|name| self.forms.get(name)).unwrap_or(self)
+    }
+
     /// The class in which what cannot be understood is kept.
     pub fn most_protected_class(&self) -> DataClass {
-        let raised = |field: &Field| match field.item_class {
-            Some(ItemClass::At(class)) => field.class.max(class),
+        let raised = |field: &Field| match &field.item_class {
+            Some(ItemClass::At(class)) => field.class.max(*class),
+            Some(ItemClass::Prefix(classes)) => classes.values().copied().fold(field.class, DataClass::max),
             Some(ItemClass::Named) | None => field.class,
         };
         self.fields.iter().map(raised).max().unwrap_or(DataClass::LieuAccueil)

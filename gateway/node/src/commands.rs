@@ -8,6 +8,7 @@ pub mod desk;
 pub mod keys;
 pub mod member;
 pub mod policy_diff;
+pub mod policy_sets;
 pub mod run;
 pub mod task;
 pub mod token;

@@ -3,6 +3,8 @@
 
 pub mod envelopes;
 mod partner;
+mod partners;
+pub mod requests;
 mod story;
 pub mod world;
 

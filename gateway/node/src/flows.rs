@@ -5,15 +5,17 @@
 
 pub mod accept;
 pub mod acknowledge;
+pub mod amend;
 pub mod bundle;
 pub mod collect;
 pub mod decide;
 pub mod domains;
 pub mod erase;
+pub mod examine;
 pub mod follow;
 pub mod forward;
 pub mod known;
-mod law;
+pub mod law;
 pub mod matching;
 pub mod notary;
 pub mod reidentify;
@@ -33,7 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use law::Law;
+pub use law::{FolderState, Law, LawFault, Sets};
 
 use crate::{
     clock::Clock,
@@ -66,6 +68,8 @@ pub struct Rooms {
     pub clock: Arc<dyn Clock>,
     /// The law of this instant.
     pub law: ArcSwap<Law>,
+    /// The policy sets: where the folder lies, the archive, whose turn it is.
+    pub sets: Sets,
     /// Exchanges, deliveries, clocks, log rows.
     pub store: Store,
     /// Keys of contents.

@@ -53,7 +53,7 @@ enum Command {
     /// Copy the log out, verify it against pinned keys
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Play the decision cases of a policies folder
+    /// Test the rules; propose, approve and put in force another set of them
     #[command(subcommand)]
     Policy(run::Policy),
 }
@@ -82,7 +82,7 @@ impl Command {
     async fn run(self) -> Result<ExitCode, CommandFault> {
         match self {
             Self::Init(options) => run::init(&options)?,
-            Self::Check(options) => run::check(&options)?,
+            Self::Check(options) => run::check(&options).await?,
             Self::Serve(options) => run::serve(&options).await?,
             #[cfg(feature = "demo")]
             Self::Demo(options) => return gateway::demo::play(options).await,
@@ -96,7 +96,7 @@ impl Command {
             Self::Vault(command) => return vault::vault(command).await,
             Self::Keys(command) => return keys::keys(command).await,
             Self::Audit(command) => return audit::audit(command).await,
-            Self::Policy(command) => return run::policy(&command),
+            Self::Policy(command) => return run::policy(command).await,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -111,7 +111,8 @@ impl Command {
             Self::Urgence(command) => command.link().json,
             Self::Decision(command) => command.json(),
             Self::Token(command) => command.json(),
-            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) | Self::Policy(_) => false,
+            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) => false,
+            Self::Policy(command) => command.json(),
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,
         }

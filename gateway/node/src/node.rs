@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{Rooms, accept, collect, forward, notary::Notary, remind, sweep},
+    flows::{LawFault, Rooms, Sets, accept, collect, forward, notary::Notary, remind, sweep},
     listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
@@ -32,7 +32,7 @@ use crate::{
 
 mod reload;
 
-pub use reload::load_law;
+pub use reload::{in_force, load_law};
 
 /// A running gateway.
 pub struct Node {
@@ -59,6 +59,10 @@ impl StartFault {
     pub(crate) fn of(room: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Self {
         move |what| Self { room, what: what.to_string() }
     }
+
+    fn of_law(fault: &LawFault) -> Self {
+        Self { room: fault.room, what: fault.mistakes.join("\n  ") }
+    }
 }
 
 impl Node {
@@ -67,10 +71,9 @@ impl Node {
     /// # Errors
     /// [`StartFault`] with the room and every mistake it found.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartFault> {
-        // 1. What is data: read whole, checked whole.
+        // 1. Folders and keys.
         // Taken before the files are read: what changes from here on is noticed.
-        let seen = reload::fingerprint(&config);
-        let law = load_law(&config)?;
+        let seen = reload::Seen::now(&config);
         let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| StartFault::of("keys")(&e))?);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|e| StartFault::of("data")(&e))?;
         if open_to_others(&config.data) {
@@ -82,7 +85,10 @@ impl Node {
         let keys = Keys::open(&config.database("keys"), keystore.clone()).await.map_err(|e| StartFault::of("store")(&e))?;
         let vault = Vault::open(&config.database("vault"), keystore.clone()).await.map_err(|e| StartFault::of("vault")(&e))?;
 
-        // 3. The log takes over its tree, or the gateway does not start.
+        // 3. What is data: read whole, checked whole. The set that was approved, not whatever lies in the folder.
+        let (law, first) = reload::law_at_start(&config, &store).await?;
+
+        // 4. The log takes over its tree, or the gateway does not start.
         let origin = config.origin();
         let log_key =
             log::Signer::from_pkcs8(&origin, log::checkpoint::KeyKind::Log, keystore.log_key()).map_err(|e| StartFault::of("log")(&e))?;
@@ -95,6 +101,7 @@ impl Node {
             origin,
             clock: clock.clone(),
             law: ArcSwap::from_pointee(law),
+            sets: Sets::new(config.policies.clone(), config.directory.clone()),
             store,
             keys,
             vault,
@@ -106,7 +113,7 @@ impl Node {
             stopping: CancellationToken::new(),
         });
 
-        // 4. The doors.
+        // 5. The doors.
         let door = listen::Door::open(&config.tls, &config.limits, clock.clone()).map_err(|e| StartFault::of("tls")(&e))?;
         let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey, config.limits.questions_per_minute));
         let listener = TcpListener::bind(config.listen).await.map_err(|e| StartFault::of("listen")(&e))?;
@@ -130,7 +137,7 @@ impl Node {
             notary: TaskTracker::new(),
         };
         // Before anybody is served: the first entry of a run says with what data it runs.
-        reload::state_start(&rooms).await?;
+        reload::settle_start(&rooms, first).await?;
         sweep::finish_erasures(&rooms).await.map_err(|e| StartFault::of("erasure")(&e))?;
         node.notary.spawn(notary.run(node.stop_notary.clone()));
         let router = routes::routes(edge, config.limits.body_bytes);
@@ -143,7 +150,7 @@ impl Node {
             }
         });
 
-        // 5. The workers.
+        // 6. The workers.
         let every = Duration::from_millis;
         node.workers.spawn(remind::run(rooms.clone(), every(config.workers.clocks_ms), node.stop_workers.clone()));
         let poster = Arc::new(

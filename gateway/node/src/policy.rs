@@ -5,6 +5,8 @@
 
 mod acts;
 mod advise;
+mod again;
+mod approvers;
 mod ask;
 mod cases;
 mod decide;
@@ -22,13 +24,15 @@ use exchange::ExchangeId;
 
 pub use acts::{DualControl, Granted, Inquiry, Protected, Reidentification, Stage};
 pub use advise::Decision;
+pub use again::{NotAgain, Reason};
+pub use approvers::Approvers;
 pub use ask::Unfit;
 pub use cases::{Cases, CasesFault, Report, Table, rules_table, run_cases};
 pub use decide::{Admitted, Denial};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};
 pub use question::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission};
-pub use record::{DecisionRecord, Question, Replay};
+pub use record::{DecisionRecord, Named, Question, Replay};
 pub use whole::Whole;
 pub use withhold::{Release, Withheld};
 

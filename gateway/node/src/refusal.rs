@@ -101,6 +101,9 @@ pub enum Refusal {
     /// The delivery was acknowledged before.
     #[error("already acknowledged")]
     AlreadyAcknowledged,
+    /// A policy set is not proposed or approved.
+    #[error("policy set: {0}")]
+    PolicySet(PolicyFault),
     /// It was time-limited or for one use, and that is over.
     #[error("over: {0}")]
     Over(&'static str),
@@ -156,6 +159,41 @@ pub enum CertificateFault {
     /// The authority is not trusted any more.
     #[error("unknown authority")]
     UnknownAuthority,
+}
+
+/// Why a policy set is not proposed, approved or put in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyFault {
+    /// Its files have mistakes: file, line, what is wrong.
+    #[error("{} mistakes", .0.len())]
+    Mistakes(Vec<String>),
+    /// No such set was ever proposed, or several are meant.
+    #[error("unknown")]
+    Unknown,
+    /// It is the set in force.
+    #[error("in force already")]
+    InForceAlready,
+    /// It waits for approvals already.
+    #[error("waits already")]
+    Waiting,
+    /// Nothing waits under this hash.
+    #[error("nothing waits")]
+    NothingWaits,
+    /// The author approves.
+    #[error("own proposal")]
+    OwnProposal,
+    /// The same person approves twice.
+    #[error("approved before")]
+    ApprovedBefore,
+    /// Two approved: it waits for its instant.
+    #[error("approved by two")]
+    ApprovedByTwo,
+    /// The other approval was given in the same function.
+    #[error("same function")]
+    SameFunction,
+    /// Another set took force since it was compared.
+    #[error("another set is in force")]
+    Moved,
 }
 
 /// Whose fault it is; it decides whether repeating can help.

@@ -2,6 +2,8 @@
 //!
 //! Knows files and lines, and nothing of what they mean. It never stops at the first mistake.
 
+mod files;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -17,8 +19,10 @@ use toml::{
     value::Datetime,
 };
 
+pub use files::{Files, SCHEMA};
+
 /// One mistake in a data file: the start stops, and says them all.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{file}:{line}: {what}; {cure}", file = file.display())]
 pub struct SourceFault {
     /// File.

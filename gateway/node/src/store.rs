@@ -17,6 +17,7 @@ pub mod follow_up;
 pub mod idempotency;
 pub mod keys;
 pub mod known;
+pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
 mod side;
@@ -141,8 +142,10 @@ impl Store {
 /// The schema of the gateway's own database, in order.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
+    (2, "policy_sets", include_str!("../schema/sqlite/gateway/0002_policy_sets.sql")),
     (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
     (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
+    (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
 ];
 
 /// The readiness probe: a commit that changes one row nobody needs.

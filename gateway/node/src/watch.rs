@@ -30,7 +30,8 @@ pub fn routes(watch: Watch) -> Router {
 async fn ready(State(watch): State<Watch>) -> (StatusCode, Json<Value>) {
     let probe = tokio::time::timeout(Duration::from_secs(5), probe(&watch.rooms)).await;
     match probe {
-        Ok(Ok(())) => (StatusCode::OK, Json(json!({"ready": true}))),
+        // A folder that differs from the set in force is somebody's work to do, and no reason to take the gateway away.
+        Ok(Ok(())) => (StatusCode::OK, Json(json!({"ready": true, "policies": watch.rooms.sets.state().as_str()}))),
         Ok(Err(what)) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "what": what}))),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "what": "timeout"}))),
     }

@@ -35,6 +35,7 @@ fn every_command_explains_itself() {
         &["token", "revoke"],
         &["decision", "explain"],
         &["decision", "replay"],
+        &["decision", "list"],
         &["vault", "match", "list"],
         &["vault", "match", "show"],
         &["vault", "match", "decide"],
@@ -43,6 +44,12 @@ fn every_command_explains_itself() {
         &["audit", "bundle"],
         &["audit", "verify"],
         &["policy", "test"],
+        &["policy", "simulate"],
+        &["policy", "propose"],
+        &["policy", "rollback"],
+        &["policy", "approve"],
+        &["policy", "list"],
+        &["policy", "show"],
     ];
     for command in commands {
         let output = gateway(&[command, &["--help"][..]].concat());

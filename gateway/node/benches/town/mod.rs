@@ -6,6 +6,7 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use exchange::{
@@ -14,11 +15,10 @@ use exchange::{
     envelope::{Draft, Route},
 };
 use gateway::{
-    agreements::Agreements,
-    catalogue::Catalogue,
-    directory::{Directory, Professional},
+    directory::Professional,
     flows::Law,
-    policy::{Actor, Opening, Policies, Reading, Residence, Submission},
+    policy::{Actor, AgreementState, Opening, Reading, Residence, Submission},
+    source::Files,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -41,6 +41,7 @@ fn repository() -> PathBuf {
 /// Writes `own` agreements between the hospital and the CRIP, then `others` between two institutions that play no part.
 fn register(own: usize, others: usize) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
+    copy(&repository().join("policies"), dir.path());
     for n in 0..own + others {
         let parties = if n < own { r#"["departement-31/crip", "chu-toulouse"]"# } else { r#"["caf-31", "dsden-31"]"# };
         let mut text = String::new();
@@ -48,9 +49,23 @@ fn register(own: usize, others: usize) -> TempDir {
         writeln!(text, "parties = {parties}\ntypes = [\"information-preoccupante\", \"suites-judiciaires\"]").unwrap();
         writeln!(text, "purposes = [\"ip\"]\nclasses = [\"reference\", \"identite\", \"social\", \"sante\", \"contact\", \"scolaire\"]")
             .unwrap();
-        fs::write(dir.path().join(format!("b{n:05}.toml")), text).unwrap();
+        fs::write(dir.path().join(format!("agreements/b{n:05}.toml")), text).unwrap();
     }
     dir
+}
+
+/// The files of the repository's policy set.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let at = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &at);
+        } else {
+            fs::copy(&path, at).unwrap();
+        }
+    }
 }
 
 impl Town {
@@ -108,6 +123,8 @@ impl Town {
             non_conforme: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
+            limits: Default::default(),
+            kept_back: Default::default(),
             necessity_stated: false,
             canonical: Vec::new(),
         }
@@ -166,12 +183,7 @@ impl Town {
 
 /// Reads and checks all data, as a reload does.
 pub fn load(register: &Path) -> Law {
-    let policies = repository().join("policies");
-    let catalogue = Catalogue::load(&policies.join("catalogue")).unwrap();
-    let directory = Directory::load(&repository().join("deploy/directory"), &|kind| catalogue.kind(kind).is_some()).unwrap();
-    let agreements = Agreements::load(register, &directory, &|_| true, &|_| true).unwrap();
-    let policies = Policies::load(&policies, &|code| catalogue.obligation(code).is_some()).unwrap();
-    Law { catalogue, directory, agreements, policies }
+    Law::read(Arc::new(Files::read(register)), &repository().join("deploy/directory")).unwrap()
 }
 
 pub fn now() -> Instant {

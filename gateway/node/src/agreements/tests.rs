@@ -13,7 +13,7 @@ fn directory() -> Directory {
 }
 
 fn register() -> Agreements {
-    Agreements::load(&sample("policies/agreements"), &directory(), &|_| true, &|_| true).unwrap()
+    Agreements::load(&sample("policies/agreements"), &directory(), &|_| true, &|_, _| true).unwrap()
 }
 
 fn at(text: &str) -> Instant {
@@ -33,7 +33,7 @@ fn the_sample_shows_each_standing() {
     assert_eq!(standing(&register, "p24-examens", "2026-06-01T10:00:00Z"), "Ended { to: Some(2024-08-31) }");
     assert_eq!(standing(&register, "l02-adresse", "2026-06-01T10:00:00Z"), "NotSigned");
     assert_eq!(standing(&register, "p99", "2026-06-01T10:00:00Z"), "Unknown");
-    assert_eq!((register.all().count(), register.hash().len()), (4, 64));
+    assert_eq!((register.all().count(), register.hash().len()), (8, 64));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_agreement_covers_its_parties_and_types_only() {
     assert_eq!(covering("dsden-31/ssfe", "dsden-31/ssfe", "information-preoccupante", day), None);
     assert_eq!(covering("dsden-31/ssfe", "dsden-31/direction", "information-preoccupante", day), None);
     assert_eq!(covering("departement-31/pmi", "departement-31/crip", "information-preoccupante", day).as_deref(), Some("p01"));
-    assert_eq!(covering("departement-31/ase", "caf-31/prestations", "notification-placement", day), None);
+    assert_eq!(covering("departement-31/ase", "caf-31/prestations", "notification-placement", day).as_deref(), Some("l00-caf"));
     assert_eq!(
         covering("departement-31/ase", "caf-31/prestations", "notification-placement", "2027-06-01T10:00:00Z").as_deref(),
         Some("l01-caf")
@@ -89,7 +89,7 @@ fn load(files: &[&str]) -> Result<Agreements, Vec<String>> {
     for (n, text) in files.iter().enumerate() {
         fs::write(dir.path().join(format!("{n}.toml")), text).unwrap();
     }
-    let loaded = Agreements::load(dir.path(), &directory(), &|t| t.as_str() == "notification-placement", &|p| p == "benefit");
+    let loaded = Agreements::load(dir.path(), &directory(), &|t| t.as_str() == "notification-placement", &|_, p| p == "benefit");
     loaded.map_err(|faults| faults.iter().map(|f| format!("{}: {}", f.line, f.what)).collect())
 }
 

@@ -29,6 +29,16 @@ pub struct Due {
 #[error("not an ISO 8601 span such as `P3M`, `P1D` or `PT2H`")]
 pub struct InvalidSpan;
 
+impl Due {
+    /// The same clock with a limit of its own: the warnings that still lie before it, and those counted back from it.
+    pub(super) fn ending(self, start: Instant, limit: Instant, before: &[Instant]) -> Self {
+        let mut warnings: Vec<_> = self.warnings.into_iter().chain(before.iter().copied()).filter(|w| *w >= start && *w < limit).collect();
+        warnings.sort_unstable();
+        warnings.dedup();
+        Self { limit, warnings }
+    }
+}
+
 impl FromStr for Span {
     type Err = InvalidSpan;
 
@@ -105,6 +115,26 @@ impl Calendar {
         warnings.sort_unstable();
         warnings.dedup();
         Some(Due { limit, warnings })
+    }
+
+    /// When work ends on a day, whether it is a worked one or not.
+    pub fn close_of(&self, day: Date) -> Instant {
+        Instant::from_unix_ms(to_utc(day_of(day) * DAY + i64::from(self.closes) * HOUR))
+    }
+
+    /// The first instant of a day in Paris.
+    pub fn begin_of(&self, day: Date) -> Instant {
+        Instant::from_unix_ms(to_utc(day_of(day) * DAY))
+    }
+
+    /// The instant that lies so many worked days after `start`.
+    pub fn worked_days_after(&self, start: Instant, days: u32) -> Instant {
+        self.shift(start, Span { days, ..Span::default() }, 1, self.opens < self.closes)
+    }
+
+    /// The warnings that a rule counts back from a limit.
+    pub(super) fn before(&self, rule: &ClockRule, limit: Instant) -> Vec<Instant> {
+        rule.warnings_before.iter().map(|span| self.shift(limit, *span, -1, false)).collect()
     }
 
     /// The instant after a calendar span: what lasts `span` from `start` ends then.

@@ -2,7 +2,9 @@
 //!
 //! A catalogue with one mistake is no catalogue. Shared files first, then the types that use their words.
 
+mod computed;
 mod fields;
+mod forms;
 mod shared;
 mod tasks;
 mod written;
@@ -20,11 +22,12 @@ use toml::{
 
 use self::{
     fields::Expansion,
+    forms::WrittenForm,
     shared::Words,
-    written::{WrittenField, WrittenType},
+    written::{ReplyNeed, WrittenField, WrittenPersons, WrittenType},
 };
-use super::{AgreementNeed, Catalogue, Destination, ExchangeType};
-use crate::source::{Entry, Folder, Item, Source, SourceFault};
+use super::{AgreementNeed, Catalogue, Destination, ExchangeType, Need, Persons, Presence};
+use crate::source::{Entry, Files, Folder, Item, Source, SourceFault};
 
 /// Conditions of a destination that the gateway can tell.
 const CONDITIONS: &[&str] = &["immediate-hors-horaires"];
@@ -38,6 +41,20 @@ impl Catalogue {
     pub fn load(dir: &Path) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
+        Self::gather(dir, folder, faults)
+    }
+
+    /// The same of a policy set that was read before.
+    ///
+    /// # Errors
+    /// As [`Catalogue::load`].
+    pub fn of(files: &Files) -> Result<Self, Vec<SourceFault>> {
+        let mut faults = Vec::new();
+        let folder = files.folder("catalogue", &mut faults);
+        Self::gather(&files.place("catalogue"), folder, faults)
+    }
+
+    fn gather(dir: &Path, folder: Folder, mut faults: Vec<SourceFault>) -> Result<Self, Vec<SourceFault>> {
         // Of a folder that is not there, each file is not another mistake.
         if folder.sources.is_empty() && !faults.is_empty() {
             return Err(faults);
@@ -80,11 +97,12 @@ struct Draft<'a> {
     source: &'a Source,
     header: WrittenType,
     fields: Vec<Item<WrittenField>>,
+    forms: Vec<WrittenForm>,
 }
 
 impl<'a> Draft<'a> {
     fn of(source: &'a Source, codes: &mut BTreeSet<TypeCode>, faults: &mut Vec<SourceFault>) -> Option<Self> {
-        let (mut fields, mut header, mut end) = (Vec::new(), DeTable::new(), 0);
+        let (mut fields, mut header, mut overriding, mut end) = (Vec::new(), DeTable::new(), Vec::new(), 0);
         let Some(entries) = source.entries(faults) else {
             codes.extend(source.file.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()));
             return None;
@@ -96,16 +114,43 @@ impl<'a> Draft<'a> {
             }
             match (name.as_str(), value) {
                 ("field", value) => fields = items(source, at, value, faults),
+                ("answer" | "profiles", value) => overriding.push(Entry { name, at, value }),
                 (_, value) => drop(header.insert(Spanned::new(at..at + name.len(), name.into()), value)),
             }
         }
+        let forms = forms::read(source, &header, overriding, 0..end, faults);
         // A key that is absent is told at the top of the file.
         let header = source.item(Spanned::new(0..end, DeValue::Table(header)), faults)?;
-        Some(Self { source, header: header.value, fields })
+        Some(Self { source, header: header.value, fields, forms })
     }
 
+    /// The type with all its forms.
     fn check(self, words: &Words<'_>, codes: &BTreeSet<TypeCode>, faults: &mut Vec<SourceFault>) -> Option<ExchangeType> {
-        let Self { source, header, fields } = self;
+        let Self { source, header, fields, forms } = self;
+        forms::of_profile(source, words, &header, &fields, &forms, faults);
+        let answers = forms.iter().any(|form| form.name == super::ANSWER);
+        let own = |path: &str| !answers || !forms::of_answer(path);
+        let mut whole = Self::form(source, header, &fields, &own, (words, codes), faults);
+        for WrittenForm { name, header } in forms {
+            let answer = name == super::ANSWER;
+            let own = |path: &str| if answer { forms::of_answer(path) } else { own(path) };
+            let form = Self::form(source, header, &fields, &own, (words, codes), faults);
+            if let (Some(whole), Some(form)) = (&mut whole, form) {
+                whole.forms.insert(name, form);
+            }
+        }
+        whole
+    }
+
+    /// One form: the head that holds for it, and the fields that are its own.
+    fn form(
+        source: &Source,
+        header: WrittenType,
+        fields: &[Item<WrittenField>],
+        own: &dyn Fn(&str) -> bool,
+        (words, codes): (&Words<'_>, &BTreeSet<TypeCode>),
+        faults: &mut Vec<SourceFault>,
+    ) -> Option<ExchangeType> {
         let at = header.code.span().start;
         let mut say = |at: usize, what: String, cure: &str| faults.push(source.fault(at, what, cure));
         if *header.version.get_ref() == 0 {
@@ -155,6 +200,12 @@ impl<'a> Draft<'a> {
             };
             known(&header.answers);
         }
+        for (clock, said) in &header.clocks_if {
+            if !header.clocks.iter().any(|name| name.get_ref() == clock) || !said.get_ref().contains('=') {
+                let what = format!("`{clock}` cannot wait for `{}`", said.get_ref());
+                say(said.span().start, what, "name a clock of `clocks`, and a fact such as `objet=demande-evaluation`");
+            }
+        }
         // A clock without a limit for an urgency that the type allows would not run at all (invariant 12).
         for name in &header.clocks {
             let Some(rule) = words.clocks.get(name.get_ref()) else { continue };
@@ -166,9 +217,11 @@ impl<'a> Draft<'a> {
         let (first, last) = source.period(Some(&header.effective_from), header.effective_to.as_ref(), faults);
         let from = words.kinds_of(source, &header.from, faults);
         let to = destinations(source, &header, words, faults);
+        let persons = persons(source, words, &header.persons, &header, faults);
+        forms::without(source, &header, fields, faults);
         let mut expansion = Expansion::new(words, faults);
         expansion.envelope(source, at, &header);
-        for field in &fields {
+        for field in fields.iter().filter(|field| forms::has(&header, field.value.path.get_ref()) && own(field.value.path.get_ref())) {
             expansion.field(source, &field.value, "payload.");
         }
         let (fields, tree) = expansion.finish();
@@ -192,6 +245,7 @@ impl<'a> Draft<'a> {
             urgency: header.urgency,
             human: header.human,
             clocks: text(header.clocks),
+            clocks_if: header.clocks_if.into_iter().map(|(clock, said)| (clock, said.into_inner())).collect(),
             obligations: text(header.obligations),
             answered_by: type_codes(header.answered_by),
             answers: if answers_any { Vec::new() } else { type_codes(header.answers) },
@@ -201,6 +255,10 @@ impl<'a> Draft<'a> {
             subjects: header.subjects,
             information: header.information,
             attachments: header.attachments,
+            persons,
+            must_answer: header.in_reply_to.is_some_and(|need| *need.get_ref() == ReplyNeed::Required),
+            profile_by: header.profile_by.map(|path| format!("payload.{}", path.get_ref())),
+            forms: BTreeMap::new(),
             fields,
             tree,
         };
@@ -215,6 +273,34 @@ impl<'a> Draft<'a> {
         }
         Some(exchange_type)
     }
+}
+
+/// Whom the type names; what it asks of a danger type would stop it for a form.
+fn persons(source: &Source, words: &Words<'_>, written: &WrittenPersons, header: &WrittenType, faults: &mut Vec<SourceFault>) -> Persons {
+    let at = header.code.span().start;
+    let asks = !written.only.is_empty() || !written.need.is_empty() || !written.without.is_empty();
+    if asks && header.danger {
+        faults.push(source.fault(at, "a danger type is never refused for a form (invariant 3)", "take `persons` away"));
+    }
+    if !written.need.is_empty() && header.subjects == Presence::None {
+        faults.push(source.fault(at, "`persons` needs whom the type does not name", "write `subjects = \"expected\"`"));
+    }
+    let mut known = |list: &[Spanned<String>], what: &str, is: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        for one in list.iter().filter(|one| !is(one.get_ref())) {
+            faults.push(source.fault(one.span().start, format!("unknown {what} `{}`", one.get_ref()), "use one that exists"));
+        }
+        list.iter().map(|one| one.get_ref().clone()).collect()
+    };
+    let role = |code: &str| words.has_code("CL-role", code);
+    let only = known(&written.only, "role", &role);
+    let mut need = Vec::new();
+    for one in &written.need {
+        let roles = known(&one.roles, "role", &role);
+        let traits =
+            known(&one.traits, "part of a subject", &|part| words.has_subject_part(part) || words.has_subject_part(&format!("{part}[]")));
+        need.push(Need { roles, min: one.min, max: one.max, traits: traits.into_iter().collect(), say: one.say.clone() });
+    }
+    Persons { only, need }
 }
 
 fn destinations(source: &Source, header: &WrittenType, words: &Words<'_>, faults: &mut Vec<SourceFault>) -> Vec<Destination> {

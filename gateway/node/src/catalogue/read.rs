@@ -4,21 +4,24 @@
 //! is missing is named. Linear in the size of the document. Faults hold places and what to do, never a value.
 
 mod check;
+mod computed;
+mod persons;
 mod route;
 mod subjects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{
-    DataClass, Instant, Kind, Party,
+    AgreementId, DataClass, Instant, Kind, Party, Secrecy,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded, FieldFault, NonConforming},
 };
 use serde_json::{Map, Value};
+use time::Date;
 
 use self::check::Misfit;
 use super::{
-    Catalogue, Computed, Condition, ExchangeType, Field, ItemClass, Level,
+    ANSWER, Catalogue, Computed, Condition, ExchangeType, Field, ItemClass, Level, States,
     tree::{Branch, List, Node, Wanted},
 };
 
@@ -43,6 +46,16 @@ pub struct ReadContext<'a> {
     pub kind_of: &'a (dyn Fn(&Party) -> Option<Kind> + Sync),
     /// Whether the directory knows whoever an exchange is to be sealed from.
     pub known: &'a (dyn Fn(&Excluded) -> bool + Sync),
+    /// The professional who sends: opaque id, and what binds this person to secrecy.
+    pub agent: Option<(String, Secrecy)>,
+    /// SIRET of the sending institution, if the directory knows it.
+    pub siret: Option<String>,
+    /// Worked days within which an agreement wants an answer, if it says so.
+    pub days_to_answer: &'a (dyn Fn(&AgreementId) -> Option<u32> + Sync),
+    /// The name of the form that is read: see [`ExchangeType::chosen`].
+    pub form: Option<&'a str>,
+    /// The agreement that holds when the document names none: that of the request it answers.
+    pub agreement: Option<AgreementId>,
 }
 
 /// Why a document was not read.
@@ -75,32 +88,47 @@ impl Catalogue {
         let mut reading = Reading::new(self, exchange_type, context, &envelope);
         // 1. Route: who speaks to whom, on what ground.
         let route = reading.route(parts)?;
-        reading.sender_kind = (context.kind_of)(&route.sender);
-        reading.in_reply_to = route.in_reply_to;
+        reading.knows(&route);
         // 2. Content, field by field; the rest of the envelope is route.
         reading.object(&exchange_type.tree, &Pointer::default(), parts, None, &|name| route::PARTS.contains(&name));
         // 3. Persons apart, under the names by which the document calls them.
+        reading.persons();
         let subjects = reading.subjects();
         // 4. A form stops whatever is not about danger.
         if !reading.faults.is_empty() {
             return Err(ReadFailure::Faults(reading.faults));
         }
-        let Reading { body, missing, non_conforme, attachments, occurred, .. } = reading;
+        let Reading { body, missing, non_conforme, attachments, occurred, limits, said, kept_back, parents, .. } = reading;
         let text = |at: &str| {
             let at = at.parse().ok()?;
             body.values().find_map(|leaves| leaves.at(&at)).and_then(Value::as_str).map(str::to_owned)
         };
         let route = exchange::envelope::Route {
-            parents_informed: text("/information/parents/informed"),
+            parents_informed: text("/information/parents/informed").or(parents),
             parents_reason: text("/information/parents/reason").is_some(),
             parents_author: text("/information/parents/author").is_some(),
             child_informed: text("/information/child/informed"),
             person_agreed: text("/information/person/agreed"),
             children: subjects::children(&subjects),
+            said,
             ..route
         };
-        let necessity_stated = text("/necessity").is_some();
-        Ok(Draft { route, subjects, body, missing, non_conforme, attachments, occurred, necessity_stated, canonical })
+        let necessity_stated = text("/necessity").is_some() || !kept_back.is_empty();
+        Ok(Draft { route, subjects, body, missing, non_conforme, attachments, occurred, limits, kept_back, necessity_stated, canonical })
+    }
+}
+
+impl ExchangeType {
+    /// The form in which an envelope is written: what answers its own type, or the profile that one of its codes names.
+    /// `answered` is what is known of the exchange it answers: its profile, or its type.
+    pub fn chosen<'t>(&'t self, envelope: &Value, answered: Option<&str>) -> Option<&'t str> {
+        let known = |name: &str| self.forms.get_key_value(name).map(|(name, _)| name.as_str());
+        let answers = envelope.get("in_reply_to").is_some_and(is_filled);
+        if answers && let Some(answer) = known(ANSWER) {
+            return Some(answer);
+        }
+        let named = self.profile_by.as_ref().and_then(|path| path.split('.').try_fold(envelope, |at, step| at.get(step)));
+        named.and_then(Value::as_str).or(answered).and_then(known)
     }
 }
 
@@ -113,6 +141,8 @@ struct Reading<'a> {
     sender_institution: String,
     sender_kind: Option<Kind>,
     in_reply_to: Option<exchange::ExchangeId>,
+    purpose: String,
+    agreement: Option<AgreementId>,
     most_protected: DataClass,
     body: BTreeMap<DataClass, Leaves>,
     /// Leaves below `/subjects/<n>`.
@@ -122,6 +152,10 @@ struct Reading<'a> {
     faults: Vec<FieldFault>,
     attachments: Vec<String>,
     occurred: Option<Instant>,
+    limits: Vec<(String, Date)>,
+    said: BTreeSet<String>,
+    kept_back: Leaves,
+    parents: Option<String>,
 }
 
 impl<'a> Reading<'a> {
@@ -134,6 +168,8 @@ impl<'a> Reading<'a> {
             sender_institution: context.sender.institution.to_string(),
             sender_kind: None,
             in_reply_to: None,
+            purpose: String::new(),
+            agreement: None,
             most_protected: of.most_protected_class(),
             body: BTreeMap::new(),
             persons: BTreeMap::new(),
@@ -142,7 +178,19 @@ impl<'a> Reading<'a> {
             faults: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
+            limits: Vec::new(),
+            said: BTreeSet::new(),
+            kept_back: Leaves::new(),
+            parents: None,
         }
+    }
+
+    /// What of the route fields are computed from.
+    fn knows(&mut self, route: &exchange::envelope::Route) {
+        self.sender_kind = (self.context.kind_of)(&route.sender);
+        self.in_reply_to = route.in_reply_to;
+        self.purpose.clone_from(&route.purpose);
+        self.agreement.clone_from(&route.agreement);
     }
 
     /// `floor` is the class that the object above gives to all its leaves.
@@ -214,11 +262,20 @@ impl<'a> Reading<'a> {
     }
 
     fn leaf(&mut self, field: &Field, at: &Pointer, value: Option<&Value>, floor: Option<DataClass>) {
-        if let Some(computed) = field.computed.and_then(|computed| self.computed(computed)) {
+        let changed = value.filter(|_| field.may_change);
+        if let Some(value) = changed {
+            if let Err(misfit) = self.may_be(field, value) {
+                self.misfit(at, misfit, value.clone());
+            } else {
+                self.value(field, at, value, floor);
+            }
+        } else if let Some(computed) = field.computed.as_ref().and_then(|computed| self.computed(computed)) {
             if let Some(given) = value.filter(|given| **given != computed) {
                 self.misfit(at, Misfit::Computed, given.clone());
             }
             self.keep(field, at, computed, floor);
+        } else if let Some(value) = value.filter(|_| field.computed == Some(Computed::Gateway)) {
+            self.misfit(at, Misfit::Computed, value.clone());
         } else if let Some(value) = value {
             self.value(field, at, value, floor);
         } else {
@@ -227,7 +284,9 @@ impl<'a> Reading<'a> {
     }
 
     fn value(&mut self, field: &Field, at: &Pointer, value: &Value, floor: Option<DataClass>) {
+        let short = |limit| value.as_str().is_none_or(|text| text.chars().nth(limit).is_none());
         match check::leaf(self.catalogue, &field.shape, value) {
+            Ok(()) if !field.max.is_none_or(short) => self.misfit(at, Misfit::TooLong(field.max.unwrap_or(MAX_TEXT)), value.clone()),
             Ok(()) => self.keep(field, at, value.clone(), floor),
             Err(misfit) => self.misfit(at, misfit, value.clone()),
         }
@@ -238,7 +297,24 @@ impl<'a> Reading<'a> {
         let offered = |kind: &Kind| field.offered_to.iter().any(|one| one == kind.as_str());
         if field.occurred && (field.offered_to.is_empty() || self.sender_kind.as_ref().is_some_and(offered)) {
             // An event that has not happened yet starts nothing.
-            self.occurred = value.as_str().and_then(|text| text.parse().ok()).filter(|at| *at <= self.context.now);
+            let day = || Some(self.catalogue.calendar.begin_of(check::date(value.as_str()?)?));
+            let at: Option<Instant> = value.as_str().and_then(|text| text.parse().ok()).or_else(day);
+            self.occurred = at.filter(|at| *at <= self.context.now);
+        }
+        if field.fact {
+            let code = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.said.insert(format!("{}={code}", field.path.strip_prefix("payload.").unwrap_or(&field.path)));
+        }
+        if let Some(last) = value.as_str().and_then(check::date) {
+            self.limits.extend(field.limits.iter().map(|clock| (clock.clone(), last)));
+        }
+        match field.states {
+            Some(States::Necessity) => {
+                self.kept_back.insert(at.clone(), value);
+                return;
+            }
+            Some(States::Parents) => self.parents = value.as_str().map(str::to_owned),
+            None => {}
         }
         if field.shape == super::Shape::Empreinte {
             self.attachments.extend(value.as_str().map(str::to_owned));
@@ -254,6 +330,7 @@ impl<'a> Reading<'a> {
     fn absent(&mut self, wanted: &Wanted, at: &Pointer) {
         let met = wanted.expected_if.as_ref().is_some_and(|condition| self.holds(condition, at));
         match wanted.level {
+            Level::Required if !self.of.danger && wanted.expected_if.is_some() && !met => {}
             Level::Required if !self.of.danger => self.misfit(at, Misfit::Missing, Value::Null),
             Level::Required | Level::Expected => self.missing.push(at.to_string()),
             Level::Optional | Level::Auto if met => self.missing.push(at.to_string()),
@@ -287,16 +364,11 @@ impl<'a> Reading<'a> {
                 let named = value.and_then(Value::as_str).and_then(|text| text.parse().ok());
                 Some(named.unwrap_or(self.most_protected))
             }
+            ItemClass::Prefix(classes) => {
+                let prefix = value.and_then(Value::as_str).and_then(|code| code.split('.').next());
+                Some(prefix.and_then(|prefix| classes.get(prefix)).copied().unwrap_or(self.most_protected))
+            }
         }
-    }
-
-    fn computed(&self, computed: Computed) -> Option<Value> {
-        match computed {
-            Computed::InReplyTo => self.in_reply_to.map(|id| id.to_string()),
-            Computed::SenderOrigin => self.sender_kind.as_ref().and_then(|kind| self.catalogue.origins.get(kind)).cloned(),
-            Computed::SenderInstitution => Some(self.sender_institution.clone()),
-        }
-        .map(Value::String)
     }
 
     /// Something does not conform: told to the sender, or kept aside when the exchange is about danger.

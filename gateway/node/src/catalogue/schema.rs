@@ -13,7 +13,17 @@ use super::{
 
 impl Catalogue {
     /// JSON Schema 2020-12 of the envelope of one type. `x-class` and `x-level` say what the catalogue says.
+    /// `x-forms` holds the schemas of what answers the type in the other direction (`reponse`) and of its profiles.
     pub fn json_schema(&self, exchange_type: &ExchangeType) -> Value {
+        let mut schema = self.form_schema(exchange_type);
+        let forms: Map<String, Value> = exchange_type.forms.iter().map(|(name, form)| (name.clone(), self.form_schema(form))).collect();
+        if !forms.is_empty() {
+            insert(&mut schema, "x-forms", Value::Object(forms));
+        }
+        schema
+    }
+
+    fn form_schema(&self, exchange_type: &ExchangeType) -> Value {
         let writer = Writer { catalogue: self, of: exchange_type };
         let mut schema = writer.object(&exchange_type.tree);
         if let Value::Object(schema) = &mut schema {
@@ -28,6 +38,9 @@ impl Catalogue {
                 required.insert(0, json!("type"));
                 if !exchange_type.danger {
                     required.push(json!("recipient"));
+                }
+                if exchange_type.must_answer {
+                    required.push(json!("in_reply_to"));
                 }
             }
         }
@@ -72,10 +85,12 @@ impl Writer<'_> {
 
     fn requires(&self, node: &Node) -> bool {
         match node {
-            Node::Leaf(index) => self.of.fields.get(*index).is_some_and(|field| field.level == Level::Required),
-            Node::List(list) => list.wanted.level == Level::Required,
+            Node::Leaf(index) => {
+                self.of.fields.get(*index).is_some_and(|field| field.level == Level::Required && field.expected_if.is_none())
+            }
+            Node::List(list) => list.wanted.level == Level::Required && list.wanted.expected_if.is_none(),
             Node::Object(branch) => match &branch.wanted {
-                Some(wanted) => wanted.level == Level::Required,
+                Some(wanted) => wanted.level == Level::Required && wanted.expected_if.is_none(),
                 None => branch.children.values().any(|child| self.requires(child)),
             },
         }
@@ -83,7 +98,7 @@ impl Writer<'_> {
 
     fn leaf(&self, field: &Field) -> Value {
         let mut schema = match &field.shape {
-            Shape::Texte => json!({"type": "string", "maxLength": MAX_TEXT}),
+            Shape::Texte => json!({"type": "string", "maxLength": field.max.unwrap_or(MAX_TEXT)}),
             Shape::Date => json!({"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}),
             Shape::DateHeure => json!({"type": "string", "format": "date-time"}),
             Shape::Bool => json!({"type": "boolean"}),
@@ -100,7 +115,7 @@ impl Writer<'_> {
             Shape::Code(list) => json!({"type": "string", "enum": self.catalogue.codes.get(list), "x-list": list}),
         };
         insert(&mut schema, "x-class", json!(field.class));
-        if field.computed.is_some() {
+        if field.computed.is_some() && !field.may_change {
             insert(&mut schema, "readOnly", json!(true));
         }
         if !field.offered_to.is_empty() {

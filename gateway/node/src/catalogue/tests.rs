@@ -35,7 +35,24 @@ fn kind(text: &str) -> Kind {
 fn every_file_loads_and_says_what_it_says() {
     let catalogue = catalogue();
     let codes: Vec<_> = catalogue.types_on(noon()).map(|one| one.code.to_string()).collect();
-    assert_eq!(codes, ["accuse-reception", "information-preoccupante", "retour-information", "signalement", "suites-judiciaires"]);
+    assert_eq!(
+        codes,
+        [
+            "accuse-reception",
+            "annuaire-protocoles",
+            "copie-signalement",
+            "demande-adresse",
+            "demande-information",
+            "dossier-connu",
+            "information-preoccupante",
+            "notification-placement",
+            "reponse-information",
+            "retour-information",
+            "signalement",
+            "soit-transmis",
+            "suites-judiciaires"
+        ]
+    );
     assert!(catalogue.has_type(&code("signalement")) && !catalogue.has_type(&code("inconnu")));
     assert!(catalogue.has_code("CL-purpose", "ip") && !catalogue.has_code("CL-purpose", "IP") && !catalogue.has_code("CL-rien", "ip"));
     assert_eq!(catalogue.kind(&kind("pmi")).unwrap().secrecy, Secrecy::Profession);

@@ -96,8 +96,8 @@ impl Branch {
             return Err(Taken);
         }
         self.children.insert(name.to_owned(), node);
-        if let Some(guard) = field.item_class {
-            self.guard = Some((name.to_owned(), guard));
+        if let Some(guard) = &field.item_class {
+            self.guard = Some((name.to_owned(), guard.clone()));
         }
         Ok(field.level)
     }

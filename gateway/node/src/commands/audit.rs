@@ -1,10 +1,6 @@
 //! What an auditor types: `audit bundle` copies the log out; `audit verify` distrusts everything but pinned keys.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,12 +10,9 @@ use super::{CommandFault, print};
 use crate::{
     config::Config,
     flows::{bundle, verify},
-    log,
-    node::load_law,
-    policy::DecisionRecord,
-    receipt,
-    seal::{self, KeyStore},
-    store::{Store, keys::Keys},
+    log, receipt,
+    seal::KeyStore,
+    store::Store,
 };
 
 /// `gateway audit`
@@ -108,40 +101,13 @@ fn public_keys(config: &Config, keystore: &KeyStore) -> Result<Value, CommandFau
     Ok(json!({"keys": [receipts.jwk()], "log": {"origin": config.origin(), "vkey": log.verifier().to_string()}}))
 }
 
-/// Asks a past decision again, with the rules loaded now, and says whether the answer is the same.
-///
-/// # Errors
-/// A file or the database cannot be used, the exchange is not there, its content was erased.
-pub async fn replay(config: &Path, exchange: &str, json: bool) -> Result<ExitCode, CommandFault> {
-    let config = Config::load(config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
-    let law = load_law(&config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
-    let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?);
-    let store = Store::open(&config.database("gateway")).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
-    let keys = Keys::open(&config.database("keys"), keystore).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
-    let missing = |what: &str| CommandFault::Gateway(format!("exchange `{exchange}`: {what}"));
-    let id = exchange.parse().map_err(|_| missing("not an exchange id"))?;
-    let row = store.exchange(id).await.map_err(|e| missing(&e.to_string()))?.ok_or_else(|| missing("not there"))?;
-    let key = keys.exchange_key(id).await.map_err(|e| missing(&e.to_string()))?.ok_or_else(|| missing("its content was erased"))?;
-    let record = seal::open_column(&key, "exchange", id, "decision", &row.decision).map_err(|_| missing("its decision does not open"))?;
-    let record: DecisionRecord = serde_json::from_slice(&record).map_err(|_| missing("its decision cannot be read"))?;
-    let replay = law.policies.replay(&record);
-    store.close().await;
-    print(&if json {
-        json!({"record": record, "replay": replay}).to_string()
-    } else {
-        let verdict = if record.permitted { "permis" } else { "refusé" };
-        let same = if replay.same { "même réponse, mêmes règles" } else { "la réponse ou les règles ont changé" };
-        format!("Décision du {} : {verdict}, par {}. Rejouée : {same}.", record.at, record.rules.join(", "))
-    });
-    Ok(if replay.same { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-fn bar() -> ProgressBar {
+/// A bar for a walk through the log.
+pub(super) fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} feuilles, {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 
-fn advance(bar: &ProgressBar, done: u64, of: u64) {
+pub(super) fn advance(bar: &ProgressBar, done: u64, of: u64) {
     bar.set_length(of);
     bar.set_position(done);
 }

@@ -92,10 +92,11 @@ pub(super) struct Rooms {
 impl Rooms {
     pub(super) async fn open(file: &Path) -> Result<Self, CommandFault> {
         let config = Config::load(file).map_err(gateway)?;
-        let law = node::load_law(&config).map_err(gateway)?;
         let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?);
+        let store = Store::open(&config.database("gateway")).await.map_err(gateway)?;
+        let law = node::in_force(&config, &store).await.map_err(gateway)?;
         Ok(Self {
-            store: Store::open(&config.database("gateway")).await.map_err(gateway)?,
+            store,
             keys: Keys::open(&config.database("keys"), keystore.clone()).await.map_err(gateway)?,
             vault: Vault::open(&config.database("vault"), keystore.clone()).await.map_err(gateway)?,
             random: SystemRandom::new(),

@@ -9,7 +9,11 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use super::{CommandFault, print, with_causes};
+use super::{
+    CommandFault, decision,
+    policy_sets::{self, Sets},
+    print, with_causes,
+};
 use crate::{
     agreements::InForce,
     clock::{Clock, SystemClock},
@@ -19,6 +23,8 @@ use crate::{
     node::{self, Node},
     policy,
     seal::KeyStore,
+    source::Files,
+    store::policy_sets::archived_in_force,
 };
 
 /// `gateway init`
@@ -54,6 +60,22 @@ pub enum Policy {
         #[arg(default_value = "policies")]
         folder: PathBuf,
     },
+    /// Put another set to the decisions of the past month: what would change; names nobody (gateway's machine)
+    Simulate(decision::Simulate),
+    /// What people of the Département do together to change the rules
+    #[command(flatten)]
+    Sets(Box<Sets>),
+}
+
+impl Policy {
+    /// Whether the answer is for a program.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Test { .. } | Self::Diff(_) | Self::Table { .. } => false,
+            Self::Simulate(options) => options.here.json,
+            Self::Sets(command) => command.link().json,
+        }
+    }
 }
 
 /// Creates the master keys, and a configuration to be completed.
@@ -84,9 +106,9 @@ pub fn init(options: &Init) -> Result<(), CommandFault> {
 ///
 /// # Errors
 /// Of the data the first room that is wrong (the next ones speak its words), of keys and certificates everything.
-pub fn check(options: &Serve) -> Result<(), CommandFault> {
+pub async fn check(options: &Serve) -> Result<(), CommandFault> {
     let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
-    let law = node::load_law(&config).map_err(|e| e.to_string());
+    let (law, folder) = law_and_folder(&config).await?;
     let keys = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e).to_string());
     let door = Door::open(&config.tls, &config.limits, Arc::new(SystemClock));
     let door = door.and_then(|door| door.push_client(&config.tls).map(|_| door)).map_err(|e| with_causes(&e));
@@ -97,7 +119,7 @@ pub fn check(options: &Serve) -> Result<(), CommandFault> {
             return Err(CommandFault::Gateway(mistakes.join("\n")));
         }
     };
-    for doubt in doubts(&config, &law, &door) {
+    for doubt in doubts(&config, &law, &door).into_iter().chain(folder) {
         print(&format!("Attention : {doubt}."));
     }
     let types = law.catalogue.types_on(SystemClock.now()).count();
@@ -108,6 +130,41 @@ pub fn check(options: &Serve) -> Result<(), CommandFault> {
         law.policies.hash().get(..12).unwrap_or_default()
     ));
     Ok(())
+}
+
+/// The law with which the gateway would start, and what is to be said of a folder that holds something else. Looks into
+/// the database without writing; before the first start there is none, and the folder is what counts.
+async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<String>), CommandFault> {
+    let folder = node::load_law(config).map_err(|e| e.to_string());
+    let archived = if config.data.join("gateway.db").exists() {
+        let looked = archived_in_force(&config.database("gateway")).await;
+        looked.map_err(|e| CommandFault::Gateway(format!("the set in force cannot be read: {}", with_causes(&e))))?
+    } else {
+        None
+    };
+    let Some((set, texts)) = archived else { return Ok((folder, None)) };
+    let name = set.get(..12).unwrap_or(&set).to_owned();
+    let told = match &folder {
+        Ok(law) if law.files.hash() == set => None,
+        Ok(law) => Some(format!(
+            "le dossier {} contient un autre jeu de règles ({}) que celui en vigueur ({name}) ; il n’est PAS appliqué. \
+             La passerelle décide avec le jeu approuvé qu’elle garde en archive. Pour l’appliquer : gateway policy propose, \
+             puis deux approbations. Pour revoir le jeu en vigueur : gateway policy show {name} --write DOSSIER",
+            config.policies.display(),
+            law.files.hash().get(..12).unwrap_or_default(),
+        )),
+        Err(mistakes) => Some(format!(
+            "le dossier {} a des fautes ; il n’est PAS appliqué, et la passerelle décide avec le jeu approuvé {name} :\n{mistakes}",
+            config.policies.display(),
+        )),
+    };
+    let files = Arc::new(Files::archived(PathBuf::from(format!("jeu-{name}")), texts));
+    let law = if files.hash() == set {
+        Law::read(files, &config.directory).map_err(|e| e.to_string())
+    } else {
+        Err(format!("the archived policy set {name} is damaged: restore the database"))
+    };
+    Ok((law, told))
 }
 
 /// What starts and does not do what somebody meant.
@@ -152,20 +209,22 @@ fn forbid_core_dumps() {
     }
 }
 
-/// Plays the jurists' cases, or compares two folders.
+/// Plays the jurists' cases, compares two folders, or changes the rules.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn policy(command: &Policy) -> Result<ExitCode, CommandFault> {
+/// The folder cannot be read, or the gateway refused.
+pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
     match command {
         Policy::Test { folder } => {
-            let report = run_cases(folder)?;
+            let report = run_cases(&folder)?;
             print(&report.to_string());
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
-        Policy::Diff(options) => super::policy_diff::diff(options),
+        Policy::Diff(options) => super::policy_diff::diff(&options),
+        Policy::Simulate(options) => decision::simulate(options).await,
+        Policy::Sets(command) => policy_sets::sets(*command).await.map(|()| ExitCode::SUCCESS),
         Policy::Table { folder } => {
-            let table = policy::rules_table(folder).map_err(|e| CommandFault::file(folder, &e))?;
+            let table = policy::rules_table(&folder).map_err(|e| CommandFault::file(&folder, &e))?;
             print(table.to_string().trim_end());
             table.faults().iter().for_each(|fault| print(fault));
             Ok(if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::{process::Command, task::JoinSet};
 
-use super::{DemoFault, Partner, SECRETS, Stage, Voice, envelopes};
+use super::{
+    DemoFault, Partner, SECRETS, Stage, Voice, envelopes,
+    partners::{ask_partners, copy_to_the_crip},
+};
 use crate::client;
 
 /// What the summary says.
 #[derive(Default)]
-struct Summary {
+pub(super) struct Summary {
     rows: Vec<(String, String)>,
 }
 
 impl Summary {
-    fn add(&mut self, what: &str, result: impl Into<String>) {
+    pub(super) fn add(&mut self, what: &str, result: impl Into<String>) {
         self.rows.push((what.to_owned(), result.into()));
     }
 
@@ -143,18 +146,24 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
     voice.say(&format!("   L’école lit : {}", text(&feedback, "/payload/statut")));
     summary.add("retour d’information à l’école", "un statut, rien du dossier");
 
-    voice.scene(8, "kill -9 en plein dépôt");
+    voice.scene(8, "Le collège est interrogé sous son protocole ; la CAF, non");
+    ask_partners(stage, voice, &mut summary).await?;
+
+    voice.scene(9, "Un hôpital saisit lui-même le procureur : la passerelle fait la copie à la CRIP");
+    copy_to_the_crip(voice, &hospital, &crip, &mut summary).await?;
+
+    voice.scene(10, "kill -9 en plein dépôt");
     let kept = kill_under_load(stage, &school).await?;
     voice.say(&format!("   {kept} dépôts : chacun présent une fois et une seule après redémarrage."));
     summary.add("kill -9 pendant les dépôts", format!("{kept} acceptés, 0 perdu, 0 en double"));
 
-    voice.scene(9, "L’auditeur ne croit que les clés qu’il a notées");
+    voice.scene(11, "L’auditeur ne croit que les clés qu’il a notées");
     let (leaves, named) = audit(stage, &school).await?;
     voice.say(&format!("   Journal entier vérifié ({leaves}). Dans une copie, une ligne changée : {named}"));
     summary.add("journal vérifié", leaves);
     summary.add("ligne altérée dans une copie", named);
 
-    voice.scene(10, "On cherche les noms dans tout ce que la passerelle a écrit");
+    voice.scene(12, "On cherche les noms dans tout ce que la passerelle a écrit");
     let (files, bytes) = search(stage).await?;
     voice.say(&format!(
         "   {files} fichiers, {bytes} octets, métriques et fichiers en mémoire compris : aucun nom, aucune date, aucun mot en clair."
@@ -297,11 +306,11 @@ async fn run(arguments: &[&str]) -> Result<(i32, String), DemoFault> {
     Ok((code, String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
-fn ensure(holds: bool, what: &str) -> Result<(), DemoFault> {
+pub(super) fn ensure(holds: bool, what: &str) -> Result<(), DemoFault> {
     if holds { Ok(()) } else { Err(DemoFault::Story(what.to_owned())) }
 }
 
-fn text(value: &Value, pointer: &str) -> String {
+pub(super) fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

@@ -14,6 +14,14 @@ pub fn day_in_france(at: Instant) -> Date {
     at.plus(Duration::from_secs(hours * 3600)).date()
 }
 
+/// The instant at which a day begins in Paris.
+pub fn begins_in_france(day: Date) -> Instant {
+    let midnight = Instant::from_unix_ms(day.midnight().assume_utc().unix_timestamp().saturating_mul(1000));
+    // Both changes of the hour are at 01:00 UTC, hours after this midnight and before the next: the hour of then holds.
+    let hours = if summer(midnight.minus(Duration::from_secs(2 * 3600)).datetime()) { 2 } else { 1 };
+    midnight.minus(Duration::from_secs(hours * 3600))
+}
+
 fn summer(at: UtcDateTime) -> bool {
     let turned = |month| last_sunday(at.year(), month).is_some_and(|sunday| (at.date(), at.hour()) >= (sunday, 1));
     turned(Month::March) && !turned(Month::October)
@@ -32,6 +40,17 @@ mod tests {
 
     fn day(text: &str) -> Date {
         day_in_france(text.parse().unwrap())
+    }
+
+    #[test]
+    fn each_day_begins_where_the_one_before_ends() {
+        let mut date = date!(2026 - 01 - 01);
+        while date < date!(2027 - 01 - 01) {
+            let begins = begins_in_france(date);
+            assert_eq!(day_in_france(begins), date);
+            assert_eq!(day_in_france(begins.minus(Duration::from_millis(1))), date.previous_day().unwrap());
+            date = date.next_day().unwrap();
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! is never stopped by a form (invariant 3).
 
 mod keep;
+mod made;
 mod route;
 mod tasks;
 
@@ -10,17 +11,18 @@ use std::sync::Arc;
 
 use adapters::json;
 use exchange::{
-    ExchangeId, FollowUpId, Instant, Kind, Party,
+    ExchangeId, FollowUpId, Instant, Kind, Party, Secrecy,
     envelope::{Draft, Excluded, FieldFault},
 };
 use serde_json::{Value, json};
 
 use super::{Author, Caller, Law, Rooms};
 use crate::{
-    catalogue::{ExchangeType, ReadContext, ReadFailure},
+    agreements::InForce,
+    catalogue::{AgreementNeed, ExchangeType, ReadContext, ReadFailure},
     directory::Professional,
     log::Event,
-    policy::{Actor, Denial, Submission},
+    policy::{Actor, AgreementState, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
     store::{StoreError, follow_up::NewFollowUp},
@@ -69,31 +71,32 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     }
 
     // 4. Conform: fields, codes, classes. A danger type keeps sealed whatever does not.
-    let mut draft = read(rooms, &law, deposit.caller, exchange_type, native, now)?;
+    let answered = route::answered(rooms, deposit.caller, exchange_type, &native.envelope).await?;
+    let form = exchange_type.chosen(&native.envelope, answered.as_ref().map(route::Answered::profile));
+    let exchange_type = exchange_type.form(form);
+    // What the gateway may have to make another exchange of: nothing else is held twice.
+    let source = made::is_source(&law, exchange_type).then(|| native.envelope.clone());
+    let mut draft = read(rooms, &law, Reads { caller: deposit.caller, author: &author, exchange_type, form, answered }, native, now)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
     let ends = route::resolve(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let id = ExchangeId::new();
 
     // 5. Decide: without a permit there is no exchange, and a refusal is written down too.
     let necessity_stated = draft.necessity_stated;
-    let admitted = {
-        let agreement = match law.agreement(exchange_type, &draft.route, now) {
-            Ok(agreement) => agreement,
-            Err(refusal) => {
-                return Err(written_down(
-                    rooms,
-                    &law,
-                    deposit.caller,
-                    exchange_type,
-                    &json!({"result": "refusal", "because": "agreement"}),
-                    refusal,
-                    now,
-                )
-                .await);
-            }
-        };
-        route::agreement_that_serves(&law, agreement, &mut draft, now);
+    let (agreement, unserved) = match law.agreement(exchange_type, &draft.route, now) {
+        Ok(agreement) => (agreement, None),
+        // The law is asked all the same: what no agreement could open is refused with its own article.
+        Err(refusal) => {
+            let state = if draft.route.agreement.is_some() { AgreementState::NotInForce } else { AgreementState::NotNamed };
+            (state, Some(refusal))
+        }
+    };
+    let (admitted, unserved) = {
+        if unserved.is_none() {
+            route::agreement_that_serves(&law, agreement, &mut draft, now);
+        }
         let holds = law.conditions(&draft.route, now);
+        let residence = route::residence(&law, &draft);
         let ask = Submission {
             exchange: id,
             exchange_type,
@@ -102,21 +105,42 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             actor: author.actor(&law),
             agreement,
             necessity_stated,
-            residence: route::residence(&law, &draft),
+            residence,
             holds: &holds,
             now,
         };
-        law.policies.admit(draft, &ask)
+        // What the rules would have said is kept with the register's no, so that it can be asked again.
+        let unserved = unserved.map(|refusal| (refusal, law.policies.refused_before(&draft, &ask)));
+        let also = route::also(rooms, &law, &draft, &ends, &ask)?;
+        (law.policies.admit(draft, &ask).map(|admitted| (admitted, also)), unserved)
     };
-    let admitted = match admitted {
-        Ok(admitted) => admitted,
-        Err(denial) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
+    let (admitted, also) = match (admitted, unserved) {
+        (Ok(admitted), None) => admitted,
+        (Err(denial), None) => return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await),
+        (Err(denial), Some(_)) if denial.says_more_than(AGREEMENT_RULE) => {
+            return Err(refuse(rooms, &law, deposit.caller, exchange_type, denial, now).await);
+        }
+        (_, Some((refusal, record))) => {
+            let decision = json!({"result": "refusal", "because": "agreement", "record": record});
+            return Err(written_down(rooms, &law, deposit.caller, exchange_type, &decision, refusal, now).await);
+        }
+    };
+    // What the law has the gateway make of it, decided by itself.
+    let made = match &source {
+        Some(source) => {
+            made::of(rooms, &law, made::Source { envelope: source, id, ends: &ends, author: &author, now }, admitted.obligations())?
+        }
+        None => made::Made::default(),
     };
 
     // 6. Seal, and keep: nothing we keep names a child; exchange, deliveries, clocks and entry commit together.
-    let kept =
-        keep::keep(rooms, &law, keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now })
-            .await;
+    let kept = keep::keep(
+        rooms,
+        &law,
+        keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now, also },
+        made,
+    )
+    .await;
     match kept {
         // Another request with the same key won the race: its answer is this one's answer.
         Err(Refusal::Unavailable(StoreError::AlreadyThere)) => {
@@ -130,7 +154,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
 
 /// Puts what alarms on the board before it counts, so that its first move is seen.
 pub fn count_from_zero() {
-    for alarm in [CONFIDENTIALITY_STOPS, DEPOSITS_ALONE, keep::STALE_DEPOSITS, keep::NOBODY_LEFT] {
+    for alarm in [CONFIDENTIALITY_STOPS, DEPOSITS_ALONE, made::NOT_MADE, keep::STALE_DEPOSITS, keep::NOBODY_LEFT] {
         metrics::counter!(alarm).increment(0);
     }
 }
@@ -154,6 +178,14 @@ impl Depositor {
         match self {
             Self::Professional(id) => &id.subject,
             Self::System | Self::Alone { .. } => "",
+        }
+    }
+
+    /// The opaque id of the person who sends, and what binds this person to secrecy.
+    fn agent(&self, law: &Law) -> Option<(String, Secrecy)> {
+        match self {
+            Self::Professional(id) => law.directory.professional(id).map(|who| (id.subject.clone(), who.secrecy)),
+            Self::System | Self::Alone { .. } => None,
         }
     }
 
@@ -251,27 +283,43 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
     Ok(None)
 }
 
-fn read(
-    rooms: &Rooms,
-    law: &Law,
-    caller: &Caller,
-    exchange_type: &ExchangeType,
-    native: json::Native,
-    now: Instant,
-) -> Result<Draft, Refusal> {
-    let kind_of = |party: &Party| law.directory.party(party).map(|known| known.kind.clone());
-    let known = |excluded: &Excluded| match excluded {
-        Excluded::Professional(id) => law.directory.professional(id).is_some(),
-        Excluded::Institution { institution } => law.directory.institution(institution).is_some(),
-    };
+/// Whose document is read, as what.
+struct Reads<'a> {
+    caller: &'a Caller,
+    author: &'a Depositor,
+    /// The form of the type.
+    exchange_type: &'a ExchangeType,
+    form: Option<&'a str>,
+    answered: Option<route::Answered>,
+}
+
+fn read(rooms: &Rooms, law: &Law, reads: Reads<'_>, native: json::Native, now: Instant) -> Result<Draft, Refusal> {
+    let Reads { caller, author, exchange_type, form, answered } = reads;
+    let institution = law.directory.institution(&caller.institution);
+    let agreement = answered.and_then(|answered| answered.agreement).filter(|_| exchange_type.agreement != AgreementNeed::None);
     let context = ReadContext {
         now,
         sender: Party { institution: caller.institution.clone(), unit: caller.unit.clone() },
-        kind_of: &kind_of,
-        known: &known,
+        kind_of: &|party| law.directory.party(party).map(|known| known.kind.clone()),
+        known: &|excluded| known(law, excluded),
         default_recipient: route::default_recipient(rooms, law, exchange_type),
+        agent: author.agent(law),
+        siret: institution.and_then(|institution| institution.codes.get("siret")).cloned(),
+        days_to_answer: &|id| match law.agreements.in_force(id, now) {
+            InForce::InForce(agreement) => agreement.days_to_answer,
+            _ => None,
+        },
+        form,
+        agreement,
     };
     law.catalogue.read(exchange_type, native.envelope, native.canonical, &context).map_err(unread)
+}
+
+fn known(law: &Law, excluded: &Excluded) -> bool {
+    match excluded {
+        Excluded::Professional(id) => law.directory.professional(id).is_some(),
+        Excluded::Institution { institution } => law.directory.institution(institution).is_some(),
+    }
 }
 
 fn unread(failure: ReadFailure) -> Refusal {
@@ -326,5 +374,7 @@ fn follow_up(code: &str, owner: &Party, details: Vec<String>) -> NewFollowUp {
     NewFollowUp { id: FollowUpId::new(), code: code.to_owned(), owner: owner.clone(), details }
 }
 
+/// The rule that wants an agreement in force.
+const AGREEMENT_RULE: &str = "R05";
 const CONFIDENTIALITY_STOPS: &str = "passerelle_confidentiality_stops_total";
 const DEPOSITS_ALONE: &str = "passerelle_deposits_alone_total";

@@ -5,7 +5,7 @@
 
 pub mod urgence;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use exchange::{
     DataClass, DeliveryId, Disclosure, Identity, Instant, Kind, Party, ProfessionalId, UnitId,
@@ -15,11 +15,15 @@ use exchange::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Author, Caller, Law, Rooms, acting_unit, answers_for, gone};
+use super::{
+    Author, Caller, Law, Rooms, acting_unit, answers_for, gone,
+    law::archive::{ArchiveFault, Past},
+};
 use crate::{
+    catalogue::{Catalogue, ExchangeType},
     directory::{Professional, day::day_in_france},
     log::Event,
-    policy::{AgreementState, DecisionRecord, Denial, Opening, Reading, Release, Withheld},
+    policy::{AgreementState, DecisionRecord, Denial, Opening, Reading, Release, Side, Withheld},
     refusal::{CertificateFault, Refusal},
     seal::{self, ExchangeKey},
     store::{
@@ -150,6 +154,41 @@ struct Loaded {
     compartments: seal::Compartments,
     /// Classes present.
     classes: Vec<DataClass>,
+    /// Types and kinds of the day of acceptance, when another set is in force now.
+    past: Option<Arc<Past>>,
+}
+
+impl Loaded {
+    /// Its type as it was accepted: a set that changes or ends a type takes nothing away from what came before.
+    fn exchange_type<'t>(&'t self, law: &'t Law) -> Result<&'t ExchangeType, Refusal> {
+        let of = |catalogue: &'t Catalogue| catalogue.exchange_type(&self.row.kind, self.row.accepted_at);
+        let then = self.past.as_ref().and_then(|past| of(&past.catalogue));
+        let declared = then.or_else(|| of(&law.catalogue)).ok_or(Refusal::Undecidable)?;
+        Ok(declared.form(self.route.form.as_deref()))
+    }
+
+    /// One end as rules see it: a kind that is no more is what it was.
+    fn side<'t>(&'t self, law: &'t Law, kind: &'t Kind) -> Result<Side<'t>, Refusal> {
+        let then = || self.past.as_ref().and_then(|past| past.catalogue.kind(kind)).map(|rule| Side { kind, rule });
+        law.side(kind).or_else(|refusal| then().ok_or(refusal))
+    }
+}
+
+/// The set under which an exchange was accepted, unless it is the one in force. One that is not given back must not keep a
+/// danger from its reader: the set in force stands in.
+async fn set_of(rooms: &Rooms, row: &ExchangeRow, key: &ExchangeKey) -> Result<Option<Arc<Past>>, Refusal> {
+    let set = at_acceptance(row, key)?.policy_set;
+    if set == rooms.law.load().files.hash() {
+        return Ok(None);
+    }
+    match rooms.past(&set).await {
+        Ok(past) => Ok(Some(past)),
+        Err(ArchiveFault::Store(error)) => Err(error.into()),
+        Err(fault) => {
+            tracing::warn!(error = %fault, exchange.id = %row.id, "the set of an exchange is not given back; it is read with the one in force");
+            Ok(None)
+        }
+    }
 }
 
 async fn load(rooms: &Rooms, exchange: exchange::ExchangeId) -> Result<Loaded, Refusal> {
@@ -164,9 +203,13 @@ async fn load(rooms: &Rooms, exchange: exchange::ExchangeId) -> Result<Loaded, R
     let Some(sealed) = rooms.store.content(row.id).await? else { return Err(gone(rooms, row.id).await) };
     let compartments = seal::Compartments::read(&sealed).map_err(|_| Refusal::Internal("content"))?;
     let mut classes = compartments.classes();
-    // Identities live in the vault, never in a compartment.
-    classes.extend([DataClass::Identite, DataClass::Contact]);
-    Ok(Loaded { row, key, route, compartments, classes })
+    // Identities live in the vault, never in a compartment: what came of them is in the record of acceptance. Nobody is told
+    // that an address is withheld which was never there.
+    let came = at_acceptance(&row, &key).ok().and_then(|record| record.facts.get("classes").cloned());
+    let came = |class: &DataClass| came.as_ref().and_then(Value::as_array).is_none_or(|all| all.iter().any(|one| one == class.as_str()));
+    classes.extend([DataClass::Identite, DataClass::Contact].into_iter().filter(came));
+    let past = set_of(rooms, &row, &key).await?;
+    Ok(Loaded { row, key, route, compartments, classes, past })
 }
 
 /// What was released of the classes that are wanted.
@@ -186,7 +229,7 @@ async fn released(
             leaves.extend(granted);
         }
     }
-    leaves.extend(subjects(rooms, law, row, route, release, key).await?);
+    leaves.extend(subjects(rooms, loaded.exchange_type(law)?, row, route, release, key).await?);
     Ok(leaves)
 }
 
@@ -194,13 +237,12 @@ async fn released(
 /// each, or not at all.
 async fn subjects(
     rooms: &Rooms,
-    law: &Law,
+    exchange_type: &ExchangeType,
     row: &ExchangeRow,
     route: &Route,
     release: &Release,
     key: &ExchangeKey,
 ) -> Result<Leaves, Refusal> {
-    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or(Refusal::Undecidable)?;
     let mut leaves = Leaves::new();
     if exchange_type.disclosure == Disclosure::Anonymous {
         return Ok(leaves);
@@ -267,10 +309,15 @@ fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: V
     document
 }
 
-/// The kind of the sender when the exchange was accepted, from the record of that decision.
-fn kind_at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<Kind, Refusal> {
+/// The record of the decision that accepted an exchange.
+fn at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<DecisionRecord, Refusal> {
     let plain = seal::open_column(key, "exchange", row.id, "decision", &row.decision).map_err(|_| Refusal::Internal("decision"))?;
-    let record: DecisionRecord = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("decision"))?;
+    serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("decision"))
+}
+
+/// The kind of the sender when the exchange was accepted.
+fn kind_at_acceptance(row: &ExchangeRow, key: &ExchangeKey) -> Result<Kind, Refusal> {
+    let record = at_acceptance(row, key)?;
     record.facts.get("from_kind").and_then(Value::as_str).and_then(|kind| kind.parse().ok()).ok_or(Refusal::Undecidable)
 }
 
@@ -289,7 +336,9 @@ fn release(
         Some(known) => known.kind.clone(),
         None => kind_at_acceptance(row, key)?,
     };
-    let exchange_type = law.catalogue.exchange_type(&row.kind, row.accepted_at).ok_or(Refusal::Undecidable)?;
+    let exchange_type = loaded.exchange_type(law)?;
+    // Whoever got it beside its recipient reads in the unit to which it was handed, not in the recipient’s.
+    let route = &Route { recipient: delivery.recipient.clone(), ..route.clone() };
     let recipient_kind = law.directory.party(&delivery.recipient).ok_or(Refusal::Undecidable)?.kind;
     let member = member(professional, &delivery.recipient);
     let present: BTreeSet<DataClass> = classes.iter().copied().collect();
@@ -299,8 +348,8 @@ fn release(
         exchange: row.id,
         exchange_type,
         route,
-        sender: law.side(&sender_kind).map_err(|_| Refusal::Undecidable)?,
-        recipient: law.side(recipient_kind).map_err(|_| Refusal::Undecidable)?,
+        sender: loaded.side(law, &sender_kind)?,
+        recipient: loaded.side(law, recipient_kind)?,
         reader: professional,
         habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
         // What came to a unit belongs to the unit as a whole until somebody is in charge.

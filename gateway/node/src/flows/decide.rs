@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use exchange::{AgreementId, DataClass, ExchangeId, Party, TypeCode, Urgency, envelope::Route};
+use exchange::{AgreementId, DataClass, ExchangeId, Instant, Party, TypeCode, Urgency, envelope::Route};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Caller, Law, Rooms, acting_unit};
 use crate::{
-    catalogue::ExchangeType,
+    catalogue::{AgreementNeed, ExchangeType},
     directory::day::day_in_france,
     log::Event,
     policy::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission},
@@ -60,6 +60,9 @@ pub struct Question {
     /// It belongs to a case that both services follow.
     #[serde(default)]
     pub case: bool,
+    /// Profile of the type, for example `conseil-technique`.
+    #[serde(default)]
+    pub form: Option<String>,
     /// Urgency.
     #[serde(default)]
     pub urgency: Option<Urgency>,
@@ -88,7 +91,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     // 1. Who asks, about what?
     let professional = caller.professional(&law)?;
     let own = acting_unit(professional, question.unit.as_ref())?;
-    let exchange_type = law.catalogue.exchange_type(&question.kind, now).ok_or(Refusal::UnknownType)?;
+    let exchange_type = law.catalogue.exchange_type(&question.kind, now).ok_or(Refusal::UnknownType)?.form(question.form.as_deref());
     let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
     let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
@@ -106,7 +109,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                     sender: side(&law, &route.sender)?,
                     recipient: side(&law, &route.recipient)?,
                     actor: Actor::Professional(professional),
-                    agreement: law.agreement(exchange_type, &route, now)?,
+                    agreement: agreement(&law, exchange_type, &route, now)?,
                     necessity_stated,
                     residence: Residence::Unknown,
                     holds: &holds,
@@ -146,6 +149,15 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     if decision.record.undecided() { Err(Refusal::Undecidable) } else { Ok(answer) }
 }
 
+/// The agreement of the question. Where one is needed and none serves, the law is asked all the same and says so with
+/// everything else that it has to say.
+fn agreement<'l>(law: &'l Law, exchange_type: &ExchangeType, route: &Route, now: Instant) -> Result<AgreementState<'l>, Refusal> {
+    match law.agreement(exchange_type, route, now) {
+        Err(Refusal::Agreement(_)) if exchange_type.agreement == AgreementNeed::Required => Ok(AgreementState::NotInForce),
+        other => other,
+    }
+}
+
 /// The route of the exchange that is asked about: from the asker for `submit`, to the asker for `open`.
 fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route {
     let (sender, recipient) = match question.action {
@@ -167,9 +179,10 @@ fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route 
         parents_reason: question.parents_reason,
         parents_author: false,
         child_informed: question.child_informed,
+        form: question.form,
+        said: question.said,
         person_agreed: question.person_agreed,
         children: Vec::new(),
-        said: question.said,
     }
 }
 

@@ -1,16 +1,22 @@
 //! The law of an instant: catalogue, directory, agreements and policies, one coherent version of everything that is data.
 
-use std::collections::BTreeSet;
+pub mod archive;
+mod sets;
 
-use exchange::{Instant, Kind, Urgency, envelope::Route};
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
+
+use exchange::{AgreementId, Instant, Kind, Party, Urgency, envelope::Route};
 
 use crate::{
     agreements::{Agreements, InForce},
     catalogue::{AgreementNeed, Catalogue, ExchangeType},
     directory::Directory,
-    policy::{AgreementState, Policies, Side},
+    policy::{AgreementState, Approvers, Policies, Side},
     refusal::Refusal,
+    source::Files,
 };
+
+pub use sets::{FolderState, Sets};
 
 /// Swapped as a whole, so that a request sees one version.
 pub struct Law {
@@ -22,9 +28,56 @@ pub struct Law {
     pub agreements: Agreements,
     /// What may be.
     pub policies: Policies,
+    /// Who may change the rules.
+    pub approvers: Approvers,
+    /// The policy set that all but the directory was read from.
+    pub files: Arc<Files>,
+}
+
+/// Why data is not in force: every mistake of the first room that has one, since the next ones speak its words.
+#[derive(Debug, thiserror::Error)]
+pub struct LawFault {
+    /// Which room.
+    pub room: &'static str,
+    /// File, line, what is wrong, cure.
+    pub mistakes: Vec<String>,
+}
+
+impl fmt::Display for LawFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.room, self.mistakes.join("\n  "))
+    }
+}
+
+/// All mistakes of one room.
+fn all(room: &'static str, faults: &[impl fmt::Display]) -> LawFault {
+    LawFault { room, mistakes: faults.iter().map(ToString::to_string).collect() }
 }
 
 impl Law {
+    /// A policy set together with the directory that stands at `directory`, checked as a whole.
+    ///
+    /// # Errors
+    /// [`LawFault`] with every mistake of the first room that has one.
+    pub fn read(files: Arc<Files>, directory: &Path) -> Result<Self, LawFault> {
+        let catalogue = Catalogue::of(&files).map_err(|faults| all("catalogue", &faults))?;
+        let is_kind = |kind: &Kind| catalogue.kind(kind).is_some();
+        let directory = Directory::load(directory, &is_kind).map_err(|faults| all("directory", &faults))?;
+        let is_type = |code: &exchange::TypeCode| catalogue.has_type(code) || catalogue.has_code("CL-type-prevu", code.as_str());
+        let is_code = |list: &str, code: &str| catalogue.has_code(list, code);
+        let agreements = Agreements::of(&files, &directory, &is_type, &is_code).map_err(|faults| all("agreements", &faults))?;
+        let is_obligation = |code: &str| catalogue.obligation(code).is_some();
+        let policies = Policies::of(&files, &is_obligation).map_err(|faults| all("policies", &faults))?;
+        // A schema that asks for a fact which this program does not give would refuse everything; a set that permits what
+        // nothing foresees would refuse nothing.
+        policies.probe().map_err(|_| LawFault {
+            room: "policies",
+            mistakes: vec!["the schema wants facts that this version does not give, or the rules permit what nothing foresees".to_owned()],
+        })?;
+        let approvers = Approvers::of(&files).map_err(|faults| all("policies", &faults))?;
+        Ok(Self { catalogue, directory, agreements, policies, approvers, files })
+    }
+
     /// One end of an exchange as rules see it.
     ///
     /// # Errors
@@ -38,21 +91,36 @@ impl Law {
     /// # Errors
     /// [`Refusal::Agreement`] when the type needs one and none in force is named.
     pub fn agreement(&self, exchange_type: &ExchangeType, route: &Route, now: Instant) -> Result<AgreementState<'_>, Refusal> {
-        let Some(id) = &route.agreement else {
+        self.agreement_between(exchange_type, (&route.sender, &route.recipient), route.agreement.as_ref(), now).map_err(Refusal::Agreement)
+    }
+
+    /// The same of what a record holds of its route.
+    ///
+    /// # Errors
+    /// Why none serves, in French, when the type needs one or one is invoked in vain.
+    pub fn agreement_between(
+        &self,
+        exchange_type: &ExchangeType,
+        (sender, recipient): (&Party, &Party),
+        named: Option<&AgreementId>,
+        now: Instant,
+    ) -> Result<AgreementState<'_>, &'static str> {
+        let Some(id) = named else {
             return match exchange_type.agreement {
                 AgreementNeed::None | AgreementNeed::ForChannel => Ok(AgreementState::NotNamed),
-                AgreementNeed::Required => Err(Refusal::Agreement("aucun protocole indiqué")),
+                AgreementNeed::Required => Err("aucun protocole indiqué"),
             };
         };
         let state = match self.agreements.in_force(id, now) {
             InForce::InForce(agreement) => {
-                let covers = agreement.types.contains(&route.kind) && agreement.binds_both(&route.sender, &route.recipient);
+                let covers = agreement.types.contains(&exchange_type.code) && agreement.binds_both(sender, recipient);
                 if covers {
                     return Ok(AgreementState::InForce {
                         id: &agreement.id,
                         parties: &agreement.parties,
                         purposes: &agreement.purposes,
                         classes: &agreement.classes,
+                        questions: &agreement.questions,
                     });
                 }
                 "en vigueur, mais pas pour ce type ou ces parties"
@@ -65,7 +133,7 @@ impl Law {
             InForce::Unknown => "inconnu",
         };
         // A danger type flows all the same: naming a dead agreement is not a reason to lose it.
-        if exchange_type.danger { Ok(AgreementState::NotInForce) } else { Err(Refusal::Agreement(state)) }
+        if exchange_type.danger { Ok(AgreementState::NotInForce) } else { Err(state) }
     }
 
     /// Condition words of destinations that hold now.

@@ -33,6 +33,10 @@ pub enum Event {
     ClockEscalated,
     /// A new version of the directory is in force.
     DirectoryChanged,
+    /// A policy set was proposed.
+    PolicyProposed,
+    /// A person approved a proposed policy set.
+    PolicyApproved,
     /// A new policy set is in force.
     PolicyChanged,
     /// Two records were found to be one person.
@@ -59,6 +63,8 @@ pub enum Event {
     FollowUpDeferred,
     /// A signing or sealing key was replaced.
     KeyRotated,
+    /// Somebody entitled read what was decided, and why.
+    DecisionExamined,
     /// The keys of a space of pseudonyms were destroyed.
     DomainClosed,
     /// The gateway started.
@@ -67,7 +73,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -79,6 +85,8 @@ impl Event {
         Self::ClockFired,
         Self::ClockEscalated,
         Self::DirectoryChanged,
+        Self::PolicyProposed,
+        Self::PolicyApproved,
         Self::PolicyChanged,
         Self::IdentityMerged,
         Self::IdentitySplit,
@@ -92,6 +100,7 @@ impl Event {
         Self::FollowUpDone,
         Self::FollowUpDeferred,
         Self::KeyRotated,
+        Self::DecisionExamined,
         Self::DomainClosed,
         Self::GatewayStarted,
     ];
@@ -110,6 +119,8 @@ impl Event {
             Self::ClockFired => "clock.fired",
             Self::ClockEscalated => "clock.escalated",
             Self::DirectoryChanged => "directory.changed",
+            Self::PolicyProposed => "policy.proposed",
+            Self::PolicyApproved => "policy.approved",
             Self::PolicyChanged => "policy.changed",
             Self::IdentityMerged => "identity.merged",
             Self::IdentitySplit => "identity.split",
@@ -123,6 +134,7 @@ impl Event {
             Self::FollowUpDone => "follow-up.done",
             Self::FollowUpDeferred => "follow-up.deferred",
             Self::KeyRotated => "key.rotated",
+            Self::DecisionExamined => "decision.examined",
             Self::DomainClosed => "domain.closed",
             Self::GatewayStarted => "gateway.started",
         }

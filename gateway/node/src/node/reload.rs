@@ -1,7 +1,8 @@
-//! Reloading without a restart: directory, agreements, catalogue, policies, certificates, revocation lists.
+//! Reloading without a restart: directory, certificates and revocation lists at once; policy sets when two people approved.
 //!
-//! A file with a mistake changes nothing: the version in force stays, and the mistake is said. Every change that takes
-//! effect is an entry of the log first.
+//! What lies in the policies folder decides nothing by lying there. It is compared with the set in force, and the
+//! difference is said until somebody proposes it. A file with a mistake changes nothing: the version in force stays, and
+//! the mistake is said. Every change that takes effect is an entry of the log first.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -10,38 +11,49 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartFault;
 use crate::{
-    agreements::Agreements,
-    catalogue::Catalogue,
     config::Config,
-    directory::Directory,
-    flows::{Law, Rooms},
+    flows::{FolderState, Law, Rooms, amend},
     listen::Door,
     log::Event,
-    policy::Policies,
-    store::audit::AppendEntries,
+    source::Files,
+    store::{Store, audit::AppendEntries},
 };
 
-/// Reads everything that is data, and checks it as a whole.
+/// Reads what lies in the folders, in force or not, and checks it as a whole.
 ///
 /// # Errors
 /// [`StartFault`] with every mistake of the first room that has one: file, line, cure.
 pub fn load_law(config: &Config) -> Result<Law, StartFault> {
-    let catalogue = Catalogue::load(&config.policies.join("catalogue")).map_err(|faults| all("catalogue", &faults))?;
-    let is_kind = |kind: &exchange::Kind| catalogue.kind(kind).is_some();
-    let directory = Directory::load(&config.directory, &is_kind).map_err(|faults| all("directory", &faults))?;
-    let is_type = |code: &exchange::TypeCode| catalogue.has_type(code) || catalogue.has_code("CL-type-prevu", code.as_str());
-    let is_purpose = |code: &str| catalogue.has_code("CL-purpose", code);
-    let agreements = Agreements::load(&config.policies.join("agreements"), &directory, &is_type, &is_purpose)
-        .map_err(|faults| all("agreements", &faults))?;
-    let is_obligation = |code: &str| catalogue.obligation(code).is_some();
-    let policies = Policies::load(&config.policies, &is_obligation).map_err(|faults| all("policies", &faults))?;
-    Ok(Law { catalogue, directory, agreements, policies })
+    Law::read(Arc::new(Files::read(&config.policies)), &config.directory).map_err(|fault| StartFault::of_law(&fault))
 }
 
-/// The first entry of a run: which data it started with.
-pub(super) async fn state_start(rooms: &Rooms) -> Result<(), StartFault> {
-    let law = rooms.law.load_full();
+/// The law in force: the approved set with the directory that lies there; before the first start, what lies in the folder.
+///
+/// # Errors
+/// [`StartFault`] with every mistake of the first room that has one.
+pub async fn in_force(config: &Config, store: &Store) -> Result<Law, StartFault> {
+    law_at_start(config, store).await.map(|(law, _)| law)
+}
+
+/// The same, and whether it is the first set of this gateway.
+pub(super) async fn law_at_start(config: &Config, store: &Store) -> Result<(Law, bool), StartFault> {
+    amend::at_start(store, config.policies.clone(), config.directory.clone()).await.map_err(|fault| match &fault {
+        amend::FirstFault::Law(fault) => StartFault::of_law(fault),
+        other => StartFault::of("policies")(other),
+    })
+}
+
+/// Before anybody is served: the first set is written down, what fell due while the gateway was down takes force, and the
+/// first entry of a run says with what data it runs.
+pub(super) async fn settle_start(rooms: &Rooms, first: bool) -> Result<(), StartFault> {
     let fault = StartFault::of("log");
+    if first {
+        amend::keep_first(rooms).await.map_err(|e| fault(&e))?;
+    }
+    if let Err(error) = amend::settle(rooms).await {
+        tracing::error!(error = %error, "an approved policy set could not take force; the one before it stays");
+    }
+    let law = rooms.law.load_full();
     let entry = rooms
         .entry(
             rooms
@@ -52,75 +64,89 @@ pub(super) async fn state_start(rooms: &Rooms) -> Result<(), StartFault> {
                 .commit("agreements", &law.agreements.hash()),
         )
         .map_err(|e| fault(&e))?;
-    rooms.store.write(AppendEntries(vec![entry])).await.map_err(|e| fault(&e))
+    rooms.store.write(AppendEntries(vec![entry])).await.map_err(|e| fault(&e))?;
+    compare_folder(rooms).await;
+    Ok(())
 }
 
-/// Looks again and again whether files changed since the digest `seen` was taken, until told to stop.
-pub(super) async fn run(rooms: Arc<Rooms>, config: Config, mut seen: Vec<u8>, door: Arc<Door>, stop: CancellationToken) {
+/// Looks again and again whether files changed since `seen`, until told to stop.
+pub(super) async fn run(rooms: Arc<Rooms>, config: Config, mut seen: Seen, door: Arc<Door>, stop: CancellationToken) {
     let every = Duration::from_millis(config.workers.reload_ms);
+    let mut in_force = rooms.law.load().files.hash().to_owned();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(every) => {}
         }
         door.reload();
-        let now = fingerprint(&config);
-        if now == seen {
-            continue;
+        match amend::settle(&rooms).await {
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "an approved policy set could not take force; the one in force stays"),
         }
+        let now = Seen::now(&config);
+        if now.directory != seen.directory {
+            match take_over_directory(&rooms).await {
+                Ok(()) => tracing::info!("the directory as it lies there is in force"),
+                Err(error) => tracing::error!(error = %error, "the changed directory is not in force; the one before it stays"),
+            }
+        }
+        let law = rooms.law.load_full();
+        if now != seen || law.files.hash() != in_force {
+            compare_folder(&rooms).await;
+        }
+        law.files.hash().clone_into(&mut in_force);
         seen = now;
-        match load_law(&config) {
-            Ok(law) => match take_over(&rooms, law).await {
-                Ok(()) => tracing::info!("new directory, agreements, catalogue or policies are in force"),
-                Err(error) => tracing::error!(error = %error, "the change could not be logged, so it is not in force"),
-            },
-            Err(fault) => tracing::error!(error = %fault, "changed files have mistakes; the version in force stays"),
-        }
     }
 }
 
-/// The entry first, then the swap: no decision is ever made with a version that the log does not know.
-async fn take_over(rooms: &Rooms, law: Law) -> Result<(), crate::refusal::Refusal> {
+/// Says how the policies folder stands to the set in force: nothing of it decides before it was approved.
+async fn compare_folder(rooms: &Rooms) {
+    let folder = rooms.sets.folder().await;
+    let law = rooms.law.load_full();
+    let state = FolderState::of(&folder, law.files.hash());
+    match (&state, &folder) {
+        (FolderState::Pending { hash }, _) => tracing::warn!(
+            policy.in_force = law.files.hash(),
+            policy.folder = %hash,
+            "the policies folder holds another set than the one in force: it decides nothing until it is proposed and approved by two"
+        ),
+        (FolderState::Mistaken, Err(fault)) => {
+            tracing::error!(error = %fault, "the files of the policies folder have mistakes; the set in force stays");
+        }
+        _ => {}
+    }
+    rooms.sets.stands(state);
+}
+
+/// The entry first, then the exchange: no decision is ever made with a version that the log does not know.
+async fn take_over_directory(rooms: &Rooms) -> Result<(), StartFault> {
+    let fault = StartFault::of("directory");
+    let _turn = rooms.sets.changing.lock().await;
     let older = rooms.law.load_full();
-    let now = rooms.clock.now();
-    let mut entries = Vec::new();
-    let changes = law.directory.changes(&older.directory);
-    if !changes.is_empty() {
-        entries.push(
-            rooms.entry(
-                rooms
-                    .state(&law, Event::DirectoryChanged, None, now)
-                    .commit("directory", &law.directory.hash())
-                    .commit("changes", &changes.iter().map(ToString::to_string).collect::<Vec<_>>()),
-            )?,
-        );
-    }
-    let policy = |law: &Law| (law.policies.hash().to_owned(), law.catalogue.hash().to_owned(), law.agreements.hash().to_owned());
-    if policy(&law) != policy(&older) {
-        let (set, catalogue, agreements) = policy(&law);
-        entries.push(
-            rooms.entry(
-                rooms
-                    .state(&law, Event::PolicyChanged, None, now)
-                    .commit("set", &set)
-                    .commit("catalogue", &catalogue)
-                    .commit("agreements", &agreements),
-            )?,
-        );
-    }
-    if !entries.is_empty() {
-        rooms.store.write(AppendEntries(entries)).await?;
+    let law = rooms.sets.law(older.files.clone()).await.map_err(|fault| StartFault::of_law(&fault))?;
+    if let Some(entry) = rooms.directory_changed(&law, &older).map_err(|e| fault(&e))? {
+        rooms.store.write(AppendEntries(vec![entry])).await.map_err(|e| fault(&e))?;
     }
     rooms.law.store(Arc::new(law));
     Ok(())
 }
 
-/// A digest of the names and bytes of all files that are data.
-pub(super) fn fingerprint(config: &Config) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for folder in [&config.policies, &config.directory] {
-        gather(folder, &mut context);
+/// Digests of the names and bytes of all files that are data, as they lay there at one look.
+#[derive(PartialEq, Eq)]
+pub(super) struct Seen {
+    policies: Vec<u8>,
+    directory: Vec<u8>,
+}
+
+impl Seen {
+    pub(super) fn now(config: &Config) -> Self {
+        Self { policies: fingerprint(&config.policies), directory: fingerprint(&config.directory) }
     }
+}
+
+fn fingerprint(folder: &Path) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    gather(folder, &mut context);
     context.finish().as_ref().to_vec()
 }
 
@@ -133,9 +159,4 @@ fn gather(path: &Path, context: &mut digest::Context) {
         context.update(path.as_os_str().as_encoded_bytes());
         context.update(&bytes);
     }
-}
-
-fn all(room: &'static str, faults: &[impl std::fmt::Display]) -> StartFault {
-    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    StartFault { room, what: lines.join("\n  ") }
 }

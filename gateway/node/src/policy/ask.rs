@@ -2,7 +2,7 @@
 //!
 //! Whatever goes wrong while asking (a rule that fails, a request outside the schema) is a refusal that says so.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Authorizer, Context, Decision as Verdict, Entities, Entity, PolicyId, Request, SlotId};
 use exchange::{AgreementId, Instant};
@@ -39,9 +39,10 @@ impl Policies {
         agreement: Option<&AgreementId>,
     ) -> Result<Asking<'_>, Unfit> {
         // Submitting, opening, receiving and disclosing have the same facts: held to the schema here, once, and not again
-        // for each question.
+        // for each question. A set is asked with the facts of its own schema, whatever a later program knows beside.
+        let unknown = self.unknown.get(action).ok_or(Unfit)?;
         let action = self.uid("Action", action).ok_or(Unfit)?;
-        let context = Context::from_json_value(facts.clone(), None).map_err(|_| Unfit)?;
+        let context = Context::from_json_value(without(facts.clone(), unknown), None).map_err(|_| Unfit)?;
         context.validate(&self.schema, &action).map_err(|_| Unfit)?;
         let to_kind = facts.get("to_kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Asking {
@@ -68,6 +69,20 @@ impl Policies {
         let refused = [sent, opened].iter().all(|answer| !answer.permitted && !answer.error);
         if refused { Ok(()) } else { Err(Unfit) }
     }
+}
+
+/// Takes away what this program knows and the set was written without. What neither knows stays, and does not fit.
+fn without(mut facts: Value, unknown: &BTreeSet<String>) -> Value {
+    for name in unknown {
+        let (record, inside) = match name.rsplit_once('.') {
+            Some((record, inside)) => (facts.pointer_mut(&format!("/{}", record.replace('.', "/"))), inside),
+            None => (Some(&mut facts), name.as_str()),
+        };
+        if let Some(record) = record.and_then(Value::as_object_mut) {
+            record.remove(inside);
+        }
+    }
+    facts
 }
 
 impl Asking<'_> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use exchange::{
-    AgreementId, DataClass, ExchangeId, Identity, Instant,
+    AgreementId, DataClass, ExchangeId, Identity, Instant, Party,
     envelope::{Draft, Route},
 };
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::{
     Permit, Policies,
     explain::Explanation,
     question::{Actor, Submission},
-    record::{DecisionRecord, Question},
+    record::{DecisionRecord, Named, Question},
 };
 
 /// A draft that may be accepted, with everything that follows from the decision.
@@ -27,6 +27,11 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// What has to be done with it.
+    pub fn obligations(&self) -> &[String] {
+        &self.obligations
+    }
+
     /// The one place where it is taken apart: draft, permit, obligation codes, record.
     pub fn into_parts(self) -> (Draft, Permit, Vec<String>, DecisionRecord) {
         (self.draft, self.permit, self.obligations, self.record)
@@ -54,6 +59,16 @@ pub enum Denial {
     },
 }
 
+impl Denial {
+    /// Whether another rule than this one says no too.
+    pub fn says_more_than(&self, rule: &str) -> bool {
+        match self {
+            Self::Forbidden { explanations, hidden, .. } => *hidden || explanations.iter().any(|one| one.rule != rule),
+            Self::Undecidable { .. } => true,
+        }
+    }
+}
+
 impl Policies {
     /// Whether `draft` may be accepted. The permit is about `ask.exchange` and the draft it comes with.
     ///
@@ -71,6 +86,13 @@ impl Policies {
         Ok(Admitted { draft, permit: Permit { exchange: ask.exchange }, obligations: record.obligations.clone(), record })
     }
 
+    /// Whether a draft that goes to one unit may also go to another one: `ask` is about the other. A record and no permit:
+    /// the exchange is kept once, by the permit of its recipient.
+    pub fn also(&self, draft: &Draft, recipient: &Party, ask: &Submission<'_>) -> DecisionRecord {
+        let route = Route { recipient: recipient.clone(), ..draft.route.clone() };
+        self.submit(&route, &classes(draft, ask.exchange_type), ask)
+    }
+
     pub(super) fn submit(&self, route: &Route, classes: &BTreeSet<DataClass>, ask: &Submission<'_>) -> DecisionRecord {
         let facts = ask.facts(route, classes);
         let (from, to) = (route.sender.institution.as_str(), route.recipient.institution.as_str());
@@ -84,7 +106,15 @@ impl Policies {
             };
             asking.into_asked()
         });
-        self.record(ask.exchange, ask.now, facts, (from, to), agreement, asked.unwrap_or_default())
+        let mut record = self.record(ask.exchange, ask.now, facts, (from, to), agreement, asked.unwrap_or_default());
+        record.named = Some(Named { sender: route.sender.clone(), recipient: route.recipient.clone(), agreement: route.agreement.clone() });
+        record
+    }
+
+    /// The record of a deposit that something other than the rules refused: what they would have said of it, for the log.
+    pub fn refused_before(&self, draft: &Draft, ask: &Submission<'_>) -> DecisionRecord {
+        let record = self.submit(&draft.route, &classes(draft, ask.exchange_type), ask);
+        DecisionRecord { permitted: false, obligations: Vec::new(), ..record }
     }
 
     pub(super) fn record(
@@ -118,6 +148,7 @@ impl Policies {
             from: from.to_owned(),
             to: to.to_owned(),
             agreement: agreement.cloned(),
+            named: None,
             questions,
             rules: rules.into_iter().collect(),
             obligations: obligations.into_iter().collect(),

@@ -15,11 +15,11 @@ use cedar_policy::{
     ValidationMode, Validator,
 };
 use exchange::{DataClass, Instant};
-use ring::digest;
 use time::{Date, macros::format_description};
 
-use self::statements::{files, read, split};
-use super::explain::Explanation;
+use self::statements::split;
+use super::{explain::Explanation, question};
+use crate::source::{Files, SCHEMA, SourceFault};
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +54,12 @@ pub struct PolicyFault {
     pub what: String,
 }
 
+impl PolicyFault {
+    fn of_source(fault: SourceFault) -> Self {
+        Self { file: fault.file, line: fault.line, what: fault.what }
+    }
+}
+
 /// The rules in force, with the text of each.
 #[derive(Debug)]
 pub struct Policies {
@@ -62,6 +68,10 @@ pub struct Policies {
     pub(super) template: Option<Template>,
     days: Vec<(Date, Slices)>,
     names: BTreeMap<&'static str, EntityTypeName>,
+    /// The facts that the schema declares for each action.
+    pub(super) facts: Declared,
+    /// The facts of this program that it does not: these rules were written without them and are asked without them.
+    pub(super) unknown: Declared,
     /// Catalogue paths that a rule speaks of by name.
     pub(super) fields: BTreeSet<String>,
     /// Which words the rules compare which facts with: (rule, fact, word).
@@ -94,24 +104,30 @@ impl Policies {
     /// # Errors
     /// Every mistake of every file.
     pub fn load(dir: &Path, obligation: &dyn Fn(&str) -> bool) -> Result<Self, Vec<PolicyFault>> {
-        let mut faults = Vec::new();
-        let mut context = digest::Context::new(&digest::SHA256);
-        let schema_file = dir.join("schema.cedarschema");
-        let text = read(&schema_file, &mut context, dir).map_err(|fault| vec![fault])?;
-        let schema = match Schema::from_cedarschema_str(&text) {
-            Ok((schema, _)) => schema,
-            Err(error) => return Err(vec![PolicyFault { file: schema_file, line: 1, what: error.to_string() }]),
+        Self::of(&Files::read(dir), obligation)
+    }
+
+    /// The same of a policy set that was read before.
+    ///
+    /// # Errors
+    /// Every mistake of every file.
+    pub fn of(files: &Files, obligation: &dyn Fn(&str) -> bool) -> Result<Self, Vec<PolicyFault>> {
+        let mut unread = Vec::new();
+        let schema_source = files.text(SCHEMA, &mut unread);
+        let folders = ["law", "local"].map(|part| files.folder(part, &mut unread));
+        let Some(schema_source) = schema_source.filter(|_| unread.is_empty()) else {
+            return Err(unread.into_iter().map(PolicyFault::of_source).collect());
         };
-        let mut statements = Vec::new();
-        for folder in ["law", "local"] {
-            for file in files(&dir.join(folder)).map_err(|fault| vec![fault])? {
-                match read(&file, &mut context, dir) {
-                    Ok(text) => statements.extend(split(&file, &text)),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-        }
-        let hash = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let schema_file = schema_source.file;
+        let read = Schema::from_cedarschema_str(&schema_source.text).map(|(schema, _)| schema).map_err(|error| error.to_string());
+        let (schema, facts) = match read.and_then(|schema| Ok((schema, facts_of(&schema_source.text)?))) {
+            Ok(read) => read,
+            Err(what) => return Err(vec![PolicyFault { file: schema_file, line: 1, what }]),
+        };
+        let mut faults = Vec::new();
+        let statements: Vec<_> =
+            folders.iter().flat_map(|folder| &folder.sources).flat_map(|source| split(&source.file, &source.text)).collect();
+        let hash = files.hash().to_owned();
         let mut all = PolicySet::new();
         let mut policies = Vec::new();
         let (mut notes, mut template, mut places) = (BTreeMap::new(), None, BTreeMap::new());
@@ -174,16 +190,19 @@ impl Policies {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Self::assemble(schema, notes, template, &policies, hash).map_err(|what| vec![PolicyFault { file: schema_file, line: 1, what }])
+        Self::assemble((schema, facts), notes, template, &policies, hash)
+            .map_err(|what| vec![PolicyFault { file: schema_file, line: 1, what }])
     }
 
     fn assemble(
-        schema: Schema,
+        (schema, facts): (Schema, Declared),
         notes: BTreeMap<String, Note>,
         template: Option<Template>,
         policies: &[Policy],
         hash: String,
     ) -> Result<Self, String> {
+        let ours = question::nothing();
+        let unknown = facts.iter().map(|(action, known)| (action.clone(), beyond(known, &ours, ""))).collect();
         let mut names = BTreeMap::new();
         for name in TYPES.iter().chain(&["Action"]) {
             names.insert(*name, EntityTypeName::from_str(name).map_err(|error| error.to_string())?);
@@ -215,10 +234,10 @@ impl Policies {
             });
             days.push((day, slice(force, &fields)?));
         }
-        Ok(Self { schema, notes, template, days, names, fields, words, hash })
+        Ok(Self { schema, notes, template, days, names, facts, unknown, fields, words, hash })
     }
 
-    /// Hex SHA-256 over the names and bytes of schema, law and local: which rules a decision was made with.
+    /// Hash of the policy set that these rules are part of ([`Files::hash`]): what a decision was made with.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -243,6 +262,55 @@ impl Policies {
         self.names.get(kind).map(|name| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id)))
     }
 }
+
+/// Facts by action; those inside a record as `secret.purpose`.
+pub(super) type Declared = BTreeMap<String, BTreeSet<String>>;
+
+/// The facts that each action of a schema knows.
+fn facts_of(schema: &str) -> Result<Declared, String> {
+    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(schema).map_err(|error| error.to_string())?;
+    let json = fragment.to_json_value().map_err(|error| error.to_string())?;
+    let mut facts = Declared::new();
+    for space in json.as_object().into_iter().flat_map(|spaces| spaces.values()) {
+        for (name, action) in space.get("actions").and_then(serde_json::Value::as_object).into_iter().flatten() {
+            let known = facts.entry(name.clone()).or_default();
+            gather_facts(space, action.pointer("/appliesTo/context"), "", known, 0);
+        }
+    }
+    Ok(facts)
+}
+
+/// Names of the attributes of a record type, which stands there or is one of the schema's named types.
+fn gather_facts(space: &serde_json::Value, written: Option<&serde_json::Value>, before: &str, known: &mut BTreeSet<String>, depth: u8) {
+    let Some(written) = written.filter(|_| depth < NESTED) else { return };
+    if let Some(attributes) = written.get("attributes").and_then(serde_json::Value::as_object) {
+        for (name, written) in attributes {
+            gather_facts(space, Some(written), &format!("{before}{name}."), known, depth + 1);
+            known.insert(format!("{before}{name}"));
+        }
+        return;
+    }
+    let named = written.get("name").or_else(|| written.get("type")).and_then(serde_json::Value::as_str);
+    let common = named.and_then(|name| space.get("commonTypes")?.get(name));
+    gather_facts(space, common, before, known, depth + 1);
+}
+
+/// The words of `ours` that are not known, those inside a record as `secret.purpose`.
+fn beyond(known: &BTreeSet<String>, ours: &serde_json::Value, before: &str) -> BTreeSet<String> {
+    let mut unknown = BTreeSet::new();
+    for (name, value) in ours.as_object().into_iter().flatten() {
+        let name = format!("{before}{name}");
+        if known.contains(&name) {
+            unknown.extend(beyond(known, value, &format!("{name}.")));
+        } else {
+            unknown.insert(name);
+        }
+    }
+    unknown
+}
+
+/// Records inside records that a schema may have, names of types counted.
+const NESTED: u8 = 8;
 
 /// The name of a slice: the action, and for parts of a content the part.
 pub(super) fn slice_name(action: &str, kind: &str, id: &str) -> String {

@@ -53,6 +53,8 @@ pub enum AgreementState<'a> {
         purposes: &'a BTreeSet<String>,
         /// Data classes it covers.
         classes: &'a BTreeSet<DataClass>,
+        /// Codes of CL-question it opens.
+        questions: &'a BTreeSet<String>,
     },
     /// In force, but not for this type or these units.
     OutOfScope,
@@ -159,12 +161,21 @@ impl<'a> AgreementState<'a> {
 
     /// The word the rules use, and the agreement when it carries this document.
     pub(super) fn towards(&self, route: &Route, document: &BTreeSet<DataClass>) -> (&'static str, Option<&'a AgreementId>) {
+        self.between((&route.sender.institution, &route.recipient.institution), &route.purpose, document)
+    }
+
+    /// The same of what a record holds of its route.
+    pub(super) fn between(
+        &self,
+        (from, to): (&InstitutionId, &InstitutionId),
+        purpose: &str,
+        document: &BTreeSet<DataClass>,
+    ) -> (&'static str, Option<&'a AgreementId>) {
         match *self {
             Self::NotNamed => ("aucune", None),
-            Self::InForce { id, parties, purposes, classes } => {
+            Self::InForce { id, parties, purposes, classes, .. } => {
                 let signed = |institution: &InstitutionId| parties.iter().any(|party| party.institution == *institution);
-                let both = signed(&route.sender.institution) && signed(&route.recipient.institution);
-                if both && purposes.contains(&route.purpose) && document.is_subset(classes) {
+                if signed(from) && signed(to) && purposes.contains(purpose) && document.is_subset(classes) {
                     ("en-vigueur", Some(id))
                 } else {
                     ("hors-perimetre", None)
@@ -174,4 +185,17 @@ impl<'a> AgreementState<'a> {
             Self::NotInForce => ("pas-en-vigueur", None),
         }
     }
+
+    /// Whether the agreement opens every question that the document asks. Without one, other rules say what is needed.
+    pub(super) fn opens(&self, said: &BTreeSet<String>) -> bool {
+        match self {
+            Self::InForce { questions, .. } => {
+                said.iter().filter_map(|one| one.strip_prefix(QUESTION)).all(|question| questions.contains(question))
+            }
+            Self::NotNamed | Self::OutOfScope | Self::NotInForce => true,
+        }
+    }
 }
+
+/// How the facts of a document name a question that it asks.
+const QUESTION: &str = "questions[].code=";

@@ -2,7 +2,7 @@
 //!
 //! Holds kinds, classes, codes and opaque ids: never an identity, never a word of the content.
 
-use exchange::{AgreementId, ExchangeId, Instant};
+use exchange::{AgreementId, ExchangeId, Instant, Party};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -42,6 +42,10 @@ pub struct DecisionRecord {
     pub to: String,
     /// Agreement in force that was linked.
     pub agreement: Option<AgreementId>,
+    /// Both ends and the agreement that was named, of what was to be sent: whether that agreement served is a fact of its
+    /// day, and another register may see it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
     /// Questions in order.
     pub questions: Vec<Question>,
     /// Rules that decided (`R05`), sorted.
@@ -54,6 +58,17 @@ pub struct DecisionRecord {
     pub withheld: Vec<String>,
 }
 
+/// What a sender wrote about the frame of an exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Sending party.
+    pub sender: Party,
+    /// Receiving party.
+    pub recipient: Party,
+    /// Agreement invoked, in force or not.
+    pub agreement: Option<AgreementId>,
+}
+
 /// What asking again gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Replay {
@@ -61,6 +76,8 @@ pub struct Replay {
     pub same: bool,
     /// The rules loaded are those of the record.
     pub same_policies: bool,
+    /// Every question in order, as it is answered now.
+    pub answers: Vec<Question>,
     /// Questions whose answer differs, as they are answered now.
     pub different: Vec<Question>,
 }
@@ -75,20 +92,29 @@ impl DecisionRecord {
 impl Policies {
     /// Asks every question of a record again with the rules of its day.
     pub fn replay(&self, record: &DecisionRecord) -> Replay {
-        let mut different = Vec::new();
         let action = record.questions.first().map_or("submit", |first| first.action.as_str());
-        match self.ask(record.at, action, &record.facts, (&record.from, &record.to), record.agreement.as_ref()) {
+        let asking = self.ask(record.at, action, &record.facts, (&record.from, &record.to), record.agreement.as_ref());
+        let answers: Vec<Question> = match asking {
             Ok(mut asking) => {
                 for old in &record.questions {
-                    let new = asking.question(&old.action, (&old.principal.0, &old.principal.1), (&old.resource.0, &old.resource.1));
-                    if new != *old {
-                        different.push(new);
-                    }
+                    asking.question(&old.action, (&old.principal.0, &old.principal.1), (&old.resource.0, &old.resource.1));
                 }
+                asking.into_asked()
             }
-            Err(_) => different.clone_from(&record.questions),
+            Err(_) => Vec::new(),
+        };
+        let mut different: Vec<Question> =
+            answers.iter().zip(&record.questions).filter(|(new, old)| new != old).map(|(new, _)| new.clone()).collect();
+        if answers.len() != record.questions.len() {
+            different.clone_from(&record.questions);
         }
         let same_policies = record.policy_set == self.hash();
-        Replay { same: different.is_empty() && same_policies, same_policies, different }
+        Replay { same: different.is_empty() && same_policies, same_policies, answers, different }
+    }
+
+    /// What follows from other answers to the questions of a record: rules, obligations, the result.
+    pub fn concluded(&self, record: &DecisionRecord, answers: Vec<Question>) -> DecisionRecord {
+        let ends = (record.from.as_str(), record.to.as_str());
+        self.record(record.exchange, record.at, record.facts.clone(), ends, record.agreement.as_ref(), answers)
     }
 }

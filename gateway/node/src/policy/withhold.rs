@@ -169,24 +169,7 @@ impl Policies {
         if !asking.question(action, ("Professional", &reader), ("Exchange", &ask.exchange.to_string())).permitted {
             return Err(Box::new(record(asking.into_asked())));
         }
-        let (mut gates, mut lost) = (Gates::default(), Vec::new());
-        for class in &ask.classes {
-            let (gate, refused) = asking.gate(&reader, "DataClass", class.as_str());
-            gates.classes.insert(*class, gate);
-            if !gate.open() {
-                lost.extend(refused.map(|question| self.part(question, &facts)));
-            }
-        }
-        for field in self.fields.iter().filter(|field| ask.paths.iter().any(|path| under(path, field))) {
-            let (gate, refused) = asking.gate(&reader, "Field", field);
-            gates.fields.insert(field.clone(), gate);
-            // A field whose class is withheld or hidden anyway is not told a second time.
-            let told = |path: &Field| gates.classes.get(&path.class).is_some_and(|class| class.open());
-            let forbidden = gate.receive == Say::Forbid || gate.disclose == Say::Forbid;
-            if forbidden && ask.exchange_type.fields.iter().filter(|path| under(&path.path, field)).any(told) {
-                lost.extend(refused.map(|question| self.part(question, &facts)));
-            }
-        }
+        let (gates, lost) = self.weigh_parts(&mut asking, &reader, (&ask.classes, &ask.paths), &ask.exchange_type.fields, &facts);
         let mut record = record(asking.into_asked());
         record.withheld = lost.iter().map(|part| part.shown.part.clone()).collect();
         if record.undecided() {
@@ -194,6 +177,57 @@ impl Policies {
             return Err(Box::new(record));
         }
         Ok(Weighed { gates, lost, record })
+    }
+
+    /// Asks about each part of a document of `classes` and `paths`: whether the unit may hold it and this person read it.
+    fn weigh_parts(
+        &self,
+        asking: &mut Asking<'_>,
+        reader: &str,
+        (classes, paths): (&BTreeSet<DataClass>, &BTreeSet<String>),
+        declared: &[Field],
+        facts: &serde_json::Value,
+    ) -> (Gates, Vec<Part>) {
+        let (mut gates, mut lost) = (Gates::default(), Vec::new());
+        for class in classes {
+            let (gate, refused) = asking.gate(reader, "DataClass", class.as_str());
+            gates.classes.insert(*class, gate);
+            if !gate.open() {
+                lost.extend(refused.map(|question| self.part(question, facts)));
+            }
+        }
+        for field in self.fields.iter().filter(|field| paths.iter().any(|path| under(path, field))) {
+            let (gate, refused) = asking.gate(reader, "Field", field);
+            gates.fields.insert(field.clone(), gate);
+            // A field whose class is withheld or hidden anyway is not told a second time.
+            let told = |path: &Field| gates.classes.get(&path.class).is_some_and(|class| class.open());
+            let forbidden = gate.receive == Say::Forbid || gate.disclose == Say::Forbid;
+            if forbidden && declared.iter().filter(|path| under(&path.path, field)).any(told) {
+                lost.extend(refused.map(|question| self.part(question, facts)));
+            }
+        }
+        // A class of which rules give every field that is there is not said to be withheld: nothing of it is.
+        let given = |path: &str| gates.fields.iter().any(|(field, gate)| gate.open() && under(path, field));
+        lost.retain(|part| {
+            let of_class = |field: &&Field| field.class.as_str() == part.shown.part && paths.contains(&field.path);
+            let mut present = declared.iter().filter(of_class).peekable();
+            present.peek().is_none() || !present.all(|field| given(&field.path))
+        });
+        (gates, lost)
+    }
+
+    /// Names of the parts that a reader does not get, hidden ones included.
+    pub(super) fn lost(
+        &self,
+        asking: &mut Asking<'_>,
+        reader: &str,
+        classes: &BTreeSet<DataClass>,
+        declared: &[Field],
+        facts: &serde_json::Value,
+    ) -> Vec<String> {
+        let paths = declared.iter().filter(|field| classes.contains(&field.class)).map(|field| field.path.clone()).collect();
+        let (_, lost) = self.weigh_parts(asking, reader, (classes, &paths), declared, facts);
+        lost.into_iter().map(|part| part.shown.part).collect()
     }
 
     fn part(&self, refused: Question, facts: &serde_json::Value) -> Part {

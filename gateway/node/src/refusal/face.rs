@@ -1,5 +1,7 @@
 //! The faces of refusals: code, status, and what a person is told, in French, with what would cure it.
 
+mod policy_set;
+
 use exchange::{canonical, envelope::FieldFault};
 
 use super::{CertificateFault, Fault, Refusal, TokenFault};
@@ -198,6 +200,7 @@ impl Refusal {
                 "Un professionnel du service a déjà répondu à cette remise.",
                 "Consultez l’échange pour voir la réponse.",
             ),
+            Self::PolicySet(fault) => policy_set::policy_set(fault),
             Self::Over(what) => face("over", 409, "Délai passé ou déjà fait", &format!("{what}."), "Faites une nouvelle demande."),
             Self::Unavailable(_) => Face {
                 fault: Fault::Ours,

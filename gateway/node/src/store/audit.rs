@@ -160,6 +160,12 @@ impl Store {
         row.as_ref().map(read_entry).transpose()
     }
 
+    /// One leaf by its row.
+    pub async fn entry_of_row(&self, id: &str) -> Result<Option<EntryRow>, StoreError> {
+        let row = self.row("entry_of_row", sqlx::query(ENTRY_OF_ROW).bind(id)).await?;
+        row.as_ref().map(read_entry).transpose()
+    }
+
     /// The leaves of one exchange, in the order of writing.
     pub async fn entries_of(&self, exchange: ExchangeId) -> Result<Vec<EntryRow>, StoreError> {
         let query = sqlx::query(ENTRIES_OF).bind(exchange.to_string());
@@ -206,8 +212,19 @@ fn unsigned(number: i64) -> Result<u64, StoreError> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] =
-    &[INSERT_ENTRY, PLACE_ENTRY, PUT_TILE, PUT_CHECKPOINT, PENDING_ENTRIES, LATEST_CHECKPOINT, TILE, ENTRY, ENTRIES_OF, ENTRIES_FROM];
+pub(super) const HOT: &[&str] = &[
+    INSERT_ENTRY,
+    PLACE_ENTRY,
+    PUT_TILE,
+    PUT_CHECKPOINT,
+    PENDING_ENTRIES,
+    LATEST_CHECKPOINT,
+    TILE,
+    ENTRY,
+    ENTRY_OF_ROW,
+    ENTRIES_OF,
+    ENTRIES_FROM,
+];
 
 const INSERT_ENTRY: &str = "-- insert_entry
 INSERT INTO entry (id, leaf, leaf_hash, event, exchange_id, opening, expires_at, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -237,6 +254,9 @@ SELECT hashes FROM tile WHERE level = $1 AND idx = $2";
 
 const ENTRY: &str = "-- entry
 SELECT leaf, leaf_hash, event, exchange_id, opening, leaf_index FROM entry WHERE leaf_hash = $1";
+
+const ENTRY_OF_ROW: &str = "-- entry_of_row
+SELECT leaf, leaf_hash, event, exchange_id, opening, leaf_index FROM entry WHERE id = $1";
 
 const ENTRIES_OF: &str = "-- entries_of
 SELECT leaf, leaf_hash, event, exchange_id, opening, leaf_index FROM entry WHERE exchange_id = $1 ORDER BY id";

@@ -32,6 +32,12 @@ pub struct AcceptExchange {
     pub entries: Vec<NewEntry>,
     /// The exchange this one answers, and its own type: stops the clocks that waited for such an answer.
     pub answers: Option<(ExchangeId, TypeCode)>,
+    /// What its sender states for the law and not for the recipient, sealed.
+    pub statement: Option<Vec<u8>>,
+    /// The obligation of another exchange that this one, made by the gateway, fulfils.
+    pub fulfils: Option<(ExchangeId, String)>,
+    /// Exchanges that the gateway makes out of this one, in the same transaction.
+    pub made: Vec<AcceptExchange>,
     /// Codes of the follow-ups of the exchange it answers that are thereby done.
     pub closes: Vec<String>,
 }
@@ -113,10 +119,26 @@ impl Write for AcceptExchange {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
+            self.insert(tx).await?;
+            for made in &self.made {
+                made.insert(tx).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl AcceptExchange {
+    fn insert<'t>(&'t self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
             let at = self.exchange.accepted_at;
             let id = self.exchange.id;
             // The key first: a repeat that raced us must find nothing of this one.
             insert_exchange(tx, &self.exchange).await?;
+            if let Some(statement) = &self.statement {
+                let one = sqlx::query(INSERT_STATEMENT).bind(id.to_string()).bind(&statement[..]).bind(Self::NAME);
+                tx.one("insert_statement", one).await?;
+            }
             if let Some(key) = &self.idempotency {
                 key.insert(tx, id, Self::NAME).await?;
             }
@@ -139,6 +161,11 @@ impl Write for AcceptExchange {
             if let Some((answered, kind)) = &self.answers {
                 super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
                 super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
+            }
+            if let Some((of, code)) = &self.fulfils {
+                let query = sqlx::query(FULFIL).bind(at.unix_ms()).bind(Self::NAME).bind(of.to_string()).bind(code);
+                query.execute(tx.connection()).await.map_err(StoreError::in_statement("fulfil"))?;
+                super::clocks::stop(tx, *of, &format!("recorded:{code}"), at, Self::NAME).await?;
             }
             Ok(())
         })
@@ -193,6 +220,11 @@ impl Write for MarkErased {
                 .execute(tx.connection())
                 .await
                 .map_err(StoreError::in_statement("drop_content"))?;
+            sqlx::query(DROP_STATEMENT)
+                .bind(self.id.to_string())
+                .execute(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("drop_statement"))?;
             super::clocks::stop(tx, self.id, "*", self.at, Self::NAME).await?;
             self.entry.insert(tx, Self::NAME).await
         })
@@ -218,6 +250,13 @@ impl Store {
     pub async fn content(&self, id: ExchangeId) -> Result<Option<Vec<u8>>, StoreError> {
         let query = sqlx::query(CONTENT).bind(id.to_string());
         let row = self.row("content", query).await?;
+        row.map(|row| bytes(&row, "sealed")).transpose()
+    }
+
+    /// What the sender of one exchange stated for the law and not for the recipient, sealed; `None` when nothing, or erased.
+    pub async fn statement(&self, id: ExchangeId) -> Result<Option<Vec<u8>>, StoreError> {
+        let query = sqlx::query(STATEMENT).bind(id.to_string());
+        let row = self.row("statement", query).await?;
         row.map(|row| bytes(&row, "sealed")).transpose()
     }
 
@@ -268,11 +307,15 @@ pub(super) const HOT: &[&str] = &[
     INSERT_EXCHANGE,
     INSERT_CONTENT,
     INSERT_EXCLUSION,
+    INSERT_STATEMENT,
+    FULFIL,
     MARK_ERASED,
     DROP_CONTENT,
+    DROP_STATEMENT,
     EXCHANGE,
     ANSWERS_TO,
     CONTENT,
+    STATEMENT,
     SEALED_FROM,
     RECEIPTS_AFTER,
 ];
@@ -288,11 +331,21 @@ INSERT INTO content (exchange_id, sealed, written_by) VALUES ($1, $2, $3)";
 const INSERT_EXCLUSION: &str = "-- insert_exclusion
 INSERT INTO exclusion (exchange_id, institution, issuer, subject, written_by) VALUES ($1, $2, $3, $4, $5)";
 
+const INSERT_STATEMENT: &str = "-- insert_statement
+INSERT INTO statement (exchange_id, sealed, written_by) VALUES ($1, $2, $3)";
+
+// Nobody did it: the gateway itself made what was due.
+const FULFIL: &str = "-- fulfil
+UPDATE follow_up SET done_at = $1, done_by = '', written_by = $2 WHERE exchange_id = $3 AND code = $4 AND done_at IS NULL";
+
 const MARK_ERASED: &str = "-- mark_erased
 UPDATE exchange SET erased_at = $1, written_by = $2 WHERE id = $3 AND erased_at IS NULL";
 
 const DROP_CONTENT: &str = "-- drop_content
 DELETE FROM content WHERE exchange_id = $1";
+
+const DROP_STATEMENT: &str = "-- drop_statement
+DELETE FROM statement WHERE exchange_id = $1";
 
 const EXCHANGE: &str = "-- exchange
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
@@ -304,6 +357,9 @@ SELECT id, type, type_version, sender_institution, sender_unit, sender_professio
 
 const CONTENT: &str = "-- content
 SELECT sealed FROM content WHERE exchange_id = $1";
+
+const STATEMENT: &str = "-- statement
+SELECT sealed FROM statement WHERE exchange_id = $1";
 
 const SEALED_FROM: &str = "-- sealed_from
 SELECT exchange_id FROM exclusion WHERE exchange_id = $1 AND (institution = $2 OR (issuer = $3 AND subject = $4)) LIMIT 1";

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use exchange::DataClass;
 
 use super::{
+    computed,
     shared::Words,
     written::{WrittenField, WrittenType},
 };
 use crate::{
     catalogue::{
-        Condition, Field, ItemClass, Level, Presence, Shape,
+        Condition, Field, ItemClass, Level, MadeOf, Presence, Shape, States,
         tree::{Branch, Wanted},
     },
     source::{Source, SourceFault},
@@ -26,6 +27,8 @@ pub(super) struct Expansion<'w, 'f> {
     conditions: Vec<(SourceAt<'w>, String, Condition)>,
     /// Components that are being expanded.
     within: Vec<String>,
+    /// Places that this type does not have, from the envelope.
+    absent: Vec<String>,
     occurred: bool,
     danger: bool,
 }
@@ -57,6 +60,7 @@ impl<'w, 'f> Expansion<'w, 'f> {
             containers: BTreeMap::new(),
             conditions: Vec::new(),
             within: Vec::new(),
+            absent: Vec::new(),
             occurred: false,
             danger: false,
         }
@@ -73,6 +77,7 @@ impl<'w, 'f> Expansion<'w, 'f> {
     /// The parts of the envelope that every type has in the same shape.
     pub(super) fn envelope(&mut self, source: &'w Source, at: usize, header: &WrittenType) {
         self.danger = header.danger;
+        self.absent = header.persons.without.iter().map(|part| format!("subjects[].{}", part.get_ref())).collect();
         let attachments = if header.attachments { Presence::Optional } else { Presence::None };
         for (prefix, name, presence) in [
             ("subjects[]", "subject", header.subjects),
@@ -88,20 +93,14 @@ impl<'w, 'f> Expansion<'w, 'f> {
             let prefix = format!("{prefix}.");
             self.component(source, at, name, Above { prefix: &prefix, root: &prefix, class: DataClass::Reference });
         }
-        self.leaf(
-            SourceAt { source, at },
-            Field {
-                path: "necessity".to_owned(),
-                shape: Shape::Texte,
-                level: Level::Optional,
-                class: DataClass::Reference,
-                offered_to: Vec::new(),
-                expected_if: None,
-                computed: None,
-                occurred: false,
-                item_class: None,
-            },
-        );
+        for part in &header.persons.without {
+            let place = format!("subjects[].{}", part.get_ref());
+            if header.subjects != Presence::None && !self.words.has_subject_part(part.get_ref()) {
+                self.say(source, part.span().start, format!("`{place}` is no part of a subject"), "write parts of the component `subject`");
+            }
+        }
+        let necessity = Field::plain("necessity", Shape::Texte, DataClass::Reference);
+        self.leaf(SourceAt { source, at }, necessity);
     }
 
     /// One field below `root`.
@@ -123,6 +122,9 @@ impl<'w, 'f> Expansion<'w, 'f> {
             return;
         }
         let path = format!("{}{}", above.prefix, written.path.get_ref());
+        if self.absent.contains(&path) {
+            return;
+        }
         for word in written.offered_to.iter().filter(|word| !self.words.is_kind_or_group(word.get_ref())) {
             let what = format!("unknown kind or group `{}`", word.get_ref());
             self.faults.push(source.fault(word.span().start, what, "use a kind or a group of `_kinds.toml`"));
@@ -155,7 +157,7 @@ impl<'w, 'f> Expansion<'w, 'f> {
             self.say(source, at, format!("unknown {what} `{name}`"), cure);
             return;
         };
-        if (*written.level.get_ref() == Level::Auto) != written.computed.is_some() {
+        if (*written.level.get_ref() == Level::Auto) != written.computed.is_some() || (written.may_change && written.computed.is_none()) {
             let cure = "write level `auto` and what is `computed`, both or neither";
             self.say(source, written.level.span().start, "a field is `auto` when the gateway computes it, and only then", cure);
         }
@@ -163,11 +165,25 @@ impl<'w, 'f> Expansion<'w, 'f> {
         if list && written.computed.is_some() {
             self.say(source, at, "a list is not computed", "write the path without `[]`");
         }
-        if written.occurred && (shape != Shape::DateHeure || self.occurred) {
-            self.say(source, at, "`occurred` stands on one `date-heure` of a type", "keep it on the instant of the event");
+        if written.occurred && (!matches!(shape, Shape::DateHeure | Shape::Date) || self.occurred) {
+            self.say(source, at, "`occurred` stands on one `date-heure` or `date` of a type", "keep it on the instant of the event");
         }
         self.occurred |= written.occurred;
         let item_class = self.item_class(source, written, &shape);
+        self.speaks(source, written, &shape);
+        let root = above.root;
+        let (computed, faults) = computed::read(self.words, source, written, &shape, root);
+        self.faults.extend(faults);
+        let made_of = written.made_of.as_ref().and_then(|word| match (word.get_ref().as_str(), &shape) {
+            ("recipient", Shape::Inst) => Some(MadeOf::Recipient),
+            ("accepted-at", Shape::DateHeure) => Some(MadeOf::AcceptedAt),
+            (code, Shape::Code(list)) if self.words.has_code(list, code) => Some(MadeOf::Code(code.to_owned())),
+            _ => None,
+        });
+        if let (Some(word), None) = (&written.made_of, &made_of) {
+            let cure = "write `recipient` on an `inst`, `accepted-at` on a `date-heure`, or a code of the list";
+            self.say(source, word.span().start, format!("`{}` cannot be made here", word.get_ref()), cure);
+        }
         let field = Field {
             path,
             shape,
@@ -175,11 +191,40 @@ impl<'w, 'f> Expansion<'w, 'f> {
             class,
             offered_to: written.offered_to.iter().map(|word| word.get_ref().clone()).collect(),
             expected_if,
-            computed: written.computed,
+            computed,
             occurred: written.occurred,
             item_class,
+            fact: written.fact,
+            max: written.max,
+            may_change: written.may_change,
+            limits: written.limits.iter().map(|clock| clock.get_ref().clone()).collect(),
+            states: written.states.as_ref().map(|states| *states.get_ref()),
+            made_of,
         };
         self.leaf(place, field);
+    }
+
+    /// What only some shapes can be: a fact for rules, the limit of a clock, a statement for the law.
+    fn speaks(&mut self, source: &Source, written: &WrittenField, shape: &Shape) {
+        let at = written.path.span().start;
+        if written.fact && !matches!(shape, Shape::Code(_) | Shape::Bool) {
+            self.say(source, at, "rules know codes and yes/no, never a text", "write `fact = true` on a code list or a `bool` only");
+        }
+        if written.max.is_some() && *shape != Shape::Texte {
+            self.say(source, at, "only a text has a length", "write `max` on a `texte` only");
+        }
+        for clock in written.limits.iter().filter(|clock| *shape != Shape::Date || !self.words.clock_names.contains(clock.get_ref())) {
+            let cure = "write `limits` on a `date`, with a clock of `_clocks.toml`";
+            self.say(source, clock.span().start, format!("this cannot limit `{}`", clock.get_ref()), cure);
+        }
+        let stated = match written.states.as_ref().map(|states| *states.get_ref()) {
+            None => true,
+            Some(States::Necessity) => *shape == Shape::Texte,
+            Some(States::Parents) => *shape == Shape::Code("CL-info-parents".to_owned()),
+        };
+        if !stated {
+            self.say(source, at, "this cannot state it", "write `necessity` on a `texte`, `parents` on a CL-info-parents");
+        }
     }
 
     /// What makes no sense on a field that includes a component.
@@ -194,11 +239,17 @@ impl<'w, 'f> Expansion<'w, 'f> {
         let word = written.item_class.as_ref()?;
         let class = match (word.get_ref().as_str(), shape) {
             ("value", Shape::Code(list)) if list == "CL-classe" => Some(ItemClass::Named),
+            ("prefix", Shape::Code(list)) => {
+                let said = |code: &String| written.item_class_by.contains_key(code.split('.').next().unwrap_or_default());
+                let all = self.words.codes.get(list).is_some_and(|codes| codes.iter().all(said));
+                all.then(|| ItemClass::Prefix(written.item_class_by.clone()))
+            }
             (name, Shape::Bool) => name.parse().ok().map(ItemClass::At),
             _ => None,
         };
         if class.is_none() || written.path.get_ref().ends_with("[]") {
-            let cure = "write a data class on a `bool`, or `value` on a CL-classe";
+            let cure =
+                "write a data class on a `bool`, `value` on a CL-classe, or `prefix` and `item_class_by` for each beginning of a code";
             self.say(source, word.span().start, format!("`{}` cannot protect the object", word.get_ref()), cure);
         }
         class

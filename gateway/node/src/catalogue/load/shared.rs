@@ -75,6 +75,7 @@ impl<'a> Words<'a> {
         };
         words.read_codes(codes.0, codes.1, faults);
         words.read_kinds(kinds.0, kinds.1, faults);
+        words.derive_codes(types);
         words.read_obligations(obligations.0, obligations.1, types, faults);
         words.read_clocks(clocks.0, clocks.1, types, faults);
         for (code, _) in words.obligations.iter().filter(|(_, rule)| rule.life.deferral.is_some()) {
@@ -95,6 +96,11 @@ impl<'a> Words<'a> {
 
     pub(super) fn has_code(&self, list: &str, value: &str) -> bool {
         self.codes.get(list).is_some_and(|values| values.contains(value))
+    }
+
+    /// Whether `part` is a field, or a part that holds fields, of the component of persons.
+    pub(super) fn has_subject_part(&self, part: &str) -> bool {
+        self.components.get("subject").is_some_and(|subject| subject.fields.iter().any(|field| field.value.path.get_ref() == part))
     }
 
     pub(super) fn is_kind_or_group(&self, word: &str) -> bool {
@@ -145,6 +151,14 @@ impl<'a> Words<'a> {
             }
             self.codes.insert(name, values);
         }
+    }
+
+    /// Lists that other files make: the kinds, and the types that there are or that agreements may already name.
+    fn derive_codes(&mut self, types: &BTreeSet<TypeCode>) {
+        self.codes.insert("CL-sorte".to_owned(), self.kind_names.clone());
+        let mut codes: BTreeSet<String> = types.iter().map(ToString::to_string).collect();
+        codes.extend(self.codes.get("CL-type-prevu").into_iter().flatten().cloned());
+        self.codes.insert("CL-type".to_owned(), codes);
     }
 
     fn read_kinds(&mut self, source: &Source, entries: Vec<Entry<'_>>, faults: &mut Vec<SourceFault>) {
@@ -209,12 +223,17 @@ impl<'a> Words<'a> {
             for rule in written.rules.iter().filter(|rule| !numbered(rule.get_ref(), 'R')) {
                 faults.push(source.fault(rule.span().start, format!("`{}` is no rule", rule.get_ref()), "write `R` and two digits"));
             }
+            if let Some(made) = written.makes.as_ref().filter(|made| !types.contains(made.get_ref())) {
+                let what = format!("unknown exchange type `{}`", made.get_ref());
+                faults.push(source.fault(made.span().start, what, "use the code of a type that has a file"));
+            }
             let rule = ObligationRule {
                 number: written.number.get_ref().clone(),
                 title: written.title.clone(),
                 rules: written.rules.iter().map(|rule| rule.get_ref().clone()).collect(),
                 owner: written.owner,
                 task: written.task,
+                makes: written.makes.as_ref().map(|made| made.get_ref().clone()),
                 life: self.life(source, written, types, faults),
             };
             self.obligations.insert(name, rule);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
 use crate::{
-    catalogue::{AgreementNeed, Asked, ClockOwner, ClockStart, Computed, Human, Level, Presence},
+    catalogue::{AgreementNeed, Asked, ClockOwner, ClockStart, Human, Level, Presence, States},
     directory::Role,
 };
 
@@ -31,6 +31,9 @@ pub(super) struct WrittenType {
     pub(super) urgency: Vec<Urgency>,
     pub(super) human: Human,
     pub(super) clocks: Vec<Spanned<String>>,
+    /// Clocks that start only when the document says so: name, and the fact that starts it.
+    #[serde(default)]
+    pub(super) clocks_if: BTreeMap<String, Spanned<String>>,
     pub(super) obligations: Vec<Spanned<String>>,
     pub(super) answered_by: Vec<Spanned<String>>,
     pub(super) answers: Vec<Spanned<String>>,
@@ -39,6 +42,45 @@ pub(super) struct WrittenType {
     pub(super) subjects: Presence,
     pub(super) information: Presence,
     pub(super) attachments: bool,
+    #[serde(default)]
+    pub(super) persons: WrittenPersons,
+    /// `required`: it only ever answers.
+    pub(super) in_reply_to: Option<Spanned<ReplyNeed>>,
+    pub(super) profile_by: Option<Spanned<String>>,
+    /// Fields of the type that this form does not have.
+    #[serde(default)]
+    pub(super) without: Vec<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ReplyNeed {
+    Required,
+    Optional,
+}
+
+/// Whom a type names.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenPersons {
+    #[serde(default)]
+    pub(super) only: Vec<Spanned<String>>,
+    /// Parts of a subject that the type does not have.
+    #[serde(default)]
+    pub(super) without: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) need: Vec<WrittenNeed>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenNeed {
+    pub(super) roles: Vec<Spanned<String>>,
+    pub(super) min: usize,
+    pub(super) max: Option<usize>,
+    #[serde(default)]
+    pub(super) traits: Vec<Spanned<String>>,
+    pub(super) say: String,
 }
 
 #[derive(Deserialize)]
@@ -62,11 +104,52 @@ pub(super) struct WrittenField {
     pub(super) expected_if: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) expected_if_is: Vec<Spanned<String>>,
-    pub(super) computed: Option<Computed>,
+    pub(super) computed: Option<Spanned<WrittenComputed>>,
+    /// The field, or the clock, that it is computed from.
+    pub(super) computed_from: Option<Spanned<String>>,
+    /// The codes of that field for which it is true.
+    #[serde(default)]
+    pub(super) computed_is: Vec<Spanned<String>>,
+    /// What it is for each kind of sender.
+    #[serde(default)]
+    pub(super) computed_by: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(super) may_change: bool,
     #[serde(default)]
     pub(super) occurred: bool,
-    /// A class, or `value`.
+    /// A class, `value` or `prefix`.
     pub(super) item_class: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) item_class_by: BTreeMap<String, DataClass>,
+    #[serde(default)]
+    pub(super) fact: bool,
+    pub(super) max: Option<usize>,
+    /// The clocks whose last day it names.
+    #[serde(default)]
+    pub(super) limits: Vec<Spanned<String>>,
+    pub(super) states: Option<Spanned<States>>,
+    /// `recipient`, `accepted-at`, or a code.
+    pub(super) made_of: Option<Spanned<String>>,
+}
+
+/// What the gateway computes, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WrittenComputed {
+    InReplyTo,
+    SenderOrigin,
+    SenderInstitution,
+    SenderSiret,
+    SenderAgent,
+    SenderSecrecy,
+    SenderKind,
+    Purpose,
+    Now,
+    Deadline,
+    OneOf,
+    Departement,
+    Standing,
+    Gateway,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +201,7 @@ pub(super) struct WrittenObligation {
     pub(super) owner: ClockOwner,
     #[serde(default = "is_task")]
     pub(super) task: bool,
+    pub(super) makes: Option<Spanned<TypeCode>>,
     #[serde(default)]
     pub(super) asks: BTreeSet<Asked>,
     #[serde(default)]

@@ -35,6 +35,12 @@ pub(super) enum Misfit {
     Reference(&'static str),
     /// Not a party of the directory.
     Party(&'static str),
+    /// A last day to answer that has passed, or lies after this one.
+    Deadline(Option<Date>),
+    /// A person whom this type does not name.
+    Person,
+    /// Not the persons that this type needs: what it needs, in French.
+    Persons(String),
 }
 
 impl Misfit {
@@ -52,6 +58,9 @@ impl Misfit {
             Self::TooMany => "too-many",
             Self::Reference(_) => "bad-reference",
             Self::Party(_) => "bad-party",
+            Self::Deadline(_) => "bad-deadline",
+            Self::Person => "not-concerned",
+            Self::Persons(_) => "persons",
         }
     }
 
@@ -74,6 +83,10 @@ impl Misfit {
             Self::TooMany => format!("Ne donnez pas plus de {MAX_ITEMS} éléments dans cette liste."),
             Self::Reference(what) => format!("Donnez {what}."),
             Self::Party(what) => format!("Donnez {what}."),
+            Self::Deadline(Some(latest)) => format!("Choisissez une date à venir, au plus tard le {latest}."),
+            Self::Deadline(None) => "Choisissez une date à venir.".into(),
+            Self::Person => "Retirez cette personne : ce type d’échange n’en nomme pas dans ce rôle.".into(),
+            Self::Persons(what) => format!("Nommez {what}, ni plus ni moins."),
         }
     }
 }
@@ -131,7 +144,7 @@ fn is(conforms: bool, misfit: Misfit) -> Result<(), Misfit> {
     if conforms { Ok(()) } else { Err(misfit) }
 }
 
-fn date(text: &str) -> Option<Date> {
+pub(super) fn date(text: &str) -> Option<Date> {
     // The parser takes a sign and more digits for a year: the catalogue does not.
     Date::parse(text, format_description!("[year]-[month]-[day]"))
         .ok()

@@ -34,22 +34,29 @@ impl Reading<'_> {
             exclus,
             purpose: self.purpose(given("purpose")),
             legal_basis: self.legal_basis(given("legal_basis")),
-            agreement: self.word("agreement", given("agreement"), Misfit::Reference("le numéro de la convention au registre")),
+            agreement: self
+                .word("agreement", given("agreement"), Misfit::Reference("le numéro de la convention au registre"))
+                .or_else(|| self.context.agreement.clone()),
             urgency: self.urgency(given("urgency")),
-            in_reply_to: self.word::<ExchangeId>(
-                "in_reply_to",
-                given("in_reply_to"),
-                Misfit::Reference("l’identifiant de l’échange auquel celui-ci répond"),
-            ),
+            in_reply_to: self.answered(given("in_reply_to")),
             case: self.word::<Case>("case", given("case"), case).map(|case| case.0),
             parents_informed: None,
             parents_reason: false,
             parents_author: false,
             child_informed: None,
+            form: self.context.form.map(str::to_owned),
+            said: std::collections::BTreeSet::new(),
             person_agreed: None,
             children: Vec::new(),
-            said: Default::default(),
         })
+    }
+
+    /// What it answers; a type that only ever answers is refused without it, like an answer of the other direction.
+    fn answered(&mut self, value: Option<&Value>) -> Option<ExchangeId> {
+        if value.is_none() && self.of.must_answer {
+            self.misfit(&place("in_reply_to"), Misfit::Missing, Value::Null);
+        }
+        self.word("in_reply_to", value, Misfit::Reference("l’identifiant de l’échange auquel celui-ci répond"))
     }
 
     /// Nobody speaks for another (invariant 11): the one refusal that stops a danger type too.

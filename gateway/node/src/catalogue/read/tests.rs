@@ -30,18 +30,30 @@ fn party(text: &str) -> Party {
     Party { institution: institution.parse().unwrap(), unit: unit.map(|unit| unit.parse().unwrap()) }
 }
 
+/// What is known of a document of the holder of the certificate `sender`, who acts as a professional without secrecy.
+pub(super) fn context(sender: &str) -> ReadContext<'static> {
+    ReadContext {
+        now: noon(),
+        sender: party(sender),
+        default_recipient: None,
+        kind_of: &kind_of,
+        known: &|_| true,
+        agent: Some(("p-12345".to_owned(), Secrecy::Aucun)),
+        siret: Some("99931000600013".to_owned()),
+        days_to_answer: &|id| (id.as_str() == "p14-education").then_some(8),
+        form: None,
+        agreement: None,
+    }
+}
+
 /// Reads as the holder of the certificate `sender`, with the CRIP as default recipient.
 fn read_as(sender: &str, envelope: Value) -> Result<Draft, ReadFailure> {
     let catalogue = catalogue();
     let code = envelope["type"].as_str().unwrap().parse().unwrap();
     let exchange_type = catalogue.exchange_type(&code, noon()).unwrap();
-    let context = ReadContext {
-        now: noon(),
-        sender: party(sender),
-        default_recipient: Some(party("departement-31/crip")),
-        kind_of: &kind_of,
-        known: &|_| true,
-    };
+    let form = exchange_type.chosen(&envelope, None);
+    let context = ReadContext { default_recipient: Some(party("departement-31/crip")), form, ..context(sender) };
+    let exchange_type = exchange_type.form(form);
     let canonical = canonical::bytes(&envelope).unwrap();
     catalogue.read(exchange_type, envelope, canonical, &context)
 }
@@ -498,7 +510,7 @@ proptest! {
     #[test]
     fn i03_nothing_panics_and_danger_is_never_refused_for_a_form(top in document(), payload in document(), subjects in document()) {
         let catalogue = catalogue();
-        let context = ReadContext { now: noon(), sender: party("chu-toulouse"), default_recipient: None, kind_of: &kind_of, known: &|_| true };
+        let context = context("chu-toulouse");
         let mut whole = json!({"payload": payload, "subjects": subjects});
         for envelope in [top.clone(), { if let Value::Object(top) = top { merge(&mut whole, Value::Object(top)); } whole }] {
             for exchange_type in catalogue.types_on(noon()) {

@@ -4,14 +4,19 @@
 //! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
 
 use exchange::{
-    ClockId, DataClass, DeliveryId, ExchangeId, Identity, Instant, Kind, ProfessionalId,
+    ClockId, DataClass, DeliveryId, ExchangeId, Identity, Instant, Kind, Party, ProfessionalId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded},
 };
 use serde_json::{Value, json};
 use time::{Date, Month, format_description::well_known::Iso8601};
 
-use super::{Accepted, Depositor, Ends, follow_up, tasks};
+use super::{
+    Accepted, Depositor, Ends, follow_up,
+    made::{Made, MadeExchange},
+    route::Also,
+    tasks,
+};
 use crate::{
     catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
     directory::day::day_in_france,
@@ -40,11 +45,61 @@ pub(super) struct Accepting<'a> {
     pub(super) caller: &'a Caller,
     pub(super) key: Option<&'a str>,
     pub(super) now: Instant,
+    /// Other units that get it too, each with what was decided of it.
+    pub(super) also: Vec<Also>,
 }
 
-/// Seals and keeps one admitted exchange; the receipt exists only when everything is durable.
-pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> Result<Accepted, Refusal> {
-    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now } = accepting;
+/// Seals and keeps one admitted exchange with what the gateway makes of it; the receipt exists only when everything is durable.
+pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, made: Made<'_>) -> Result<Accepted, Refusal> {
+    let (id, stale, exchange_type) = (accepting.id, accepting.caller.stale, accepting.exchange_type);
+    let (author, caller, now) = (accepting.author, accepting.caller, accepting.now);
+    let fulfilled: Vec<String> = made.exchanges.iter().map(|one| one.fulfils.clone()).collect();
+    let (mut write, receipt) = sealed(rooms, law, accepting, Origin::Deposited { fulfilled }).await?;
+    write.entries.extend(made.refused);
+    for one in made.exchanges {
+        let MadeExchange { id: own, exchange_type, admitted, ends, fulfils } = one;
+        // No key: the exchange it is made of has one, and comes with it.
+        let accepting = Accepting { id: own, exchange_type, admitted, ends, author, caller, key: None, now, also: Vec::new() };
+        let (mut copy, _) = sealed(rooms, law, accepting, Origin::Made).await?;
+        let done = rooms.state(law, Event::FollowUpDone, Some(id), now).commit("code", &fulfils).commit("by", &own);
+        copy.entries.push(rooms.entry(done)?);
+        copy.fulfils = Some((id, fulfils));
+        write.made.push(copy);
+    }
+
+    // Everything in one commit.
+    let all: Vec<_> = std::iter::once(&write).chain(&write.made).flat_map(|one| &one.deliveries).map(|one| one.recipient.clone()).collect();
+    let kinds: Vec<_> = std::iter::once(&write).chain(&write.made).map(|one| (one.exchange.id, one.exchange.kind.clone())).collect();
+    let incomplete = write.exchange.incomplete;
+    rooms.store.write(write).await?;
+    for recipient in &all {
+        rooms.store.arrived(recipient);
+    }
+    if stale {
+        metrics::counter!(STALE_DEPOSITS).increment(1);
+        tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
+    }
+    for (own, kind) in kinds {
+        metrics::counter!("passerelle_exchanges_accepted_total", "type" => kind.to_string()).increment(1);
+        if own != id {
+            tracing::info!(exchange.id = %own, exchange.kind = %kind, made_of = %id, "exchange made by the gateway");
+        }
+    }
+    tracing::info!(exchange.id = %id, exchange.kind = %exchange_type.code, incomplete, "exchange accepted");
+    Ok(Accepted { id, receipt })
+}
+
+/// Where an exchange comes from.
+enum Origin {
+    /// Somebody deposited it; the gateway itself fulfils these obligations of it at once.
+    Deposited { fulfilled: Vec<String> },
+    /// The gateway made it of another one.
+    Made,
+}
+
+/// Seals one exchange: what its acceptance writes, and its receipt.
+async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Origin) -> Result<(AcceptExchange, String), Refusal> {
+    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();
 
     nobody_left(law, exchange_type, &draft, &ends, now);
@@ -54,7 +109,10 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     let exchange_key = minted.key.clone();
 
     // 2. What must be known before nothing is readable any more.
-    let mut follow_ups = follow_ups(law, exchange_type, &draft, &ends, author, key, &obligations);
+    let mut follow_ups = follow_ups(law, &draft, &ends, &obligations);
+    if matches!(origin, Origin::Deposited { .. }) {
+        follow_ups.extend(of_the_deposit(exchange_type, &ends, author, key));
+    }
     let mut clocks = clocks(law, exchange_type, &draft, &ends, now);
     tasks::complete(law, &ends, now, &mut follow_ups, &mut clocks);
     let incomplete = !draft.missing.is_empty() || !draft.non_conforme.is_empty();
@@ -79,7 +137,13 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     // With a stale revocation list the deposit of danger stays open: that is logged, and alarms (invariant 3).
     let statement = if caller.stale { statement.commit("revocation", &"stale") } else { statement };
     let entry = rooms.entry(statement)?;
-    let own: Vec<String> = follow_ups.iter().filter(|f| f.owner == ends.sender).map(|f| f.code.clone()).collect();
+    let mut entries = vec![entry.clone()];
+    let fulfilled = match origin {
+        Origin::Deposited { fulfilled } => fulfilled,
+        Origin::Made => Vec::new(),
+    };
+    let mine = follow_ups.iter().filter(|f| f.owner == ends.sender && !fulfilled.contains(&f.code));
+    let own: Vec<String> = mine.map(|f| f.code.clone()).collect();
     let receipt = rooms
         .signer
         .sign(&receipt::Statement {
@@ -93,8 +157,20 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
         })
         .map_err(|_| Refusal::Internal("receipt"))?;
 
-    // 5. Everything in one commit.
-    let delivery = delivery(rooms, law, &draft, &ends)?;
+    // 5. To whom it goes: its recipient, and who else gets it now, each by a decision of its own.
+    let mut deliveries = vec![delivery(rooms, law, &draft, &ends.sender, &ends.recipient)?];
+    for Also { recipient, record } in also {
+        let result = if record.permitted { "permit" } else { "refusal" };
+        let statement = rooms
+            .state(law, Event::DecisionMade, Some(id), now)
+            .commit("type", &exchange_type.code)
+            .commit("recipient", &recipient)
+            .commit("decision", &json!({"result": result, "record": record}));
+        entries.push(rooms.entry(statement)?);
+        if record.permitted {
+            deliveries.push(delivery(rooms, law, &draft, &ends.sender, &recipient)?);
+        }
+    }
     let idempotency = match key {
         Some(key) => Some(IdempotencyKey {
             institution: caller.institution.clone(),
@@ -107,11 +183,14 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
     let write = AcceptExchange {
         idempotency,
         exclusions: exclusions(&draft),
-        deliveries: vec![delivery],
+        deliveries,
         clocks,
         follow_ups,
-        entries: vec![entry.clone()],
+        entries,
         answers: draft.route.in_reply_to.map(|answered| (answered, exchange_type.code.clone())),
+        statement: sealed_statement(&exchange_key, id, &draft)?,
+        fulfils: None,
+        made: Vec::new(),
         closes: law.catalogue.closed_by_answer(&exchange_type.code),
         exchange: NewExchange {
             id,
@@ -132,15 +211,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>) -> 
             content: sealed_content(&exchange_key, id, exchange_type, draft)?,
         },
     };
-    rooms.store.write(write).await?;
-    rooms.store.arrived(&ends.recipient);
-    if caller.stale {
-        metrics::counter!(STALE_DEPOSITS).increment(1);
-        tracing::error!(exchange.id = %id, "a danger type was accepted while the revocation list is stale: renew the list");
-    }
-    metrics::counter!("passerelle_exchanges_accepted_total", "type" => exchange_type.code.to_string()).increment(1);
-    tracing::info!(exchange.id = %id, exchange.kind = %exchange_type.code, incomplete, "exchange accepted");
-    Ok(Accepted { id, receipt })
+    Ok((write, receipt))
 }
 
 fn professional(author: &Depositor) -> Option<String> {
@@ -150,14 +221,13 @@ fn professional(author: &Depositor) -> Option<String> {
     }
 }
 
-fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, ends: &Ends) -> Result<NewDelivery, Refusal> {
-    let recipient = &ends.recipient;
+fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, sender: &Party, recipient: &Party) -> Result<NewDelivery, Refusal> {
     // What answers one exchange, or belongs to one case of one sender, leaves in order.
     let chain = draft.route.case.clone().or_else(|| draft.route.in_reply_to.map(|id| id.to_string()));
     let ordering = match chain {
         Some(chain) => rooms
             .keystore
-            .blind("ordering", &format!("{recipient} {} {chain}", ends.sender.institution))
+            .blind("ordering", &format!("{recipient} {} {chain}", sender.institution))
             .map_err(|_| Refusal::Internal("blind"))?,
         None => String::new(),
     };
@@ -180,15 +250,19 @@ fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
     list
 }
 
-fn follow_ups(
-    law: &Law,
-    exchange_type: &ExchangeType,
-    draft: &Draft,
-    ends: &Ends,
-    author: &Depositor,
-    key: Option<&str>,
-    obligations: &[String],
-) -> Vec<NewFollowUp> {
+/// What how a deposit came leaves to do.
+fn of_the_deposit(exchange_type: &ExchangeType, ends: &Ends, author: &Depositor, key: Option<&str>) -> Vec<NewFollowUp> {
+    let mut list = Vec::new();
+    if let Depositor::Alone { fault } = author {
+        list.push(follow_up("identifier-auteur", &ends.sender, vec![fault.clone()]));
+    }
+    if key.is_none() && exchange_type.danger {
+        list.push(follow_up("cle-idempotence", &ends.sender, Vec::new()));
+    }
+    list
+}
+
+fn follow_ups(law: &Law, draft: &Draft, ends: &Ends, obligations: &[String]) -> Vec<NewFollowUp> {
     let mut list = Vec::new();
     if !draft.missing.is_empty() {
         list.push(follow_up("completer", &ends.sender, draft.missing.clone()));
@@ -196,12 +270,6 @@ fn follow_ups(
     if !draft.non_conforme.is_empty() {
         let details = draft.non_conforme.iter().map(|kept| format!("{} {}", kept.code, kept.pointer.path())).collect();
         list.push(follow_up("verifier-non-conforme", &ends.recipient, details));
-    }
-    if let Depositor::Alone { fault } = author {
-        list.push(follow_up("identifier-auteur", &ends.sender, vec![fault.clone()]));
-    }
-    if key.is_none() && exchange_type.danger {
-        list.push(follow_up("cle-idempotence", &ends.sender, Vec::new()));
     }
     // An obligation of the decision is somebody's task; the law says whose.
     for code in obligations {
@@ -222,6 +290,7 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
     exchange_type
         .clocks
         .iter()
+        .filter(|name| exchange_type.clocks_if.get(*name).is_none_or(|said| draft.route.said.contains(said)))
         .filter_map(|name| law.catalogue.clock(name))
         .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
         .filter(|rule| tasks::holds(rule, draft))
@@ -233,7 +302,11 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
                 // Not by an acceptance.
                 ClockStart::Task | ClockStart::Deferral => return None,
             };
-            let due = law.catalogue.due(rule, draft.route.urgency, started_at, under_two)?;
+            let last = draft.limits.iter().find(|(clock, _)| *clock == rule.name).map(|(_, last)| *last);
+            let due = match last {
+                Some(last) => law.catalogue.due_on(rule, draft.route.urgency, started_at, last)?,
+                None => law.catalogue.due(rule, draft.route.urgency, started_at, under_two)?,
+            };
             let mut fires = due.warnings;
             fires.push(due.limit);
             fires.sort();
@@ -291,6 +364,15 @@ fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<
 fn sealed_decision(key: &ExchangeKey, id: ExchangeId, decision: &DecisionRecord) -> Result<Vec<u8>, Refusal> {
     let plain = serde_json::to_vec(decision).map_err(|_| Refusal::Internal("decision"))?;
     seal::seal_column(key, "exchange", id, "decision", &plain).map_err(|_| Refusal::Internal("seal"))
+}
+
+/// What the sender states for the law and not for the recipient.
+fn sealed_statement(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Option<Vec<u8>>, Refusal> {
+    if draft.kept_back.is_empty() {
+        return Ok(None);
+    }
+    let plain = serde_json::to_vec(&draft.kept_back.to_flat()).map_err(|_| Refusal::Internal("statement"))?;
+    seal::seal_column(key, "statement", id, "sealed", &plain).map(Some).map_err(|_| Refusal::Internal("seal"))
 }
 
 /// One compartment for each class; what did not conform goes to the most protected class of the type.

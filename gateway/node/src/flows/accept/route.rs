@@ -1,26 +1,89 @@
 //! Where an exchange goes: its recipient, what it answers, the agreement it flows under.
 
 use exchange::{
-    Identity, Instant, Party,
+    AgreementId, Identity, Instant, Kind, Party, TypeCode,
     document::Pointer,
-    envelope::{Draft, FieldFault, NonConforming},
+    envelope::{Draft, FieldFault, NonConforming, Route},
 };
 use serde_json::{Value, json};
 
 use super::{Depositor, Ends};
 use crate::{
     agreements::InForce,
-    catalogue::ExchangeType,
+    catalogue::{AgreementNeed, ExchangeType},
     directory::day::day_in_france,
-    flows::{Law, Rooms, answers_for},
-    policy::{AgreementState, Residence},
+    flows::{Caller, Law, Rooms, answers_for},
+    policy::{AgreementState, DecisionRecord, Residence, Submission},
     refusal::Refusal,
+    seal,
     store::exchange::ExchangeRow,
 };
 
+/// What is known, before a document is read, of the exchange that it answers.
+pub(super) struct Answered {
+    kind: TypeCode,
+    form: Option<String>,
+    pub(super) agreement: Option<AgreementId>,
+}
+
+impl Answered {
+    /// The name under which a type may have a profile for what answers it: the profile that was asked, else the type.
+    pub(super) fn profile(&self) -> &str {
+        self.form.as_deref().unwrap_or(self.kind.as_str())
+    }
+}
+
+/// The exchange that an envelope answers, when it came to the caller's institution: of any other nothing is told, not even
+/// by how the envelope is read (invariant 15).
+pub(super) async fn answered(
+    rooms: &Rooms,
+    caller: &Caller,
+    exchange_type: &ExchangeType,
+    envelope: &Value,
+) -> Result<Option<Answered>, Refusal> {
+    if exchange_type.forms.is_empty() && exchange_type.agreement == AgreementNeed::None {
+        return Ok(None);
+    }
+    let Some(id) = envelope.get("in_reply_to").and_then(Value::as_str).and_then(|text| text.parse().ok()) else { return Ok(None) };
+    let Some(row) = rooms.store.exchange(id).await?.filter(|row| row.recipient.institution == caller.institution) else {
+        return Ok(None);
+    };
+    let Some(key) = rooms.keys.exchange_key(row.id).await? else { return Ok(None) };
+    let plain = seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?;
+    let route: Route = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("route"))?;
+    Ok(Some(Answered { kind: row.kind, form: route.form, agreement: route.agreement }))
+}
+
+/// Another unit that gets the same exchange because a condition of its type holds now: at night the on-call service, what
+/// is addressed to the CRIP. Each with a decision of its own.
+pub(super) fn also(rooms: &Rooms, law: &Law, draft: &Draft, ends: &Ends, ask: &Submission<'_>) -> Result<Vec<Also>, Refusal> {
+    let mut all = Vec::new();
+    for to in &ask.exchange_type.to {
+        let holds = to.when.as_ref().is_some_and(|word| ask.holds.contains(word));
+        if !holds || to.kind == ends.recipient_kind {
+            continue;
+        }
+        let Some(recipient) = unit_here(rooms, law, &to.kind) else { continue };
+        let ask = Submission { recipient: law.side(&to.kind)?, ..*ask };
+        let record = law.policies.also(draft, &recipient, &ask);
+        all.push(Also { recipient, record });
+    }
+    Ok(all)
+}
+
+/// One more unit, and what was decided of it.
+pub(super) struct Also {
+    pub(super) recipient: Party,
+    pub(super) record: DecisionRecord,
+}
+
 /// The unit of this Département to which a danger type goes when its sender did not say where, or wrongly.
 pub(super) fn default_recipient(rooms: &Rooms, law: &Law, exchange_type: &ExchangeType) -> Option<Party> {
-    let kind = exchange_type.to.iter().find(|to| to.when.is_none()).map(|to| &to.kind)?;
+    unit_here(rooms, law, exchange_type.to.iter().find(|to| to.when.is_none()).map(|to| &to.kind)?)
+}
+
+/// The unit of a kind in this Département.
+fn unit_here(rooms: &Rooms, law: &Law, kind: &Kind) -> Option<Party> {
     law.directory
         .units_of_kind(kind)
         .into_iter()

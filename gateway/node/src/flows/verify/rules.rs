@@ -58,6 +58,7 @@ impl Rules {
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
+            Event::PolicyChanged => policy_changed(index, openings, report),
             Event::BreakGlass => {
                 emergency(index, openings, report);
                 self.released(index, openings, report);
@@ -71,7 +72,8 @@ impl Rules {
             | Event::ClockFired
             | Event::ClockEscalated
             | Event::DirectoryChanged
-            | Event::PolicyChanged
+            | Event::PolicyProposed
+            | Event::PolicyApproved
             | Event::IdentityMerged
             | Event::IdentitySplit
             | Event::PushSent
@@ -82,6 +84,7 @@ impl Rules {
             | Event::FollowUpDone
             | Event::FollowUpDeferred
             | Event::KeyRotated
+            | Event::DecisionExamined
             | Event::DomainClosed
             | Event::GatewayStarted => {}
         }
@@ -130,6 +133,23 @@ impl Rules {
             }
             Some(_) | None => report.unmatched_releases += 1,
         }
+    }
+}
+
+/// The first set of a gateway was installed with it; every other one is two people's act.
+fn policy_changed(index: u64, openings: Option<&Openings>, report: &mut Report) {
+    if openings.is_some_and(|openings| openings.value("first") != Some(&Value::Bool(true))) {
+        two_people(index, openings, report, "jeu de règles mis en vigueur sans deux personnes de deux rôles distincts");
+    }
+}
+
+/// Two distinct people of two distinct roles (invariants 7 and 8).
+fn two_people(index: u64, openings: Option<&Openings>, report: &mut Report, otherwise: &str) {
+    let Some(openings) = openings else { return };
+    let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let part = |name: &'static str| approvers.iter().filter_map(move |a| a.get(name)?.as_str()).collect::<BTreeSet<_>>();
+    if part("professional").len() < 2 || part("role").len() < 2 {
+        report.add(FindingKind::Process, Some(index), None, otherwise);
     }
 }
 

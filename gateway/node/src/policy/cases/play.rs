@@ -2,7 +2,7 @@
 
 mod acts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{
     AgreementId, ChildAge, DataClass, Disclosure, ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId, TypeCode, UnitId,
@@ -14,7 +14,7 @@ use time::{Date, format_description::well_known::Iso8601};
 
 use super::written::{Answer, Ask, Case, Declared, Home, Person, Place, Sealed, Standing};
 use crate::{
-    catalogue::{Catalogue, Destination, ExchangeType, Human, Presence},
+    catalogue::{ANSWER, Catalogue, Destination, ExchangeType, Human, Persons, Presence},
     directory::Professional,
     policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Residence, Side, Submission},
 };
@@ -44,7 +44,7 @@ fn answer(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<(Go
             own = declared(kind, case, written);
             &own
         }
-        (None, Some(known)) => known,
+        (None, Some(known)) => form(case, known)?,
         (None, None) => return Err(format!("type inconnu : {kind}")),
     };
     let all = || exchange_type.fields.iter().map(|field| field.class).collect();
@@ -61,6 +61,15 @@ fn answer(policies: &Policies, catalogue: &Catalogue, case: &Case) -> Result<(Go
         Ask::Reidentify | Ask::Query | Ask::Release => return Err("cette question n’a pas de type d’échange".to_owned()),
     };
     Ok((got, exchange_type.danger))
+}
+
+/// The form of the type that a case is about: the one it names, else the answer when it answers its own type.
+fn form<'c>(case: &Case, of: &'c ExchangeType) -> Result<&'c ExchangeType, String> {
+    match &case.form {
+        Some(name) => of.forms.get(name).ok_or_else(|| format!("le type {} n’a pas de forme « {name} »", of.code)),
+        None if case.answers => Ok(of.forms.get(ANSWER).unwrap_or(of)),
+        None => Ok(of),
+    }
 }
 
 struct Got {
@@ -109,7 +118,7 @@ impl<'a> Scene<'a> {
                 sender,
                 recipient,
                 purpose: case.purpose.clone().or_else(|| exchange_type.purpose.first().cloned()).unwrap_or_default(),
-                legal_basis: exchange_type.legal_basis.clone(),
+                legal_basis: case.legal_basis.clone().unwrap_or_else(|| exchange_type.legal_basis.clone()),
                 agreement: None,
                 urgency: case.urgency,
                 in_reply_to: case.answers.then(ExchangeId::new),
@@ -118,6 +127,7 @@ impl<'a> Scene<'a> {
                 parents_reason: case.reason,
                 parents_author: case.author,
                 child_informed: case.child.clone(),
+                form: case.form.clone(),
                 person_agreed: case.agreed.clone(),
                 children: case.children.iter().map(|born| age(born)).collect::<Result<_, _>>()?,
                 said: case.said.clone(),
@@ -209,6 +219,8 @@ impl<'a> Scene<'a> {
             non_conforme: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
+            limits: Vec::new(),
+            kept_back: Leaves::new(),
             necessity_stated: false,
             canonical: Vec::new(),
         }
@@ -222,6 +234,7 @@ struct Terms {
     others: [Party; 2],
     purposes: BTreeSet<String>,
     classes: BTreeSet<DataClass>,
+    questions: BTreeSet<String>,
 }
 
 impl Terms {
@@ -234,11 +247,15 @@ impl Terms {
             others: [sender.clone(), party("tiers")?],
             purposes: written.and_then(|w| w.purposes.clone()).unwrap_or_else(|| BTreeSet::from([scene.route.purpose.clone()])),
             classes: written.and_then(|w| w.classes.clone()).unwrap_or_else(|| scene.classes.clone()),
+            questions: written
+                .and_then(|w| w.questions.clone())
+                .unwrap_or_else(|| case.said.iter().filter_map(|said| Some(said.strip_prefix("questions[].code=")?.to_owned())).collect()),
         })
     }
 
     fn state<'t>(&'t self, case: &Case) -> AgreementState<'t> {
-        let in_force = |parties| AgreementState::InForce { id: &self.id, parties, purposes: &self.purposes, classes: &self.classes };
+        let (purposes, classes, questions) = (&self.purposes, &self.classes, &self.questions);
+        let in_force = |parties| AgreementState::InForce { id: &self.id, parties, purposes, classes, questions };
         match case.agreement.as_ref().map(|written| written.state) {
             None => AgreementState::NotNamed,
             Some(Standing::InForce) => in_force(&self.both),
@@ -362,6 +379,7 @@ fn declared(kind: &TypeCode, case: &Case, written: &Declared) -> ExchangeType {
         urgency: vec![case.urgency],
         human: Human { send: written.human_send, receive: false, qualify: false },
         clocks: Vec::new(),
+        clocks_if: BTreeMap::new(),
         obligations: Vec::new(),
         answered_by: Vec::new(),
         answers: Vec::new(),
@@ -371,6 +389,10 @@ fn declared(kind: &TypeCode, case: &Case, written: &Declared) -> ExchangeType {
         subjects: Presence::Optional,
         information: Presence::Optional,
         attachments: false,
+        persons: Persons::default(),
+        must_answer: false,
+        profile_by: None,
+        forms: BTreeMap::new(),
         fields: Vec::new(),
         tree: Default::default(),
     }

@@ -77,6 +77,10 @@ pub(super) struct Case {
     #[serde(default)]
     pub(super) answers: bool,
     pub(super) agreement: Option<Agreement>,
+    /// Profile of the type.
+    pub(super) form: Option<String>,
+    /// Articles invoked; absent: those of the type.
+    pub(super) legal_basis: Option<Vec<String>>,
     /// Who is excluded from the file.
     #[serde(default)]
     pub(super) excluded: BTreeSet<Sealed>,
@@ -226,6 +230,8 @@ pub(super) struct Agreement {
     pub(super) purposes: Option<BTreeSet<String>>,
     /// Absent: those of the exchange.
     pub(super) classes: Option<BTreeSet<DataClass>>,
+    /// Questions it opens; absent: those of the exchange.
+    pub(super) questions: Option<BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::policy::{
-    Denial,
+    Denial, question,
     tests::world::{World, alert, copy, load},
 };
 
@@ -84,6 +84,41 @@ fn a_missing_schema_or_folder_is_told() {
     assert!(load(dir.path()).unwrap_err()[0].contains("law"));
 }
 
+/// A newer program knows more facts than an older set, and must go on deciding with it, and replaying it.
+#[test]
+fn a_set_is_given_the_facts_of_its_own_schema() {
+    let World { policies, .. } = World::new();
+    let given = question::nothing();
+    let inside = given["secret"].as_object().unwrap().keys().map(|name| format!("secret.{name}"));
+    let given: BTreeSet<String> = given.as_object().unwrap().keys().cloned().chain(inside).collect();
+    for action in ["submit", "open", "break_glass", "receive", "disclose"] {
+        assert_eq!(policies.facts[action], given, "{action}");
+    }
+    let dir = copy();
+    let schema = dir.path().join("schema.cedarschema");
+    let written = fs::read_to_string(&schema).unwrap();
+    let without = written.replacen("\"mission\": Bool, ", "", 1).replacen(", \"case_link\": Bool", "", 1);
+    assert_eq!(without.len() + 36, written.len(), "both facts are taken out");
+    fs::write(&schema, without).unwrap();
+    for part in ["law", "local"] {
+        for file in fs::read_dir(dir.path().join(part)).unwrap().map(Result::unwrap) {
+            let rules = fs::read_to_string(file.path()).unwrap();
+            fs::write(
+                file.path(),
+                rules.replace("context.case_link", "context.in_unit").replace("context.secret.mission", "context.secret.purpose"),
+            )
+            .unwrap();
+        }
+    }
+    let older = load(dir.path()).unwrap();
+    assert_eq!(older.facts["open"].len() + 2, policies.facts["open"].len());
+    assert_eq!(older.unknown["open"], ["case_link", "secret.mission"].map(str::to_owned).into());
+    older.probe().unwrap();
+    // The other way round: a set that wants a fact which this program does not give is no set for it.
+    fs::write(&schema, written.replacen("\"case_link\": Bool", "\"case_link\": Bool, \"inconnu\": Bool", 1)).unwrap();
+    assert!(load(dir.path()).unwrap().probe().is_err());
+}
+
 #[test]
 fn the_hash_is_about_names_and_bytes() {
     let hash = |dir: &std::path::Path| load(dir).unwrap().hash().to_owned();
@@ -113,7 +148,14 @@ fn i04_a_rule_that_fails_is_a_refusal() {
         to: None,
     };
     let notes = BTreeMap::from([("test".to_owned(), note.clone()), ("tout".to_owned(), note)]);
-    let policies = Policies::assemble(world.policies.schema.clone(), notes, None, &[policy, everything], "test".to_owned()).unwrap();
+    let policies = Policies::assemble(
+        (world.policies.schema.clone(), world.policies.facts.clone()),
+        notes,
+        None,
+        &[policy, everything],
+        "test".to_owned(),
+    )
+    .unwrap();
     let world = World { policies, ..world };
     let Err(Denial::Undecidable { record }) = world.send(&alert(), "hopital", "crip").run(&world) else { panic!("decided") };
     assert!(!record.permitted && record.undecided() && record.questions[0].error);

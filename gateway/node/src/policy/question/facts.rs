@@ -34,6 +34,7 @@ impl Submission<'_> {
             signed: person.is_some(),
             residence: self.residence,
             agreement: self.agreement.towards(route, classes).0,
+            questions_ok: self.agreement.opens(&route.said),
             to_ok: self.exchange_type.to.iter().any(to_ok),
             reader: Reader::default(),
         }
@@ -71,6 +72,7 @@ impl Reading<'_> {
             signed: true,
             residence: Residence::Unknown,
             agreement: self.agreement.towards(self.route, &self.classes).0,
+            questions_ok: true,
             to_ok: self.exchange_type.to.iter().any(|to| to.kind == *self.recipient.kind),
             reader: Reader {
                 in_unit: own && self.route.recipient.unit.as_ref().is_none_or(|unit| who.units.contains(unit)),
@@ -114,7 +116,7 @@ impl Residence {
 
 /// Every fact of the schema, about nothing: an exchange that no catalogue foresees.
 pub(in crate::policy) fn nothing() -> Value {
-    json!(Words { actor: "system", place_hidden: true, human_send: true, ..Words::default() })
+    json!(Words { actor: "system", place_hidden: true, questions_ok: true, human_send: true, ..Words::default() })
 }
 
 /// The five conditions of shared secrecy (CASF L226-2-2).
@@ -167,6 +169,7 @@ struct Words<'a> {
     file: &'a str,
     agreement_need: &'a str,
     agreement: &'a str,
+    questions_ok: bool,
     recipient_excluded: bool,
     #[serde(flatten)]
     reader: Reader,
@@ -206,6 +209,7 @@ struct Facts<'a> {
     signed: bool,
     residence: Residence,
     agreement: &'static str,
+    questions_ok: bool,
     to_ok: bool,
     reader: Reader,
 }
@@ -263,6 +267,7 @@ impl Facts<'_> {
             file: self.file(),
             agreement_need: need,
             agreement: self.agreement,
+            questions_ok: self.questions_ok,
             recipient_excluded,
             reader: self.reader,
         })

@@ -15,7 +15,7 @@ use serde_json::Value;
 use time::macros::date;
 
 use crate::{
-    catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Level, Presence, Shape},
+    catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Presence, Shape},
     directory::Professional,
     policy::{Actor, Admitted, AgreementState, Decision, Denial, Opening, Policies, Reading, Release, Residence, Side, Submission},
 };
@@ -140,6 +140,8 @@ impl Sending<'_> {
             non_conforme: if self.non_conforme { vec![odd] } else { Vec::new() },
             attachments: Vec::new(),
             occurred: None,
+            limits: Vec::new(),
+            kept_back: Leaves::new(),
             necessity_stated: false,
             canonical: Vec::new(),
         }
@@ -220,17 +222,7 @@ pub(in crate::policy) fn feedback() -> ExchangeType {
 }
 
 fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], fields: &[(&str, DataClass)]) -> ExchangeType {
-    let field = |(path, class): &(&str, DataClass)| Field {
-        path: (*path).to_owned(),
-        shape: Shape::Texte,
-        level: Level::Optional,
-        class: *class,
-        offered_to: Vec::new(),
-        expected_if: None,
-        computed: None,
-        occurred: false,
-        item_class: None,
-    };
+    let field = |(path, class): &(&str, DataClass)| Field::plain(path, Shape::Texte, *class);
     ExchangeType {
         code: code.parse().unwrap(),
         version: 1,
@@ -248,6 +240,7 @@ fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], 
         urgency: vec![Urgency::Ordinary],
         human: Human { send: true, receive: false, qualify: false },
         clocks: Vec::new(),
+        clocks_if: BTreeMap::new(),
         obligations: Vec::new(),
         answered_by: Vec::new(),
         answers: Vec::new(),
@@ -257,6 +250,10 @@ fn of_type(code: &str, danger: bool, purpose: &str, from: &[&str], to: &[&str], 
         subjects: Presence::Optional,
         information: Presence::Optional,
         attachments: false,
+        persons: Default::default(),
+        must_answer: false,
+        profile_by: None,
+        forms: BTreeMap::new(),
         tree: Default::default(),
         fields: fields.iter().map(field).collect(),
     }
@@ -297,9 +294,10 @@ pub(in crate::policy) fn route(of: &ExchangeType) -> Route {
         parents_reason: false,
         parents_author: false,
         child_informed: None,
+        form: None,
+        said: BTreeSet::new(),
         person_agreed: None,
         children: Vec::new(),
-        said: BTreeSet::new(),
     }
 }
 

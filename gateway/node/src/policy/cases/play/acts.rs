@@ -68,7 +68,8 @@ fn inquire(policies: &Policies, case: &Case, (who, written): (&Professional, &Pe
     let parties = [from.clone(), to.clone()];
     let others = [from.clone(), party("tiers")?];
     let (purposes, classes) = (BTreeSet::new(), BTreeSet::new());
-    let in_force = |parties| AgreementState::InForce { id: &id, parties, purposes: &purposes, classes: &classes };
+    let questions = BTreeSet::new();
+    let in_force = |parties| AgreementState::InForce { id: &id, parties, purposes: &purposes, classes: &classes, questions: &questions };
     outcome(policies.inquire(&Inquiry {
         question: ExchangeId::new(),
         stage,
