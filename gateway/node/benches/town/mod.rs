@@ -17,7 +17,7 @@ use exchange::{
 use gateway::{
     directory::Professional,
     flows::Law,
-    policy::{Actor, AgreementState, Opening, Reading, Residence, Submission},
+    policy::{Actor, Opening, Reading, Residence, Submission},
     source::Files,
 };
 use serde_json::json;
