@@ -17,7 +17,7 @@ use exchange::{
 use gateway::{
     directory::Professional,
     flows::Law,
-    policy::{Actor, AgreementState, Opening, Reading, Residence, Submission},
+    policy::{Actor, Opening, Reading, Residence, Submission},
     source::Files,
 };
 use serde_json::json;
@@ -123,8 +123,8 @@ impl Town {
             non_conforme: Vec::new(),
             attachments: Vec::new(),
             occurred: None,
-            limits: Vec::new(),
-            kept_back: Leaves::new(),
+            limits: Default::default(),
+            kept_back: Default::default(),
             necessity_stated: false,
             canonical: Vec::new(),
         }
@@ -161,10 +161,10 @@ impl Town {
             reader: &self.reader,
             habilitated: true,
             case_link: true,
+            agreement: self.law.agreement(of, route, now()).unwrap_or_else(|_| panic!("the agreement is in force")),
             opening: Opening::Ordinary,
             classes: of.fields.iter().map(|field| field.class).collect(),
             paths: of.fields.iter().map(|field| field.path.clone()).collect(),
-            agreement: AgreementState::NotNamed,
             now: now(),
         };
         self.law.policies.release(&ask).map_or(0, |release| release.granted().len())

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     ProofFault, Prover, Witness, changes, guards,
     twin::{Words, asking_others, linked},
-    world::{ABOUT_AN_EXCHANGE, GIVEN, World, world},
+    world::{ABOUT_AN_EXCHANGE, GIVEN, World, of_type, world},
 };
 use crate::{catalogue::Catalogue, policy::Policies};
 
@@ -272,14 +272,17 @@ const USUAL: &[(&str, &str)] = &[
     ("person", "non-renseigne"),
 ];
 
-/// What both catalogues say alike of a type has the same value on both sides, even where they leave it to the moment.
+/// What both catalogues say alike of a type is the same on both sides, even where they leave it to the moment or to the
+/// form of the document.
 fn unchanged(old: &Catalogue, new: &Catalogue, at: Instant) -> Vec<String> {
     // Two of the five facts come from what is written, whatever the catalogue.
     let secret = ["necessary", "informed"].map(|fact| format!("context.secret.{fact} == context.other_secret.{fact}"));
     let mut same = secret.to_vec();
+    let of_the_type = ["danger", "human_send", "agreement_need", "purpose_ok", "from_ok", "to_ok"];
     for one in new.types_on(at) {
-        if old.types_on(at).any(|other| other.code == one.code && other.to == one.to) {
-            same.push(format!("if context.type == {:?} then context.to_ok == context.other_to_ok else true", one.code.as_str()));
+        if old.types_on(at).any(|other| other.code == one.code && of_type(other) == of_type(one)) {
+            let alike = of_the_type.map(|fact| format!("context.{fact} == context.other_{fact}")).join(" && ");
+            same.push(format!("if context.type == {:?} then {alike} else true", one.code.as_str()));
         }
     }
     same

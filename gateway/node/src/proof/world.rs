@@ -111,10 +111,10 @@ const CLOSED: &[(&str, &[&str])] = &[
 /// Facts with the words of a code list, or `non-renseigne`.
 const CODED: &[(&str, &str)] = &[("parents", "CL-info-parents"), ("child", "CL-info-enfant")];
 
-/// What the catalogue fixes for one type: for one of its forms, whichever is meant.
-fn of_type(one: &ExchangeType) -> String {
+/// What the catalogue fixes for one type: in one of its forms.
+pub(super) fn of_type(one: &ExchangeType) -> String {
     let forms: Vec<String> = std::iter::once(one).chain(one.forms.values()).map(|form| format!("({})", of_form(form))).collect();
-    forms.join(" || ")
+    format!("({})", forms.join(" || "))
 }
 
 fn of_form(one: &ExchangeType) -> String {

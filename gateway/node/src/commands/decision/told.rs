@@ -258,7 +258,7 @@ fn fact_text(name: &str, fact: &Value) -> Option<String> {
     let written = match fact {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => fact.to_string(),
     };
     let label = LABELS.iter().find(|(known, _)| *known == name).map(|(_, label)| *label);
     match (label, yes) {
