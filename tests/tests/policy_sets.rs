@@ -196,6 +196,7 @@ async fn an_exchange_of_an_earlier_catalogue_still_opens() {
 
 /// A set is exchanged while members ask: every request is answered, with one set or the other.
 #[tokio::test]
+#[allow(clippy::print_stdout, reason = "a figure to read, not a limit to hold")]
 async fn a_change_of_set_drops_no_request() {
     let scene = Scene::start().await;
     let first = in_force(&scene);

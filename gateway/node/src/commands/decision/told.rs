@@ -174,14 +174,14 @@ fn change_text(change: &Change) -> String {
 
 fn heading(one: &Logged) -> String {
     let entry = one.entry.map_or_else(|| "en attente du notaire".to_owned(), |entry| format!("entrée {entry}"));
-    let what = match one.event {
-        Event::ExchangeAccepted => "dépôt accepté",
-        Event::ExchangeRefused if one.exchange.is_some() => "ouverture refusée",
-        Event::ExchangeRefused => "demande refusée",
-        Event::ExchangeOpened => "ouverture",
-        Event::BreakGlass => "ouverture en urgence",
-        _ => "question",
-    };
+    let refused = if one.exchange.is_some() { "ouverture refusée" } else { "demande refusée" };
+    let names = [
+        (Event::ExchangeAccepted, "dépôt accepté"),
+        (Event::ExchangeRefused, refused),
+        (Event::ExchangeOpened, "ouverture"),
+        (Event::BreakGlass, "ouverture en urgence"),
+    ];
+    let what = names.iter().find(|(event, _)| *event == one.event).map_or("question", |(_, name)| name);
     let exchange = one.exchange.map_or_else(String::new, |id| format!(", échange {id}"));
     let kind = one.record.as_ref().map_or_else(String::new, |record| {
         format!(
