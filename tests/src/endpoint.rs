@@ -72,12 +72,18 @@ impl Endpoint {
 
     /// Writes into the directory that a unit wants its notices here.
     pub fn asked_by(&self, world: &World, unit: &str) {
-        let file = world.folder.join("directory/institutions/departement-31.toml");
-        let text = std::fs::read_to_string(&file).unwrap();
-        let id = format!("id = \"{unit}\"\n");
-        assert!(text.contains(&id), "no unit `{unit}`");
-        let push = format!("{id}push = {{ url = \"https://{}/avis\" }}\n", self.address);
-        std::fs::write(&file, text.replacen(&id, &push, 1)).unwrap();
+        // Other départements have units of the same name.
+        for name in ["departement-31.toml", "education.toml"] {
+            let file = world.folder.join("directory/institutions").join(name);
+            let text = std::fs::read_to_string(&file).unwrap();
+            let id = format!("id = \"{unit}\"\n");
+            if text.contains(&id) {
+                let push = format!("{id}push = {{ url = \"https://{}/avis\" }}\n", self.address);
+                std::fs::write(&file, text.replacen(&id, &push, 1)).unwrap();
+                return;
+            }
+        }
+        panic!("no unit `{unit}`");
     }
 
     /// Serves with this certificate to whoever has one under the gateway's root.
