@@ -61,6 +61,8 @@ pub async fn at_start(store: &Store, folder: PathBuf, directory: PathBuf) -> Res
     let read = |files: Arc<Files>| tokio::task::spawn_blocking(move || Law::read(files, &directory));
     let (files, first) = match store.policy_in_force().await? {
         Some(proposal) => (archive::kept(store, &proposal.set).await?, false),
+        // Once there was a set, the folder alone is never the law again: whoever could write the table would decide it.
+        None if !store.policy_proposals(1).await?.is_empty() => return Err(FirstFault::NothingInForce),
         None => (tokio::task::spawn_blocking(move || Files::read(&folder)).await.map_err(|_| FirstFault::Broken)?, true),
     };
     let law = read(Arc::new(files)).await.map_err(|_| FirstFault::Broken)??;
@@ -79,6 +81,9 @@ pub enum FirstFault {
     /// Files have mistakes.
     #[error(transparent)]
     Law(#[from] LawFault),
+    /// Sets were in force and none is: the table was changed by hand.
+    #[error("policy sets are known and none is in force: the database was changed by hand; restore a backup")]
+    NothingInForce,
     /// The reading broke off.
     #[error("the reading broke off")]
     Broken,
@@ -170,7 +175,12 @@ pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent)
         return Err(Refusal::RoleMissing(APPROVER));
     }
     let Some(proposal) = rooms.store.policy_waiting(set).await? else { return Err(nothing_waits(rooms, set).await) };
-    let before = rooms.store.policy_approvals(&proposal.id).await?;
+    let mut before = rooms.store.policy_approvals(&proposal.id).await?;
+    // Who has left, or lost the function since, approves nothing any more.
+    before.retain(|one| {
+        let still = |who| law.approvers.capacities(who).iter().any(|role| word(*role) == one.role);
+        law.directory.professional(&one.by).is_some_and(still)
+    });
     let role = capacity(&proposal, &before, who, &capacities, assent, law.files.hash())?;
     // 2. What follows? The second one puts it in force, and it is checked once more with the directory of now.
     let entry = rooms.entry(

@@ -45,7 +45,9 @@ async fn settled(rooms: &Rooms, law: &Law, row: &ExchangeRow) -> Result<bool, Re
         return Ok(false);
     }
     let danger = law.catalogue.exchange_type(&row.kind, row.accepted_at).is_none_or(|exchange_type| exchange_type.danger);
-    if !danger || !rooms.store.answers_to(row.id).await?.is_empty() {
+    // An answer is one of whom it was sent to: the copy that goes elsewhere (L226-4 II) answers nothing.
+    let answered = |answer: &ExchangeRow| answer.sender.institution == row.recipient.institution;
+    if !danger || rooms.store.answers_to(row.id).await?.iter().any(answered) {
         return Ok(true);
     }
     Ok(rooms.store.deliveries_of(row.id).await?.iter().all(|delivery| delivery.acknowledged_at.is_some()))

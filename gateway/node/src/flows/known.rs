@@ -128,6 +128,10 @@ pub async fn proposal(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let Some((row, unit, asked)) = asked_of(rooms, professional, id, now).await? else {
         return Err(nothing_there(rooms, &law, professional, id, now).await);
     };
+    // From whom the exchange it is about is sealed, the question would tell of it.
+    if rooms.store.sealed_from(asked.about.exchange, &professional.institution, &professional.id).await? {
+        return Err(nothing_there(rooms, &law, professional, id, now).await);
+    }
     // 2. Decide.
     let inquiry = Inquired { stage: Stage::Release, row: &row, who: professional, unit: &unit, has_case: true, asked: 0 };
     let granted = match inquiry.decide(&law, now)? {

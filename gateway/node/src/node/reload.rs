@@ -39,7 +39,9 @@ pub async fn in_force(config: &Config, store: &Store) -> Result<Law, StartFault>
 pub(super) async fn law_at_start(config: &Config, store: &Store) -> Result<(Law, bool), StartFault> {
     amend::at_start(store, config.policies.clone(), config.directory.clone()).await.map_err(|fault| match &fault {
         amend::FirstFault::Law(fault) => StartFault::of_law(fault),
-        amend::FirstFault::Store(_) | amend::FirstFault::Archive(_) | amend::FirstFault::Broken => StartFault::of("policies")(&fault),
+        amend::FirstFault::Store(_) | amend::FirstFault::Archive(_) | amend::FirstFault::NothingInForce | amend::FirstFault::Broken => {
+            StartFault::of("policies")(&fault)
+        }
     })
 }
 

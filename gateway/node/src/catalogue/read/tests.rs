@@ -552,3 +552,22 @@ proptest! {
         }
     }
 }
+
+/// What an exchange rests on is shown to every reader: an article, and no room for a sentence.
+#[test]
+fn a_legal_basis_is_an_article_and_nothing_else() {
+    use super::route::article;
+    for (given, read) in [
+        ("CASF L226-2-2", "CASF L226-2-2"),
+        ("CASF L.226-4 I", "CASF L226-4 I"),
+        ("CRPA L.114-8", "CRPA L114-8"),
+        ("C. pén. 226-14", "C. pén. 226-14"),
+        ("CPP 40 al. 2", "CPP 40 al. 2"),
+    ] {
+        assert_eq!(article(given).as_deref(), Some(read));
+    }
+    for other in ["", "CASF", "Le père a frappé Léa", "CASF L226-2-2 signalé par Mme X", "CASF Léa", "CASF 1 2 3 4 5", "CPP 0612345678a"]
+    {
+        assert_eq!(article(other), None, "{other}");
+    }
+}

@@ -53,31 +53,39 @@ pub(super) fn is_source(law: &Law, exchange_type: &ExchangeType) -> bool {
 
 /// Makes what the obligations of a decision prescribe.
 ///
+/// What cannot be made never stops what it would be made of (invariant 3): the task stays with the sender, and it alarms.
+///
 /// # Errors
-/// [`Refusal::Internal`]: what must be made cannot even be written down, so the first exchange is not accepted either.
+/// The entry that says so cannot be written.
 pub(super) fn of<'l>(rooms: &Rooms, law: &'l Law, source: Source<'_>, obligations: &[String]) -> Result<Made<'l>, Refusal> {
     let mut made = Made::default();
     for code in obligations {
         let Some(kind) = law.catalogue.obligation(code).and_then(|rule| rule.makes.as_ref()) else { continue };
-        let exchange_type = law.catalogue.exchange_type(kind, source.now).ok_or(Refusal::Internal("made"))?;
-        match one(rooms, law, &source, exchange_type, code)? {
-            Ok(exchange) => made.exchanges.push(exchange),
-            Err((denial, recipient)) => {
-                // The task stays with the sender, and somebody has to look: the law wants this copy to be made.
-                metrics::counter!(NOT_MADE).increment(1);
-                tracing::error!(exchange.kind = %exchange_type.code, "what the gateway must make of an exchange was refused");
-                let record = match denial {
-                    Denial::Forbidden { record, .. } | Denial::Undecidable { record } => record,
-                };
-                let statement = rooms
-                    .state(law, Event::ExchangeRefused, None, source.now)
-                    .commit("sender", &source.ends.sender)
-                    .commit("recipient", &recipient)
-                    .commit("type", &exchange_type.code)
-                    .commit("decision", &json!({"result": "refusal", "record": record}));
-                made.refused.push(rooms.entry(statement)?);
+        let tried = match law.catalogue.exchange_type(kind, source.now) {
+            Some(exchange_type) => one(rooms, law, &source, exchange_type, code),
+            None => Err(Refusal::UnknownType),
+        };
+        let (recipient, decision) = match tried {
+            Ok(Ok(exchange)) => {
+                made.exchanges.push(exchange);
+                continue;
             }
-        }
+            Ok(Err((Denial::Forbidden { record, .. } | Denial::Undecidable { record }, recipient))) => {
+                (Some(recipient), json!({"result": "refusal", "record": record}))
+            }
+            // Nobody there to receive it, or no such type that day.
+            Err(refusal) => (None, json!({"result": "refusal", "because": refusal.face().code})),
+        };
+        // The task stays with the sender, and somebody has to look: the law wants this copy to be made.
+        metrics::counter!(NOT_MADE).increment(1);
+        tracing::error!(exchange.kind = %kind, "what the gateway must make of an exchange was not made");
+        let statement = rooms
+            .state(law, Event::ExchangeRefused, None, source.now)
+            .commit("sender", &source.ends.sender)
+            .commit("recipient", &recipient)
+            .commit("type", kind)
+            .commit("decision", &decision);
+        made.refused.push(rooms.entry(statement)?);
     }
     Ok(made)
 }

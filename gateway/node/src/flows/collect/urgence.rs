@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use exchange::{ClockId, DataClass, DeliveryId, ExchangeId, FollowUpId, GrantId, Instant, Party};
+use exchange::{ClockId, DataClass, DeliveryId, ExchangeId, FollowUpId, GrantId, Instant, Party, envelope::Excluded};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -170,7 +170,7 @@ async fn grant(
 ) -> Result<(GrantId, Instant), Refusal> {
     let id = GrantId::new();
     let until = now.plus(Duration::from_secs(u64::from(request.minutes) * 60));
-    let reviews = reviews(law, professional, &delivery.recipient, id, now).ok_or(TaskFault::NobodyReviews)?;
+    let reviews = reviews(law, professional, &delivery.recipient, &loaded.route.exclus, id, now).ok_or(TaskFault::NobodyReviews)?;
     let reason = seal::seal_column(&loaded.key, "break_glass", delivery.exchange, &id.to_string(), request.reason.as_bytes())
         .map_err(|_| Refusal::Internal("seal"))?;
     let entry = rooms.entry(
@@ -241,8 +241,17 @@ async fn again(
 
 /// Who reviews: the data-protection officer and the head of the CRIP of the institution, never the reader alone. Where one
 /// of them is missing an auditor; where all are, the unit that received it. `None`: nobody could.
-fn reviews(law: &Law, reader: &Professional, recipient: &Party, grant: GrantId, now: Instant) -> Option<Vec<NewReview>> {
-    let other = |role: Role| law.directory.holders(&reader.institution, role).any(|person| person.id != reader.id);
+fn reviews(
+    law: &Law,
+    reader: &Professional,
+    recipient: &Party,
+    exclus: &[Excluded],
+    grant: GrantId,
+    now: Instant,
+) -> Option<Vec<NewReview>> {
+    // For whom the exchange does not exist, its review does not either.
+    let may = |person: &Professional| person.id != reader.id && !exclus.contains(&Excluded::Professional(person.id.clone()));
+    let other = |role: Role| law.directory.holders(&reader.institution, role).any(may);
     let mut functions: Vec<Role> = [Role::Dpo, Role::CadreCrip].into_iter().filter(|role| other(*role)).collect();
     if functions.len() < 2 && other(Role::Auditeur) {
         functions.push(Role::Auditeur);
@@ -251,16 +260,20 @@ fn reviews(law: &Law, reader: &Professional, recipient: &Party, grant: GrantId, 
     let mut reviews: Vec<NewReview> = functions
         .into_iter()
         .map(|role| {
-            let told = Told::function("warning", &institution, role, law.directory.holders(&reader.institution, role));
+            let told = Told::function(
+                "warning",
+                &institution,
+                role,
+                law.directory.holders(&reader.institution, role).filter(|person| may(person)),
+            );
             review(law, &institution, Some(role), told, grant, now)
         })
         .collect();
     if reviews.is_empty() {
         let unit = recipient.unit.as_ref()?;
         let today = day_in_france(now);
-        let in_unit = |person: &&Professional| {
-            person.institution == recipient.institution && person.id != reader.id && person.habilitated(unit, today)
-        };
+        let in_unit =
+            |person: &&Professional| person.institution == recipient.institution && may(person) && person.habilitated(unit, today);
         law.directory.professionals().find(in_unit)?;
         let told = Told { stage: "warning", professional: String::new(), unit: recipient.clone(), role: None };
         reviews.push(review(law, recipient, None, told, grant, now));
