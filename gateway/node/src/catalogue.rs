@@ -425,6 +425,11 @@ impl Catalogue {
         self.types.contains_key(code)
     }
 
+    /// Whether a code is that of a danger type, on whatever day.
+    pub fn is_danger(&self, code: &str) -> bool {
+        self.types.iter().any(|(known, versions)| known.as_str() == code && versions.iter().any(|one| one.danger))
+    }
+
     /// Whether a code list has a value.
     pub fn has_code(&self, list: &str, value: &str) -> bool {
         self.codes.get(list).is_some_and(|values| values.contains(value))

@@ -6,6 +6,7 @@
 mod acts;
 mod advise;
 mod again;
+mod alerts;
 mod approvers;
 mod ask;
 mod cases;

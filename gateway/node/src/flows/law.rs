@@ -74,6 +74,10 @@ impl Law {
             room: "policies",
             mistakes: vec!["the schema wants facts that this version does not give, or the rules permit what nothing foresees".to_owned()],
         })?;
+        let stopped = policies.alerts_stopped(&|code| catalogue.is_danger(code));
+        if !stopped.is_empty() {
+            return Err(LawFault { room: "policies", mistakes: stopped });
+        }
         let approvers = Approvers::of(&files).map_err(|faults| all("policies", &faults))?;
         Ok(Self { catalogue, directory, agreements, policies, approvers, files })
     }

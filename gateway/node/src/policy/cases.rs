@@ -41,6 +41,7 @@ pub struct Report {
     played: usize,
     failures: Vec<Failure>,
     unknown_words: Vec<String>,
+    alerts_stopped: Vec<String>,
     /// Rules that policies carry, and which of them lack a case in one of the two ways.
     carried: usize,
     bare: Vec<String>,
@@ -76,7 +77,8 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
     // Somebody tries rules of their own in a folder without the table: the cases are played all the same.
     let tabled = folder.join("rules.toml").exists();
     let (carried, bare) = if tabled { Table::of(folder, &policies, &catalogue, &cases)?.uncovered() } else { (0, Vec::new()) };
-    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &catalogue), carried, bare })
+    let alerts_stopped = policies.alerts_stopped(&|code| catalogue.is_danger(code));
+    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &catalogue), alerts_stopped, carried, bare })
 }
 
 /// The table of rules of `folder`.
@@ -121,9 +123,9 @@ fn unknown_words(policies: &Policies, catalogue: &Catalogue) -> Vec<String> {
 }
 
 impl Report {
-    /// Every case gave the expected answer, there is at least one, and the rules use no unknown word.
+    /// Every case gave the expected answer, there is at least one, the rules use no unknown word and stop no alert.
     pub fn passed(&self) -> bool {
-        self.played > 0 && self.failures.is_empty() && self.unknown_words.is_empty()
+        self.played > 0 && self.failures.is_empty() && self.unknown_words.is_empty() && self.alerts_stopped.is_empty()
     }
 
     /// Rules that a policy carries and that no case plays in one of the two ways.
@@ -143,7 +145,7 @@ impl fmt::Display for Report {
             writeln!(f, "{}:{}: {}", failure.file.display(), failure.line, failure.title)?;
             failure.differences.iter().try_for_each(|difference| writeln!(f, "    {difference}"))?;
         }
-        self.unknown_words.iter().try_for_each(|word| writeln!(f, "{word}"))?;
+        self.unknown_words.iter().chain(&self.alerts_stopped).try_for_each(|word| writeln!(f, "{word}"))?;
         if self.played == 0 {
             return write!(f, "Aucun cas : rien n’est vérifié.");
         }

@@ -2,7 +2,9 @@
 //!
 //! A rule that could fail, an unknown annotation or obligation, a missing explanation: the gateway does not start.
 
+mod facts;
 mod statements;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,8 +19,17 @@ use cedar_policy::{
 use exchange::{DataClass, Instant};
 use time::{Date, macros::format_description};
 
-use self::statements::split;
-use super::{explain::Explanation, question};
+pub(super) use self::facts::Declared;
+use self::{
+    facts::{beyond, facts_of},
+    statements::split,
+    words::{can_fail, gather_words, looked_at},
+};
+use super::{
+    alerts::{self, Unexcepted},
+    explain::Explanation,
+    question,
+};
 use crate::source::{Files, SCHEMA, SourceFault};
 
 #[cfg(test)]
@@ -76,6 +87,8 @@ pub struct Policies {
     pub(super) fields: BTreeSet<String>,
     /// Which words the rules compare which facts with: (rule, fact, word).
     pub(super) words: Vec<(String, String, String)>,
+    /// Prohibitions on `submit` that do not except danger.
+    pub(super) unexcepted: Unexcepted,
     hash: String,
 }
 
@@ -225,6 +238,7 @@ impl Policies {
             let json = policy.to_json().map_err(|error| error.to_string())?;
             gather_words(policy.id().as_ref(), &json, &mut words);
         }
+        let unexcepted = alerts::unexcepted(policies, &notes)?;
         let mut days = Vec::new();
         for day in changes {
             let force = policies.iter().filter(|policy| {
@@ -234,7 +248,7 @@ impl Policies {
             });
             days.push((day, slice(force, &fields)?));
         }
-        Ok(Self { schema, notes, template, days, names, facts, unknown, fields, words, hash })
+        Ok(Self { schema, notes, template, days, names, facts, unknown, fields, words, unexcepted, hash })
     }
 
     /// Hash of the policy set that these rules are part of ([`Files::hash`]): what a decision was made with.
@@ -262,55 +276,6 @@ impl Policies {
         self.names.get(kind).map(|name| EntityUid::from_type_name_and_id(name.clone(), EntityId::new(id)))
     }
 }
-
-/// Facts by action; those inside a record as `secret.purpose`.
-pub(super) type Declared = BTreeMap<String, BTreeSet<String>>;
-
-/// The facts that each action of a schema knows.
-fn facts_of(schema: &str) -> Result<Declared, String> {
-    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(schema).map_err(|error| error.to_string())?;
-    let json = fragment.to_json_value().map_err(|error| error.to_string())?;
-    let mut facts = Declared::new();
-    for space in json.as_object().into_iter().flat_map(|spaces| spaces.values()) {
-        for (name, action) in space.get("actions").and_then(serde_json::Value::as_object).into_iter().flatten() {
-            let known = facts.entry(name.clone()).or_default();
-            gather_facts(space, action.pointer("/appliesTo/context"), "", known, 0);
-        }
-    }
-    Ok(facts)
-}
-
-/// Names of the attributes of a record type, which stands there or is one of the schema's named types.
-fn gather_facts(space: &serde_json::Value, written: Option<&serde_json::Value>, before: &str, known: &mut BTreeSet<String>, depth: u8) {
-    let Some(written) = written.filter(|_| depth < NESTED) else { return };
-    if let Some(attributes) = written.get("attributes").and_then(serde_json::Value::as_object) {
-        for (name, written) in attributes {
-            gather_facts(space, Some(written), &format!("{before}{name}."), known, depth + 1);
-            known.insert(format!("{before}{name}"));
-        }
-        return;
-    }
-    let named = written.get("name").or_else(|| written.get("type")).and_then(serde_json::Value::as_str);
-    let common = named.and_then(|name| space.get("commonTypes")?.get(name));
-    gather_facts(space, common, before, known, depth + 1);
-}
-
-/// The words of `ours` that are not known, those inside a record as `secret.purpose`.
-fn beyond(known: &BTreeSet<String>, ours: &serde_json::Value, before: &str) -> BTreeSet<String> {
-    let mut unknown = BTreeSet::new();
-    for (name, value) in ours.as_object().into_iter().flatten() {
-        let name = format!("{before}{name}");
-        if known.contains(&name) {
-            unknown.extend(beyond(known, value, &format!("{name}.")));
-        } else {
-            unknown.insert(name);
-        }
-    }
-    unknown
-}
-
-/// Records inside records that a schema may have, names of types counted.
-const NESTED: u8 = 8;
 
 /// The name of a slice: the action, and for parts of a content the part.
 pub(super) fn slice_name(action: &str, kind: &str, id: &str) -> String {
@@ -413,62 +378,3 @@ fn note<'a>(
 }
 
 const CALCULATES: &str = "a rule may not calculate or call an extension: it could fail";
-
-/// Arithmetic can overflow and extension constructors can reject their text: neither may stand in a rule.
-fn can_fail(json: &serde_json::Value) -> bool {
-    match json {
-        serde_json::Value::Object(map) => map.iter().any(|(key, value)| {
-            matches!(key.as_str(), "+" | "-" | "*" | "neg" | "ip" | "decimal" | "datetime" | "duration") || can_fail(value)
-        }),
-        serde_json::Value::Array(items) => items.iter().any(can_fail),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => false,
-    }
-}
-
-/// The words of the context that a rule looks at.
-fn looked_at(json: Option<&serde_json::Value>) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut todo: Vec<&serde_json::Value> = json.into_iter().collect();
-    while let Some(value) = todo.pop() {
-        match value {
-            serde_json::Value::Object(map) => {
-                if let Some(access) = map.get(".")
-                    && access.pointer("/left/Var").and_then(serde_json::Value::as_str) == Some("context")
-                    && let Some(word) = access.get("attr").and_then(serde_json::Value::as_str)
-                    && !words.iter().any(|known| known == word)
-                {
-                    words.push(word.to_owned());
-                }
-                todo.extend(map.values());
-            }
-            serde_json::Value::Array(items) => todo.extend(items.iter().rev()),
-            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::String(_) => {}
-        }
-    }
-    words
-}
-
-/// Every `context.fact == "word"`, `["word"].contains(context.fact)` and the like.
-fn gather_words(rule: &str, json: &serde_json::Value, words: &mut Vec<(String, String, String)>) {
-    let fact = |side: Option<&serde_json::Value>| side?.pointer("/./attr")?.as_str().map(str::to_owned);
-    if let serde_json::Value::Object(map) = json {
-        for operation in map.values() {
-            let (left, right) = (operation.get("left"), operation.get("right"));
-            for (fact, other) in [(fact(left), right), (fact(right), left)] {
-                if let (Some(fact), Some(other)) = (fact, other) {
-                    literals(other).into_iter().for_each(|word| words.push((rule.to_owned(), fact.clone(), word)));
-                }
-            }
-        }
-        map.values().for_each(|value| gather_words(rule, value, words));
-    } else if let serde_json::Value::Array(items) = json {
-        items.iter().for_each(|value| gather_words(rule, value, words));
-    }
-}
-
-fn literals(json: &serde_json::Value) -> Vec<String> {
-    if let Some(items) = json.get("Set").and_then(serde_json::Value::as_array) {
-        return items.iter().flat_map(literals).collect();
-    }
-    json.get("Value").and_then(serde_json::Value::as_str).map(str::to_owned).into_iter().collect()
-}
