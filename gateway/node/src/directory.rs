@@ -92,6 +92,11 @@ impl Professional {
         self.habilitations.iter().any(|held| &held.unit == unit && within(Some(held.from), held.to, on))
     }
 
+    /// Whether any habilitation is in date: somebody who left, or was never habilitated, has none.
+    pub fn in_service(&self, on: Date) -> bool {
+        self.habilitations.iter().any(|held| within(Some(held.from), held.to, on))
+    }
+
     /// Whether the directory gives this role.
     pub fn has_role(&self, role: Role) -> bool {
         self.roles.contains(&role)

@@ -36,6 +36,7 @@ const SAID: &[(&str, &str)] = &[
     ("agreement", "protocole : *"),
     ("in_unit", "la personne est du service destinataire"),
     ("in_institution", "la personne est de l’institution destinataire"),
+    ("in_service", "habilitée dans un service de l’institution"),
     ("habilitated", "habilitée"),
     ("case_link", "chargée du dossier"),
     ("reader_excluded", "personne écartée du dossier"),

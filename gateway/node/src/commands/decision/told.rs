@@ -327,6 +327,7 @@ const LABELS: &[(&str, &str)] = &[
     ("agreement", "Protocole"),
     ("in_unit", "Membre du service destinataire"),
     ("in_institution", "Membre de l’institution destinataire"),
+    ("in_service", "Habilitation en cours dans l’institution"),
     ("habilitated", "Habilitation en cours"),
     ("case_link", "Chargé du dossier"),
     ("reader_excluded", "Personne écartée du dossier"),

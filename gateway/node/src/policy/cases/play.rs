@@ -15,6 +15,7 @@ use time::{Date, format_description::well_known::Iso8601};
 use super::written::{Answer, Ask, Case, Declared, Home, Person, Place, Sealed, Standing};
 use crate::{
     catalogue::{ANSWER, Catalogue, Destination, ExchangeType, Human, Persons, Presence},
+    directory::Habilitation,
     directory::Professional,
     policy::{Actor, AgreementState, DecisionRecord, Denial, Explanation, Opening, Policies, Reading, Residence, Side, Submission},
 };
@@ -335,6 +336,7 @@ fn person(written: &Person, ask: Ask) -> Result<Professional, String> {
     };
     let institution: InstitutionId = word(institution)?;
     let unit: UnitId = word(unit)?;
+    let held = Habilitation { unit: unit.clone(), from: Date::MIN, to: None };
     Ok(Professional {
         id: ProfessionalId { issuer: format!("urn:passerelle:institution:{institution}"), subject: "p-00001".to_owned() },
         institution,
@@ -343,7 +345,7 @@ fn person(written: &Person, ask: Ask) -> Result<Professional, String> {
         secrecy: written.secrecy,
         protection: written.role,
         roles: written.functions.clone(),
-        habilitations: Vec::new(),
+        habilitations: written.in_service.then_some(held).into_iter().collect(),
     })
 }
 

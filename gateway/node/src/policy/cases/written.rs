@@ -195,6 +195,9 @@ pub(super) struct Person {
     /// For a reader: an habilitation for the recipient's unit is in date.
     #[serde(default = "yes")]
     pub(super) habilitated: bool,
+    /// For a reader: an habilitation for some unit of its institution is in date.
+    #[serde(default = "yes")]
+    pub(super) in_service: bool,
     /// For a reader: in charge of the case.
     #[serde(default = "yes")]
     pub(super) in_charge: bool,

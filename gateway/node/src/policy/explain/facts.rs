@@ -68,6 +68,8 @@ fn yes_or_no(word: &str, holds: bool) -> Option<&'static str> {
         ("in_unit", false) => "La personne ne travaille pas dans le service.",
         ("in_institution", true) => "La personne travaille dans l’institution destinataire.",
         ("in_institution", false) => "La personne ne travaille pas dans l’institution destinataire.",
+        ("in_service", true) => "Une habilitation est en cours dans l’institution destinataire.",
+        ("in_service", false) => "Aucune habilitation n’est en cours dans l’institution destinataire.",
         ("habilitated", true) => "Une habilitation est en cours.",
         ("habilitated", false) => "Aucune habilitation n’est en cours.",
         ("case_link", true) => "La personne est chargée du dossier.",

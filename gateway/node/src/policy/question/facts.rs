@@ -77,6 +77,7 @@ impl Reading<'_> {
             reader: Reader {
                 in_unit: own && self.route.recipient.unit.as_ref().is_none_or(|unit| who.units.contains(unit)),
                 in_institution: own,
+                in_service: own && who.in_service(day_in_france(self.now)),
                 habilitated: self.habilitated,
                 case_link: self.case_link,
                 reader_excluded: excluded,
@@ -179,6 +180,7 @@ struct Words<'a> {
 struct Reader {
     in_unit: bool,
     in_institution: bool,
+    in_service: bool,
     habilitated: bool,
     case_link: bool,
     reader_excluded: bool,

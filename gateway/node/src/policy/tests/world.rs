@@ -16,6 +16,7 @@ use time::macros::date;
 
 use crate::{
     catalogue::{AgreementNeed, Destination, ExchangeType, Field, Human, KindRule, Presence, Shape},
+    directory::Habilitation,
     directory::Professional,
     policy::{Actor, Admitted, AgreementState, Decision, Denial, Opening, Policies, Reading, Release, Residence, Side, Submission},
 };
@@ -273,7 +274,7 @@ pub(in crate::policy) fn person(profession: &str, secrecy: Secrecy, protection: 
         secrecy,
         protection,
         roles: Vec::new(),
-        habilitations: Vec::new(),
+        habilitations: vec![Habilitation { unit: "service".parse().unwrap(), from: time::Date::MIN, to: None }],
     }
 }
 
