@@ -156,6 +156,55 @@ async fn a_restart_decides_with_the_approved_set_and_finishes_what_was_under_way
     assert_eq!(list["proposals"].as_array().unwrap().iter().find(|one| one["set"] == json!(waiting)).unwrap()["state"], "dropped");
 }
 
+/// Who approved and left before it counts approved nothing, whether the second approval or the day was waited for.
+#[tokio::test]
+async fn i08_an_approval_ends_with_the_function_of_who_gave_it() {
+    let mut scene = Scene::start().await;
+    let first = in_force(&scene);
+    fs::write(reception(&scene), "").unwrap();
+    let set = text(&scene.acting(ADMIN).post("/v1/policy-sets", &json!({"motive": "x"})).await.unwrap(), "/set");
+    let approve = format!("/v1/policy-sets/{set}/approvals");
+    scene.acting(DPO).post(&approve, &json!({})).await.unwrap();
+    let directory = scene.world.folder.join("directory/professionals/departement-31.toml");
+    let listed = fs::read_to_string(&directory).unwrap();
+    let without = listed.replace("roles = [\"dpo\"]", "roles = []");
+    let has_role =
+        |scene: &Scene| scene.rooms().law.load().directory.professionals().any(|one| one.has_role(gateway::directory::Role::Dpo));
+    fs::write(&directory, &without).unwrap();
+    scene.until("the officer has left", || async { !has_role(&scene) }).await;
+    scene.acting(CADRE).post(&approve, &json!({})).await.unwrap();
+    assert_eq!(in_force(&scene), first, "one approval is left");
+
+    // The same of what waits for its day.
+    fs::write(&directory, &listed).unwrap();
+    scene.until("the officer is back", || async { has_role(&scene) }).await;
+    fs::write(reception(&scene), "// b\n").unwrap();
+    let wish = json!({"motive": "b", "effective_from": "2026-11-30T23:00:00.000Z"});
+    let later = scene.acting(ADMIN).post("/v1/policy-sets", &wish).await.unwrap();
+    for who in [DPO, CADRE] {
+        scene.acting(who).post(&format!("/v1/policy-sets/{}/approvals", text(&later, "/set")), &json!({})).await.unwrap();
+    }
+    fs::write(&directory, &without).unwrap();
+    scene.until("the officer has left again", || async { !has_role(&scene) }).await;
+    scene.stop().await;
+    scene.travel("2026-12-01T08:00:00.000Z").await;
+    scene.resume().await;
+    assert_eq!(in_force(&scene), first);
+}
+
+#[tokio::test]
+async fn i03_a_set_that_could_stop_an_alert_is_not_even_proposed() {
+    let scene = Scene::start().await;
+    let rule = "@id(\"essai\") @rule(\"R07\") @article(\"a\") @effective_from(\"2020-01-01\") @explain(\"e\") @missing(\"m\") @cure(\"c\") @who(\"w\")\n\
+        forbid (principal, action == Action::\"submit\", resource) when { context.from_kind == \"maison-adolescents\" };\n";
+    fs::write(scene.world.folder.join("policies/law/essai.cedar"), rule).unwrap();
+    let refused = problem(scene.acting(ADMIN).post("/v1/policy-sets", &json!({"motive": "x"})).await).unwrap_err();
+    assert!(
+        refused.code() == "policy-set-mistakes" && text(&refused.body, "/errors/0/detail").contains("arrêterait des alertes"),
+        "{refused:?}"
+    );
+}
+
 /// A date that comes while the gateway runs; and the rules of a day inside one set.
 #[tokio::test]
 async fn a_set_takes_force_at_its_instant_and_each_rule_on_its_day() {

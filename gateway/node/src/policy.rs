@@ -12,6 +12,7 @@ mod ask;
 mod cases;
 mod decide;
 mod explain;
+mod fitness;
 mod load;
 mod question;
 mod record;

@@ -58,14 +58,17 @@ pub struct Assent {
 /// # Errors
 /// [`FirstFault`]: nothing to start with.
 pub async fn at_start(store: &Store, folder: PathBuf, directory: PathBuf) -> Result<(Law, bool), FirstFault> {
-    let read = |files: Arc<Files>| tokio::task::spawn_blocking(move || Law::read(files, &directory));
+    let read = |files: Arc<Files>, first: bool| {
+        let reader = if first { Law::read_new } else { Law::read };
+        tokio::task::spawn_blocking(move || reader(files, &directory))
+    };
     let (files, first) = match store.policy_in_force().await? {
         Some(proposal) => (archive::kept(store, &proposal.set).await?, false),
         // Once there was a set, the folder alone is never the law again: whoever could write the table would decide it.
         None if !store.policy_proposals(1).await?.is_empty() => return Err(FirstFault::NothingInForce),
         None => (tokio::task::spawn_blocking(move || Files::read(&folder)).await.map_err(|_| FirstFault::Broken)?, true),
     };
-    let law = read(Arc::new(files)).await.map_err(|_| FirstFault::Broken)??;
+    let law = read(Arc::new(files), first).await.map_err(|_| FirstFault::Broken)??;
     Ok((law, first))
 }
 
@@ -121,7 +124,7 @@ pub async fn propose(rooms: &Rooms, caller: &Caller, wish: Wish) -> Result<Value
     // 2. What? Read once: what is checked here is what is kept.
     let proposed = match &wish.set {
         None => rooms.sets.folder().await,
-        Some(set) => rooms.sets.law(Arc::new(kept(rooms, set).await?)).await,
+        Some(set) => rooms.sets.new_law(Arc::new(kept(rooms, set).await?)).await,
     };
     let proposed = proposed.map_err(|fault| Refusal::PolicySet(PolicyFault::Mistakes(fault.mistakes)))?;
     let hash = proposed.files.hash();
@@ -175,12 +178,7 @@ pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent)
         return Err(Refusal::RoleMissing(APPROVER));
     }
     let Some(proposal) = rooms.store.policy_waiting(set).await? else { return Err(nothing_waits(rooms, set).await) };
-    let mut before = rooms.store.policy_approvals(&proposal.id).await?;
-    // Who has left, or lost the function since, approves nothing any more.
-    before.retain(|one| {
-        let still = |who| law.approvers.capacities(who).iter().any(|role| word(*role) == one.role);
-        law.directory.professional(&one.by).is_some_and(still)
-    });
+    let before = standing(&law, rooms.store.policy_approvals(&proposal.id).await?);
     let role = capacity(&proposal, &before, who, &capacities, assent, law.files.hash())?;
     // 2. What follows? The second one puts it in force, and it is checked once more with the directory of now.
     let entry = rooms.entry(
@@ -222,13 +220,25 @@ pub async fn settle(rooms: &Rooms) -> Result<usize, Refusal> {
         let now = rooms.clock.now();
         let Some(proposal) = rooms.store.policy_due(now).await? else { return Ok(settled) };
         let law = rooms.law.load_full();
-        let approvals = rooms.store.policy_approvals(&proposal.id).await?;
+        let approvals = standing(&law, rooms.store.policy_approvals(&proposal.id).await?);
+        if approvals.len() < NEEDED {
+            // It waits until another set takes force and drops it: nobody can make up for an approval that is gone.
+            tracing::warn!(policy.set = proposal.set, "an approved policy set does not take force: who approved it has left");
+            return Ok(settled);
+        }
         let approvers: Vec<_> = approvals.into_iter().map(|one| (one.by, one.role)).collect();
         let (force, next) = take_force(rooms, &law, &proposal, &approvers, now).await?;
         rooms.store.write(force).await?;
         exchange_law(rooms, next);
         settled += 1;
     }
+}
+
+/// The approvals of those who may still approve, in the function in which they did: who has left, or lost it, approves
+/// nothing any more.
+fn standing(law: &Law, approvals: Vec<Approval>) -> Vec<Approval> {
+    let may = |one: &Approval, who| law.approvers.capacities(who).iter().any(|role| word(*role) == one.role);
+    approvals.into_iter().filter(|one| law.directory.professional(&one.by).is_some_and(|who| may(one, who))).collect()
 }
 
 async fn take_force(
@@ -239,7 +249,7 @@ async fn take_force(
     now: Instant,
 ) -> Result<(TakeForce, Law), Refusal> {
     let files = kept(rooms, &proposal.set).await?;
-    let law = rooms.sets.law(Arc::new(files)).await;
+    let law = rooms.sets.new_law(Arc::new(files)).await;
     let law = law.map_err(|fault| Refusal::PolicySet(PolicyFault::Mistakes(fault.mistakes)))?;
     let people: Vec<Value> = approvers.iter().map(|(by, role)| json!({"professional": by.to_string(), "role": role})).collect();
     let statement = taking_force(rooms, &law, now)

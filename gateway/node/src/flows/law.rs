@@ -74,12 +74,18 @@ impl Law {
             room: "policies",
             mistakes: vec!["the schema wants facts that this version does not give, or the rules permit what nothing foresees".to_owned()],
         })?;
-        let stopped = policies.alerts_stopped(&|code| catalogue.is_danger(code));
-        if !stopped.is_empty() {
-            return Err(LawFault { room: "policies", mistakes: stopped });
-        }
         let approvers = Approvers::of(&files).map_err(|faults| all("policies", &faults))?;
         Ok(Self { catalogue, directory, agreements, policies, approvers, files })
+    }
+
+    /// The same, of a set that is to take force and never did: its rules must be fit for that too.
+    ///
+    /// # Errors
+    /// [`LawFault`], also of what [`Policies::unfit`] finds.
+    pub fn read_new(files: Arc<Files>, directory: &Path) -> Result<Self, LawFault> {
+        let law = Self::read(files, directory)?;
+        let mistakes = law.policies.unfit(&law.catalogue);
+        if mistakes.is_empty() { Ok(law) } else { Err(LawFault { room: "policies", mistakes }) }
     }
 
     /// One end of an exchange as rules see it.

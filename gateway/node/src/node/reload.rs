@@ -24,7 +24,7 @@ use crate::{
 /// # Errors
 /// [`StartFault`] with every mistake of the first room that has one: file, line, cure.
 pub fn load_law(config: &Config) -> Result<Law, StartFault> {
-    Law::read(Arc::new(Files::read(&config.policies)), &config.directory).map_err(|fault| StartFault::of_law(&fault))
+    Law::read_new(Arc::new(Files::read(&config.policies)), &config.directory).map_err(|fault| StartFault::of_law(&fault))
 }
 
 /// The law in force: the approved set with the directory that lies there; before the first start, what lies in the folder.

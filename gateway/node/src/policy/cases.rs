@@ -16,8 +16,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use exchange::{DataClass, Kind};
-
 pub use self::hunt::Cases;
 pub use self::table::Table;
 use self::written::Case;
@@ -40,8 +38,7 @@ pub enum CasesFault {
 pub struct Report {
     played: usize,
     failures: Vec<Failure>,
-    unknown_words: Vec<String>,
-    alerts_stopped: Vec<String>,
+    unfit: Vec<String>,
     /// Rules that policies carry, and which of them lack a case in one of the two ways.
     carried: usize,
     bare: Vec<String>,
@@ -77,8 +74,7 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
     // Somebody tries rules of their own in a folder without the table: the cases are played all the same.
     let tabled = folder.join("rules.toml").exists();
     let (carried, bare) = if tabled { Table::of(folder, &policies, &catalogue, &cases)?.uncovered() } else { (0, Vec::new()) };
-    let alerts_stopped = policies.alerts_stopped(&|code| catalogue.is_danger(code));
-    Ok(Report { played: cases.len(), failures, unknown_words: unknown_words(&policies, &catalogue), alerts_stopped, carried, bare })
+    Ok(Report { played: cases.len(), failures, unfit: policies.unfit(&catalogue), carried, bare })
 }
 
 /// The table of rules of `folder`.
@@ -92,40 +88,10 @@ pub fn rules_table(folder: &Path) -> Result<Table, CasesFault> {
     Table::of(folder, &policies, &catalogue, &cases)
 }
 
-/// Words of the rules that no list knows.
-fn unknown_words(policies: &Policies, catalogue: &Catalogue) -> Vec<String> {
-    let known = |fact: &str, word: &str| match fact {
-        "from_kind" | "to_kind" => word.parse::<Kind>().is_ok_and(|kind| catalogue.kind(&kind).is_some()),
-        "classes" => word.parse::<DataClass>().is_ok(),
-        "from_secrecy" | "to_secrecy" | "actor_secrecy" => ["profession", "mission", "fonction", "aucun"].contains(&word),
-        "from_role" | "to_role" | "actor_role" => ["implements", "assists", "authority", "none"].contains(&word),
-        "actor" => ["professional", "system", "institution-alone"].contains(&word),
-        "urgency" => ["immediate", "priority", "ordinary", "batch"].contains(&word),
-        "agreement" => ["aucune", "en-vigueur", "hors-perimetre", "pas-en-vigueur"].contains(&word),
-        "agreement_need" => ["none", "required", "for-channel"].contains(&word),
-        "actor_functions" | "approver_functions" => serde_json::from_value::<crate::directory::Role>(word.into()).is_ok(),
-        "person" => catalogue.has_code("CL-accord-personne", word) || word == "non-renseigne",
-        "ages" => ["a-naitre", "moins-de-2", "2-14", "15-17", "majeur", "inconnu"].contains(&word),
-        "residence" => ["ici", "ailleurs", "inconnue"].contains(&word),
-        "file" => ["administratif", "justice", "inconnu"].contains(&word),
-        "stage" => ["ask", "release"].contains(&word),
-        "protected" => ["aucune", "declarant", "lieu-accueil", "statistique"].contains(&word),
-        "parents" => catalogue.has_code("CL-info-parents", word),
-        "child" => catalogue.has_code("CL-info-enfant", word),
-        "purpose" => catalogue.has_code("CL-purpose", word),
-        // Types to come and professions have no closed list yet.
-        _ => true,
-    };
-    let words = policies.words.iter().filter(|(_, fact, word)| !known(fact, word));
-    let words = words.map(|(rule, fact, word)| format!("{rule} : « {word} » n’existe pas pour {fact}"));
-    let paths = policies.fields.iter().filter(|path| !catalogue.has_path(path));
-    words.chain(paths.map(|path| format!("aucun type n’a le champ « {path} »"))).collect()
-}
-
 impl Report {
     /// Every case gave the expected answer, there is at least one, the rules use no unknown word and stop no alert.
     pub fn passed(&self) -> bool {
-        self.played > 0 && self.failures.is_empty() && self.unknown_words.is_empty() && self.alerts_stopped.is_empty()
+        self.played > 0 && self.failures.is_empty() && self.unfit.is_empty()
     }
 
     /// Rules that a policy carries and that no case plays in one of the two ways.
@@ -145,7 +111,7 @@ impl fmt::Display for Report {
             writeln!(f, "{}:{}: {}", failure.file.display(), failure.line, failure.title)?;
             failure.differences.iter().try_for_each(|difference| writeln!(f, "    {difference}"))?;
         }
-        self.unknown_words.iter().chain(&self.alerts_stopped).try_for_each(|word| writeln!(f, "{word}"))?;
+        self.unfit.iter().try_for_each(|word| writeln!(f, "{word}"))?;
         if self.played == 0 {
             return write!(f, "Aucun cas : rien n’est vérifié.");
         }

@@ -85,23 +85,33 @@ impl Sets {
     /// # Errors
     /// [`LawFault`], also when the reading itself broke off.
     pub async fn law(&self, files: Arc<Files>) -> Result<Law, LawFault> {
-        read(files, &self.directory).await
+        read(Law::read, files, &self.directory).await
     }
 
-    /// What the policies folder holds now.
+    /// The same of a set that is to take force ([`Law::read_new`]).
+    ///
+    /// # Errors
+    /// [`LawFault`].
+    pub async fn new_law(&self, files: Arc<Files>) -> Result<Law, LawFault> {
+        read(Law::read_new, files, &self.directory).await
+    }
+
+    /// What the policies folder holds now, as a set that may take force.
     ///
     /// # Errors
     /// [`LawFault`].
     pub async fn folder(&self) -> Result<Law, LawFault> {
         let folder = self.folder.clone();
         let files = tokio::task::spawn_blocking(move || Files::read(&folder)).await.map_err(|_| broken_off())?;
-        self.law(Arc::new(files)).await
+        self.new_law(Arc::new(files)).await
     }
 }
 
-async fn read(files: Arc<Files>, directory: &Path) -> Result<Law, LawFault> {
+type Reader = fn(Arc<Files>, &Path) -> Result<Law, LawFault>;
+
+async fn read(reader: Reader, files: Arc<Files>, directory: &Path) -> Result<Law, LawFault> {
     let directory = directory.to_owned();
-    tokio::task::spawn_blocking(move || Law::read(files, &directory)).await.map_err(|_| broken_off())?
+    tokio::task::spawn_blocking(move || reader(files, &directory)).await.map_err(|_| broken_off())?
 }
 
 fn broken_off() -> LawFault {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Placed, play, unknown_words,
+    Placed, play,
     written::{self, Ask},
 };
 use crate::{
@@ -36,7 +36,7 @@ impl Cases {
         order.sort_by_key(|(_, _, case)| (case.ask == Ask::Submit) != submit_first);
         let fails = |(_, _, case): &&&Placed| play::play(policies, catalogue, case).map_or(true, |differences| !differences.is_empty());
         let place = |(file, line, _): &Placed| format!("{}:{line}", file.file_name().unwrap_or_default().to_string_lossy());
-        let word = || unknown_words(policies, catalogue).into_iter().next();
+        let word = || policies.unfit(catalogue).into_iter().next();
         order.iter().find(fails).map(|placed| place(placed)).or_else(word)
     }
 
