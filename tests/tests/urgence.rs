@@ -185,6 +185,33 @@ async fn those_who_answer_for_it_are_told_at_once_and_review_it() {
 }
 
 #[tokio::test]
+async fn whom_the_file_is_sealed_from_does_not_review_and_one_person_reviews_once() {
+    let scene = Scene::start_with(|world| {
+        // The data-protection officer is also a head of the CRIP.
+        let file = world.folder.join("directory/professionals/departement-31.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("roles = [\"dpo\"]", "roles = [\"dpo\", \"cadre-crip\"]")).unwrap();
+    })
+    .await;
+    let by = |who: (&str, &str)| json!({"issuer": "urn:passerelle:institution:departement-31", "subject": who.1});
+    // Both that answer for emergencies are accused in this file: for them it does not exist, and an auditor looks.
+    let mut sealed = envelopes::of_the_school();
+    sealed["exclus"] = json!([by(DPO), by(CADRE)]);
+    let id = scene.accepted(SCHOOL, &sealed).await;
+    scene.acting(ON_CALL).post(&format!("/v1/exchanges/{id}/urgence"), &asked(&["social"])).await.unwrap();
+    assert!(scene.task(DPO, &id, "review-emergency").await.is_none() && scene.task(CADRE, &id, "review-emergency").await.is_none());
+    assert!(scene.task(AUDITOR, &id, "review-emergency").await.is_some());
+
+    let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    scene.acting(ON_CALL).post(&format!("/v1/exchanges/{id}/urgence"), &asked(&["social"])).await.unwrap();
+    let first = path(&scene.task(DPO, &id, "review-emergency").await.unwrap());
+    scene.acting(DPO).post(&format!("{first}/done"), &json!({"finding": "justifiee"})).await.unwrap();
+    let second = path(&scene.task(DPO, &id, "review-emergency").await.unwrap());
+    assert_eq!(refused(&scene, DPO, &format!("{second}/done"), &json!({"finding": "justifiee"})).await.0, "reviewed-before");
+    scene.acting(CADRE).post(&format!("{second}/done"), &json!({"finding": "justifiee"})).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_review_that_is_late_reaches_the_auditor() {
     let mut scene = Scene::start().await;
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;

@@ -41,6 +41,9 @@ pub enum TaskFault {
     /// Whoever read in an emergency does not review it.
     #[error("own review")]
     OwnReview,
+    /// One person does not review one emergency access twice, in two functions.
+    #[error("reviewed before")]
+    ReviewedBefore,
     /// The reason of an emergency is missing or too short.
     #[error("reason")]
     Reason,
@@ -133,6 +136,13 @@ impl TaskFault {
                 format!("Un report a une fin : après maintenant, et au plus tard le {latest}."),
                 "Indiquez dans `until` une date plus proche ; un report peut être renouvelé dans la limite totale.",
             ),
+            Self::ReviewedBefore => (
+                "reviewed-before",
+                403,
+                "Revue refusée",
+                "Vous avez déjà revu cet accès d’urgence dans une autre fonction.".into(),
+                "Les deux revues sont faites par deux personnes : laissez celle-ci à une autre.",
+            ),
             Self::OwnReview => (
                 "review-own",
                 403,
@@ -184,7 +194,7 @@ impl TaskFault {
             Self::NotDeferrable | Self::Basis | Self::NotTheirDecision | Self::End { .. } | Self::Dispense => {
                 (Some("R32"), Some("CASF L226-5 al. 3 ; L226-2-1"))
             }
-            Self::OwnReview | Self::Reason | Self::Classes | Self::Duration { .. } | Self::NobodyReviews => {
+            Self::OwnReview | Self::ReviewedBefore | Self::Reason | Self::Classes | Self::Duration { .. } | Self::NobodyReviews => {
                 (Some("R81"), Some("RGPD 32 ; référentiel CNIL protection de l’enfance"))
             }
             Self::StillOpen => (Some("R12"), Some("CASF L226-3 ; RGPD 17 § 3 b")),

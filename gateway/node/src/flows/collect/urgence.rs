@@ -253,6 +253,14 @@ fn reviews(
     let may = |person: &Professional| person.id != reader.id && !exclus.contains(&Excluded::Professional(person.id.clone()));
     let other = |role: Role| law.directory.holders(&reader.institution, role).any(may);
     let mut functions: Vec<Role> = [Role::Dpo, Role::CadreCrip].into_iter().filter(|role| other(*role)).collect();
+    // Two reviews are of two people: where one person holds both functions, one review is somebody else's.
+    let people = |roles: &[Role]| {
+        let held = roles.iter().flat_map(|role| law.directory.holders(&reader.institution, *role));
+        held.filter(|person| may(person)).map(|person| &person.id).collect::<BTreeSet<_>>().len()
+    };
+    if people(&functions) < functions.len() {
+        functions.truncate(1);
+    }
     if functions.len() < 2 && other(Role::Auditeur) {
         functions.push(Role::Auditeur);
     }

@@ -1,6 +1,6 @@
 //! The end of a task: what a named person says to have done, or the basis on which the law lets it not be done.
 
-use exchange::{ClockId, ExchangeId, FollowUpId, Instant};
+use exchange::{ClockId, ExchangeId, FollowUpId, GrantId, Instant};
 use serde::Deserialize;
 use serde_json::json;
 use time::{Date, format_description::well_known::Iso8601};
@@ -54,6 +54,11 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId, done: Done) 
     let grant = if task.code == REVIEW { rooms.store.grant_of_review(id).await? } else { None };
     if grant.as_ref().is_some_and(|grant| grant.reader == professional.id) {
         return Err(TaskFault::OwnReview.into());
+    }
+    if let Some(grant) = &grant
+        && reviewed(rooms, &task, grant.id, professional).await?
+    {
+        return Err(TaskFault::ReviewedBefore.into());
     }
     // 2. Does what is said suffice?
     let none = TaskLife::default();
@@ -111,6 +116,13 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId, done: Done) 
 }
 
 /// The day on which it was done: today, or one that has been.
+/// Whether this professional did another review of the same access: two functions are two people.
+async fn reviewed(rooms: &Rooms, task: &FollowUpRow, grant: GrantId, professional: &Professional) -> Result<bool, Refusal> {
+    let of_grant = grant.to_string();
+    let mut done = rooms.store.follow_ups(task.exchange).await?.into_iter().filter(|one| one.code == REVIEW && one.id != task.id);
+    Ok(done.any(|one| one.details.contains(&of_grant) && one.done_by.as_deref() == Some(professional.id.subject.as_str())))
+}
+
 fn day(done: &Done, now: Instant) -> Result<String, Refusal> {
     let today = day_in_france(now);
     let day = match &done.on {
