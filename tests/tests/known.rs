@@ -77,6 +77,31 @@ async fn a_likeness_is_ambiguous_and_an_exclusion_is_unknown() {
 }
 
 #[tokio::test]
+async fn a_question_about_a_sealed_exchange_is_not_there_for_whom_it_is_sealed_from() {
+    let scene = evening().await;
+    let mut sealed = of_a_child("Lucie", "SCELLÉE", "2013-03-03");
+    sealed["exclus"] = json!([{"issuer": "urn:passerelle:institution:departement-31", "subject": CRIP.1}]);
+    let about = on_call(&scene, &sealed).await;
+    let question = asks(&scene, "dossier-3", &about).await.unwrap();
+    let refused = looked_up(&scene, CRIP, &question).await.unwrap_err();
+    let nothing = looked_up(&scene, CRIP, "0190b8c5-0000-7000-8000-000000000000").await.unwrap_err();
+    assert_eq!(alike(&refused), alike(&nothing));
+    assert_eq!(looked_up(&scene, CADRE, &question).await.unwrap()["proposal"], "inconnu");
+}
+
+#[tokio::test]
+async fn one_person_asks_thirty_times_a_day_whatever_the_cases() {
+    let mut scene = evening().await;
+    let same = on_call(&scene, &envelopes::of_the_school()).await;
+    for n in 0..30 {
+        asks(&scene, &format!("dossier-{}", n / 10), &same).await.unwrap();
+    }
+    assert_eq!(asks(&scene, "dossier-9", &same).await.unwrap_err().code(), "denied");
+    scene.travel("2026-11-26T21:00:01.000Z").await;
+    asks(&scene, "dossier-9", &same).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_question_belongs_to_a_case_and_a_case_has_ten() {
     let scene = evening().await;
     let same = on_call(&scene, &envelopes::of_the_school()).await;
@@ -133,7 +158,7 @@ async fn on_call(scene: &Scene, envelope: &Value) -> String {
     let report = json!({
         "type": "information-preoccupante", "urgency": "immediate",
         "sender": {"institution": "dsden-31", "unit": "ssfe"}, "recipient": {"institution": "departement-31", "unit": "astreinte-ase"},
-        "subjects": envelope["subjects"], "information": envelope["information"], "payload": envelope["payload"],
+        "subjects": envelope["subjects"], "information": envelope["information"], "payload": envelope["payload"], "exclus": envelope["exclus"],
     });
     scene.accepted(SCHOOL, &report).await
 }

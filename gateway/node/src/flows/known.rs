@@ -4,6 +4,8 @@
 //! Nothing is told to who asks: not whether there is somebody, not whether the vault compared (R10, invariant 15). Between
 //! départements the keys would have to be blinded (VOPRF): that is for the federation, and refused here.
 
+use std::time::Duration;
+
 use exchange::{DataClass, ExchangeId, Instant, Party, ProfessionalId, envelope::Route};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,7 +21,7 @@ use crate::{
         StoreError,
         audit::AppendEntries,
         exchange::ExchangeRow,
-        known::{AskKnown, KnownQuestion, ProfessionalIn},
+        known::{AskKnown, Budget, KnownQuestion, ProfessionalIn},
         vault::Alike,
     },
 };
@@ -75,16 +77,17 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, about: About) -> Result<(), Ref
         None => None,
     };
     // 2. Decide.
-    let asked = match &case {
-        Some(case) => rooms.store.known_questions_of(&question.sender, case).await?,
-        None => 0,
+    let budget = Budget { per_case: QUESTIONS_PER_CASE, per_person: QUESTIONS_PER_PERSON, since: now.minus(A_DAY) };
+    let budget_left = match &case {
+        Some(case) => rooms.store.may_ask_known(&question.sender, case, &asker.id.subject, budget).await?,
+        None => true,
     };
-    let inquiry = Inquired { stage: Stage::Ask, row: &question, who: asker, unit: &question.sender, has_case: case.is_some(), asked };
+    let inquiry = Inquired { stage: Stage::Ask, row: &question, who: asker, unit: &question.sender, has_case: case.is_some(), budget_left };
     let granted = match inquiry.decide(&law, now)? {
         Ok(granted) => granted,
         Err(denial) => return Err(refused(rooms, &law, asker, &question, denial, now).await),
     };
-    // 3. Keep and log, within the budget of the case.
+    // 3. Keep and log, within the budget of the case and of the person.
     let Some(key) = rooms.keys.exchange_key(exchange).await? else { return Err(super::gone(rooms, exchange).await) };
     let Some(mention) = rooms.vault.called(&granted, &key, exchange, called.as_deref()).await? else {
         return Err(nothing_there(rooms, &law, asker, about.question, now).await);
@@ -102,7 +105,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, about: About) -> Result<(), Ref
         case: case.unwrap_or_default(),
         by: asker.id.subject.clone(),
         at: now,
-        at_most: QUESTIONS_PER_CASE,
+        budget,
         entry: rooms.entry(statement)?,
     };
     match rooms.store.write(write).await {
@@ -133,7 +136,7 @@ pub async fn proposal(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         return Err(nothing_there(rooms, &law, professional, id, now).await);
     }
     // 2. Decide.
-    let inquiry = Inquired { stage: Stage::Release, row: &row, who: professional, unit: &unit, has_case: true, asked: 0 };
+    let inquiry = Inquired { stage: Stage::Release, row: &row, who: professional, unit: &unit, has_case: true, budget_left: true };
     let granted = match inquiry.decide(&law, now)? {
         Ok(granted) => granted,
         Err(denial) => return Err(refused(rooms, &law, professional, &row, denial, now).await),
@@ -197,12 +200,12 @@ struct Inquired<'a> {
     /// The unit in which this person acts.
     unit: &'a Party,
     has_case: bool,
-    asked: u32,
+    budget_left: bool,
 }
 
 impl Inquired<'_> {
     fn decide(&self, law: &Law, now: Instant) -> Result<Result<Granted, Denial>, Refusal> {
-        let Self { stage, row, who, unit, has_case, asked } = self;
+        let Self { stage, row, who, unit, has_case, budget_left } = self;
         let from = law.directory.party(&row.sender).ok_or(Refusal::NotFound)?;
         let to = law.directory.party(&row.recipient).ok_or(Refusal::NotFound)?;
         let works = unit.unit.as_ref().is_some_and(|of| who.units.contains(of)) && who.institution == unit.institution;
@@ -216,7 +219,7 @@ impl Inquired<'_> {
             in_unit: works,
             habilitated: unit.unit.as_ref().is_some_and(|of| who.habilitated(of, day_in_france(now))),
             has_case: *has_case,
-            budget_left: *asked < QUESTIONS_PER_CASE,
+            budget_left: *budget_left,
             same_departement: from.institution.departement == to.institution.departement,
             agreement: AgreementState::NotNamed,
             excluded: false,
@@ -305,4 +308,7 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, row: &Ex
 const TYPE: &str = "dossier-connu";
 /// Questions that one open case may put.
 const QUESTIONS_PER_CASE: u32 = 10;
+/// Questions that one person may put in a day, whatever the cases: a case is a word that the asker writes.
+const QUESTIONS_PER_PERSON: u32 = 30;
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const QUESTIONS: &str = "passerelle_known_questions_total";

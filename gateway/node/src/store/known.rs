@@ -2,6 +2,7 @@
 
 use exchange::{ExchangeId, Instant, Party, ProfessionalId};
 use futures::future::BoxFuture;
+use sqlx::any::AnyRow;
 
 use super::{
     Store, StoreError, Tx, Write,
@@ -24,10 +25,21 @@ pub struct AskKnown {
     pub by: String,
     /// When.
     pub at: Instant,
-    /// Questions that one case may put.
-    pub at_most: u32,
+    /// What may be asked: by one case, and by one person since an instant. A case is a word of the asker's.
+    pub budget: Budget,
     /// What the log states.
     pub entry: NewEntry,
+}
+
+/// How many questions may be put.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// By one case.
+    pub per_case: u32,
+    /// By one person.
+    pub per_person: u32,
+    /// From when those of a person count.
+    pub since: Instant,
 }
 
 /// Whom a question is about.
@@ -43,7 +55,7 @@ pub struct KnownQuestion {
 
 impl Write for AskKnown {
     const NAME: &'static str = "ask_known";
-    /// Whether the case had a question left; nothing is written otherwise.
+    /// Whether the case and the person had a question left; nothing is written otherwise.
     type Output = bool;
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<bool, StoreError>> {
@@ -55,7 +67,14 @@ impl Write for AskKnown {
                 .fetch_one(tx.connection())
                 .await
                 .map_err(StoreError::in_statement("known_questions_of"))?;
-            if number(&row, "asked")? >= i64::from(self.at_most) {
+            let by = sqlx::query(KNOWN_QUESTIONS_BY)
+                .bind(self.asker.institution.as_str())
+                .bind(&self.by)
+                .bind(self.budget.since.unix_ms())
+                .fetch_one(tx.connection())
+                .await
+                .map_err(StoreError::in_statement("known_questions_by"))?;
+            if number(&row, "asked")? >= i64::from(self.budget.per_case) || number(&by, "asked")? >= i64::from(self.budget.per_person) {
                 return Ok(false);
             }
             let one = sqlx::query(ASK_KNOWN)
@@ -76,16 +95,16 @@ impl Write for AskKnown {
 }
 
 impl Store {
-    /// How many questions a case of this unit has put.
+    /// Whether a case of this unit, and this person, have a question left.
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn known_questions_of(&self, unit: &Party, case: &str) -> Result<u32, StoreError> {
-        let query = sqlx::query(KNOWN_QUESTIONS_OF).bind(unit.institution.as_str()).bind(unit_text(unit)).bind(case);
-        match self.row("known_questions_of", query).await? {
-            Some(row) => u32::try_from(number(&row, "asked")?).map_err(|_| StoreError::Damaged("known_question")),
-            None => Ok(0),
-        }
+    pub async fn may_ask_known(&self, unit: &Party, case: &str, by: &str, budget: Budget) -> Result<bool, StoreError> {
+        let of_case = sqlx::query(KNOWN_QUESTIONS_OF).bind(unit.institution.as_str()).bind(unit_text(unit)).bind(case);
+        let of_person = sqlx::query(KNOWN_QUESTIONS_BY).bind(unit.institution.as_str()).bind(by).bind(budget.since.unix_ms());
+        let (of_case, of_person) = (self.row("known_questions_of", of_case).await?, self.row("known_questions_by", of_person).await?);
+        let asked = |row: Option<AnyRow>| row.map_or(Ok(0), |row| number(&row, "asked"));
+        Ok(asked(of_case)? < i64::from(budget.per_case) && asked(of_person)? < i64::from(budget.per_person))
     }
 
     /// Whom a question is about; nothing when nobody said.
@@ -137,7 +156,7 @@ pub struct ProfessionalIn<'a> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[ASK_KNOWN, KNOWN_QUESTIONS_OF, KNOWN_QUESTION, KNOWS];
+pub(super) const HOT: &[&str] = &[ASK_KNOWN, KNOWN_QUESTIONS_OF, KNOWN_QUESTIONS_BY, KNOWN_QUESTION, KNOWS];
 
 const ASK_KNOWN: &str = "-- ask_known
 INSERT INTO known_question (question_id, about_exchange, about_n, institution, unit, case_blinded, asked_by, asked_at, written_by)
@@ -145,6 +164,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const KNOWN_QUESTIONS_OF: &str = "-- known_questions_of
 SELECT COUNT(*) AS asked FROM known_question WHERE institution = $1 AND unit = $2 AND case_blinded = $3";
+
+const KNOWN_QUESTIONS_BY: &str = "-- known_questions_by
+SELECT COUNT(*) AS asked FROM known_question WHERE institution = $1 AND asked_by = $2 AND asked_at > $3";
 
 const KNOWN_QUESTION: &str = "-- known_question
 SELECT about_exchange, about_n, institution, unit, asked_by FROM known_question WHERE question_id = $1";

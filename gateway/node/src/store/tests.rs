@@ -92,6 +92,7 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("recent_reidentifications", "reidentification_asker"),
     ("reidentifications", "reidentification_institution"),
     ("known_questions_of", "known_question_case"),
+    ("known_questions_by", "known_question_asker"),
     ("close_follow_ups", "follow_up_exchange"),
     ("grant_in_force", "break_glass_reader"),
     ("grants", "break_glass_institution"),

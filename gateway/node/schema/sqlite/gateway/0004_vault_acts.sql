@@ -48,3 +48,5 @@ CREATE TABLE known_question (
 );
 -- Asked by known_questions_of: how many questions has this case put?
 CREATE INDEX known_question_case ON known_question (institution, unit, case_blinded);
+-- Asked by known_questions_by: how many has this person put lately?
+CREATE INDEX known_question_asker ON known_question (institution, asked_by, asked_at);
