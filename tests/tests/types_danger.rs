@@ -87,6 +87,38 @@ async fn a_copy_is_not_made_for_whom_the_file_is_sealed_from_and_the_task_stays(
 }
 
 #[tokio::test]
+async fn i03_a_copy_that_cannot_be_made_stops_no_signalement() {
+    let scene = Scene::start_with(|world| {
+        let file = world.folder.join("policies/catalogue/copie-signalement.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("effective_from = 2021-01-01", "effective_from = 2021-01-01\neffective_to = 2026-01-31"))
+            .unwrap();
+    })
+    .await;
+    let signalement = scene.accepted(HOSPITAL, &requests::direct_signalement()).await;
+    assert!(scene.waiting(&scene.acting(CRIP), "crip").await.is_empty());
+    assert_eq!(tasks(&scene, &signalement).await["copy-crip"], ("chu-toulouse/urgences-pediatriques".to_owned(), false));
+    let board = scene.local("/metrics").await;
+    assert!(board.lines().any(|line| line.starts_with("passerelle_copies_not_made_total") && line.ends_with(" 1")), "{board}");
+}
+
+#[tokio::test]
+async fn a_copy_answers_nothing_and_lets_no_danger_be_erased() {
+    let scene = Scene::start_with(|world| {
+        let file = world.folder.join("directory/professionals/justice.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (before, after) = text.split_once(MINORS.1).unwrap();
+        std::fs::write(&file, format!("{before}{}{}", MINORS.1, after.replacen("roles = [", "roles = [\"dpo\", ", 1))).unwrap();
+    })
+    .await;
+    let signalement = scene.accepted(HOSPITAL, &requests::direct_signalement()).await;
+    assert_eq!(scene.waiting(&scene.acting(CRIP), "crip").await.len(), 1, "the copy names it as what it answers");
+    let erase =
+        || scene.acting(MINORS).request(reqwest::Method::DELETE, &format!("/v1/exchanges/{signalement}")).json(&json!({"motive": "essai"}));
+    assert_eq!(erase().send().await.unwrap().status(), 409, "nobody at the parquet has read it");
+}
+
+#[tokio::test]
 async fn a_signalement_that_conforms_to_nothing_is_copied_all_the_same() {
     let scene = Scene::start().await;
     let odd = json!({"type": "signalement", "recipient": "le procureur", "payload": {"faits": "tout en vrac", "inconnu": {"x": 1}}, "subjects": 7});

@@ -33,6 +33,7 @@ pub struct Diff {
 }
 
 /// A folder, loaded as the gateway loads it.
+#[cfg_attr(not(feature = "solver"), allow(dead_code, reason = "the catalogue is loaded to check the rules, and read by the solver's part"))]
 struct Side {
     folder: PathBuf,
     catalogue: Catalogue,

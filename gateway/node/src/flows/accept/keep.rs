@@ -169,6 +169,9 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         entries.push(rooms.entry(statement)?);
         if record.permitted {
             deliveries.push(delivery(rooms, law, &draft, &ends.sender, &recipient)?);
+        } else if exchange_type.danger {
+            metrics::counter!(super::CONFIDENTIALITY_STOPS).increment(1);
+            tracing::error!(exchange.kind = %exchange_type.code, "a confidentiality rule stopped a danger type towards a second recipient");
         }
     }
     let idempotency = match key {
