@@ -182,7 +182,11 @@ pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent)
     let role = capacity(&proposal, &before, who, &capacities, assent, law.files.hash())?;
     // 2. What follows? The second one puts it in force, and it is checked once more with the directory of now.
     let entry = rooms.entry(
-        rooms.state(&law, Event::PolicyApproved, None, now).commit("set", &set).commit("professional", &who.id).commit("role", &role),
+        rooms
+            .state(&law, Event::PolicyApproved, None, now)
+            .commit("set", &set)
+            .commit("professional", &who.id.to_string())
+            .commit("role", &role),
     )?;
     let mut approvers: Vec<(ProfessionalId, String)> = before.into_iter().map(|one| (one.by, one.role)).collect();
     approvers.push((who.id.clone(), word(role)));

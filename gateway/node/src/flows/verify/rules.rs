@@ -28,6 +28,10 @@ pub(super) struct Rules {
     permitted: HashSet<[u8; 16]>,
     /// Who approved which re-identification.
     approvals: HashSet<[u8; 16]>,
+    /// Policy sets that took force, by the leaf of the entry that says so; who approved which set, in which function.
+    sets: HashSet<String>,
+    set_approvals: HashSet<[u8; 16]>,
+    hidden_set_approvals: u64,
     /// Decisions whose openings are not known: one of them may be an approval.
     hidden_decisions: u64,
     /// Acceptances whose exchange cannot be known: a later release may be one of theirs.
@@ -36,7 +40,17 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn new(tolerance: Duration) -> Self {
-        Self { tolerance, latest: None, permitted: HashSet::new(), approvals: HashSet::new(), hidden_decisions: 0, hidden: 0 }
+        Self {
+            tolerance,
+            latest: None,
+            permitted: HashSet::new(),
+            approvals: HashSet::new(),
+            sets: HashSet::new(),
+            set_approvals: HashSet::new(),
+            hidden_set_approvals: 0,
+            hidden_decisions: 0,
+            hidden: 0,
+        }
     }
 
     /// The latest time that an entry states.
@@ -55,10 +69,19 @@ impl Rules {
             Opened::Known(openings) => Some(*openings),
             Opened::Expired | Opened::Withheld => None,
         };
+        if leaf.event != Event::PolicyChanged && !self.sets.is_empty() && !self.sets.contains(&leaf.policy) {
+            report.add(
+                FindingKind::Process,
+                Some(index),
+                None,
+                "décidé avec un jeu de règles dont le journal ne dit pas qu’il fut en vigueur",
+            );
+        }
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
-            Event::PolicyChanged => policy_changed(index, openings, report),
+            Event::PolicyApproved => self.set_approved(openings),
+            Event::PolicyChanged => self.policy_changed(index, leaf, openings, report),
             Event::BreakGlass => {
                 emergency(index, openings, report);
                 self.released(index, openings, report);
@@ -73,7 +96,6 @@ impl Rules {
             | Event::ClockEscalated
             | Event::DirectoryChanged
             | Event::PolicyProposed
-            | Event::PolicyApproved
             | Event::IdentityMerged
             | Event::IdentitySplit
             | Event::PushSent
@@ -125,6 +147,48 @@ impl Rules {
         }
     }
 
+    fn set_approved(&mut self, openings: Option<&Openings>) {
+        let of = |known: &Openings| set_approval(known.value("set")?, known.value("professional")?, known.value("role")?);
+        match openings.and_then(of) {
+            Some(approval) => {
+                self.set_approvals.insert(approval);
+            }
+            None => self.hidden_set_approvals += 1,
+        }
+    }
+
+    /// The first set of a gateway was installed with it, once and before every other; each that follows is two people's act,
+    /// and each of them said so before, of this set and in this function.
+    fn policy_changed(&mut self, index: u64, leaf: &Leaf, openings: Option<&Openings>, report: &mut Report) {
+        let seen = !self.sets.is_empty();
+        self.sets.insert(leaf.policy.clone());
+        let Some(openings) = openings else { return };
+        if openings.value("first") == Some(&Value::Bool(true)) {
+            if seen {
+                report.add(FindingKind::Process, Some(index), None, "jeu de règles dit premier alors qu’un autre était en vigueur");
+            }
+            return;
+        }
+        two_people(index, Some(openings), report, "jeu de règles mis en vigueur sans deux personnes de deux rôles distincts");
+        let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let set = openings.value("set");
+        let said = |one: &Value| {
+            let approval = set_approval(set?, one.get("professional")?, one.get("role")?)?;
+            Some(self.set_approvals.contains(&approval))
+        };
+        if self.hidden_set_approvals == 0 && approvers.iter().any(|one| said(one) != Some(true)) {
+            report.add(
+                FindingKind::Process,
+                Some(index),
+                None,
+                "jeu de règles mis en vigueur sans l’approbation antérieure de ceux qu’il nomme",
+            );
+        }
+        if set.is_some_and(|set| set.as_str() != Some(leaf.policy.as_str())) {
+            report.add(FindingKind::Process, Some(index), None, "jeu de règles en vigueur autre que celui qui fut approuvé");
+        }
+    }
+
     fn released(&mut self, index: u64, openings: Option<&Openings>, report: &mut Report) {
         match openings.and_then(exchange) {
             Some(exchange) if self.permitted.contains(&exchange) => {}
@@ -136,13 +200,6 @@ impl Rules {
     }
 }
 
-/// The first set of a gateway was installed with it; every other one is two people's act.
-fn policy_changed(index: u64, openings: Option<&Openings>, report: &mut Report) {
-    if openings.is_some_and(|openings| openings.value("first") != Some(&Value::Bool(true))) {
-        two_people(index, openings, report, "jeu de règles mis en vigueur sans deux personnes de deux rôles distincts");
-    }
-}
-
 /// Two distinct people of two distinct roles (invariants 7 and 8).
 fn two_people(index: u64, openings: Option<&Openings>, report: &mut Report, otherwise: &str) {
     let Some(openings) = openings else { return };
@@ -151,6 +208,11 @@ fn two_people(index: u64, openings: Option<&Openings>, report: &mut Report, othe
     if part("professional").len() < 2 || part("role").len() < 2 {
         report.add(FindingKind::Process, Some(index), None, otherwise);
     }
+}
+
+fn set_approval(set: &Value, who: &Value, role: &Value) -> Option<[u8; 16]> {
+    let said = format!("{} {} {}", set.as_str()?, who.as_str()?, role.as_str()?);
+    digest::digest(&digest::SHA256, said.as_bytes()).as_ref().first_chunk().copied()
 }
 
 fn approval(openings: &Openings) -> Option<[u8; 16]> {

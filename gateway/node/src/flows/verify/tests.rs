@@ -399,3 +399,44 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Entries about policy sets, put before an ordinary log: what `audit verify` says of them.
+fn of_sets(entries: Vec<Entry>) -> Vec<String> {
+    let sealed = entries.into_iter().map(|entry| entry.finish(&SystemRandom::new()).unwrap()).collect();
+    let report = Sample::with(sealed).verify();
+    report.findings.iter().map(|finding| finding.detail.clone()).filter(|detail| detail.contains("jeu de règles")).collect()
+}
+
+#[test]
+fn i08_a_policy_set_takes_force_by_two_people_who_said_so_before() {
+    let first = |n| Entry::new(Event::PolicyChanged, at(n), "0a1b").commit("set", &"0a1b").commit("first", &true);
+    let approved = |n, set: &str, who: &str, role: &str| {
+        Entry::new(Event::PolicyApproved, at(n), "0a1b").commit("set", &set).commit("professional", &who).commit("role", &role)
+    };
+    let changed = |n, set: &str, policy: &str| {
+        let people = json!([{"professional": "a", "role": "dpo"}, {"professional": "b", "role": "cadre-crip"}]);
+        Entry::new(Event::PolicyChanged, at(n), policy).commit("set", &set).commit(field::APPROVERS, &people)
+    };
+    let later = |n, policy: &str| Entry::new(Event::ClockFired, at(n), policy);
+    let with = |then: Vec<Entry>| {
+        let mut log = vec![first(0), approved(1, "2c2d", "a", "dpo"), approved(2, "2c2d", "b", "cadre-crip")];
+        log.extend(then);
+        log
+    };
+    let lawful = with(vec![changed(3, "2c2d", "2c2d"), later(4, "2c2d"), later(5, "0a1b")]);
+    assert_eq!(of_sets(lawful), Vec::<String>::new());
+    for (log, found) in [
+        (vec![first(0), changed(1, "2c2d", "2c2d")], "approbation antérieure"),
+        (with(vec![changed(3, "3e3f", "3e3f")]), "approbation antérieure"),
+        (
+            vec![first(0), approved(1, "2c2d", "a", "dpo"), approved(2, "2c2d", "b", "dpo"), changed(3, "2c2d", "2c2d")],
+            "approbation antérieure",
+        ),
+        (with(vec![changed(3, "2c2d", "3e3f")]), "autre que celui"),
+        (vec![first(0), first(1)], "dit premier"),
+        (vec![first(0), later(1, "3e3f")], "ne dit pas qu’il fut en vigueur"),
+    ] {
+        let said = of_sets(log);
+        assert!(said.len() == 1 && said[0].contains(found), "{found}: {said:?}");
+    }
+}
