@@ -82,7 +82,7 @@ impl Command {
     async fn run(self) -> Result<ExitCode, CommandFault> {
         match self {
             Self::Init(options) => run::init(&options)?,
-            Self::Check(options) => run::check(&options).await?,
+            Self::Check(options) => return run::check(&options).await,
             Self::Serve(options) => run::serve(&options).await?,
             #[cfg(feature = "demo")]
             Self::Demo(options) => return gateway::demo::play(options).await,

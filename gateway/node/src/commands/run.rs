@@ -106,7 +106,7 @@ pub fn init(options: &Init) -> Result<(), CommandFault> {
 ///
 /// # Errors
 /// Of the data the first room that is wrong (the next ones speak its words), of keys and certificates everything.
-pub async fn check(options: &Serve) -> Result<(), CommandFault> {
+pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
     let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
     let (law, folder) = law_and_folder(&config).await?;
     let keys = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e).to_string());
@@ -119,7 +119,9 @@ pub async fn check(options: &Serve) -> Result<(), CommandFault> {
             return Err(CommandFault::Gateway(mistakes.join("\n")));
         }
     };
-    for doubt in doubts(&config, &law, &door).into_iter().chain(folder) {
+    let mistaken = matches!(folder, Some(Apart::Mistaken(_)));
+    let apart = folder.map(|(Apart::Other(said) | Apart::Mistaken(said))| said);
+    for doubt in doubts(&config, &law, &door).into_iter().chain(apart) {
         print(&format!("Attention : {doubt}."));
     }
     let types = law.catalogue.types_on(SystemClock.now()).count();
@@ -129,12 +131,21 @@ pub async fn check(options: &Serve) -> Result<(), CommandFault> {
         law.agreements.all().count(),
         law.policies.hash().get(..12).unwrap_or_default()
     ));
-    Ok(())
+    // The gateway starts; what somebody wrote for it does not.
+    Ok(if mistaken { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// A policies folder that is not what is in force, in words.
+enum Apart {
+    /// It holds another set.
+    Other(String),
+    /// It has mistakes.
+    Mistaken(String),
 }
 
 /// The law with which the gateway would start, and what is to be said of a folder that holds something else. Looks into
 /// the database without writing; before the first start there is none, and the folder is what counts.
-async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<String>), CommandFault> {
+async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<Apart>), CommandFault> {
     let folder = node::load_law(config).map_err(|e| e.to_string());
     let archived = if config.data.join("gateway.db").exists() {
         let looked = archived_in_force(&config.database("gateway")).await;
@@ -146,17 +157,17 @@ async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<
     let name = set.get(..12).unwrap_or(&set).to_owned();
     let told = match &folder {
         Ok(law) if law.files.hash() == set => None,
-        Ok(law) => Some(format!(
+        Ok(law) => Some(Apart::Other(format!(
             "le dossier {} contient un autre jeu de règles ({}) que celui en vigueur ({name}) ; il n’est PAS appliqué. \
              La passerelle décide avec le jeu approuvé qu’elle garde en archive. Pour l’appliquer : gateway policy propose, \
              puis deux approbations. Pour revoir le jeu en vigueur : gateway policy show {name} --write DOSSIER",
             config.policies.display(),
             law.files.hash().get(..12).unwrap_or_default(),
-        )),
-        Err(mistakes) => Some(format!(
+        ))),
+        Err(mistakes) => Some(Apart::Mistaken(format!(
             "le dossier {} a des fautes ; il n’est PAS appliqué, et la passerelle décide avec le jeu approuvé {name} :\n{mistakes}",
             config.policies.display(),
-        )),
+        ))),
     };
     let files = Arc::new(Files::archived(PathBuf::from(format!("jeu-{name}")), texts));
     let law = if files.hash() == set {

@@ -73,8 +73,15 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
     }
     // Somebody tries rules of their own in a folder without the table: the cases are played all the same.
     let tabled = folder.join("rules.toml").exists();
-    let (carried, bare) = if tabled { Table::of(folder, &policies, &catalogue, &cases)?.uncovered() } else { (0, Vec::new()) };
-    Ok(Report { played: cases.len(), failures, unfit: policies.unfit(&catalogue), carried, bare })
+    let mut unfit = policies.unfit(&catalogue);
+    let (carried, bare) = if tabled {
+        let table = Table::of(folder, &policies, &catalogue, &cases)?;
+        unfit.extend(table.faults().iter().cloned());
+        table.uncovered()
+    } else {
+        (0, Vec::new())
+    };
+    Ok(Report { played: cases.len(), failures, unfit, carried, bare })
 }
 
 /// The table of rules of `folder`.
