@@ -104,6 +104,12 @@ pub fn free_ports() -> (u16, u16) {
     }
 }
 
+/// An empty PostgreSQL database.
+pub fn postgres() -> String {
+    let server = postgres_dev::Server::shared().unwrap_or_else(|fault| panic!("{fault}"));
+    server.database().unwrap_or_else(|fault| panic!("{fault}"))
+}
+
 /// The gateway's binary, built beside the tests.
 pub fn binary() -> PathBuf {
     let me = std::env::current_exe().unwrap();
