@@ -31,6 +31,11 @@ install_tools() {
   need curl curl "the README's own commands are run as they stand"
   need openssl openssl "the same: an institution makes its key and request with it"
   need cvc5 cvc5 "the solver that proves the invariants of the rules"
+  if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+    say "installing postgresql: every test of the store also runs on it, in a server of the tests' own"
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq --no-install-recommends postgresql
+  fi
   need python3 python3 "independent verifiers of the log and of receipts"
   if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
     say "installing python3-venv: the verifiers run in an environment of their own"
@@ -60,9 +65,12 @@ cargo clippy --workspace --all-targets --quiet -- -D warnings
 # A production build leaves the demonstration out.
 cargo check -p gateway --no-default-features --quiet
 
+# Every test that opens a store, once more on PostgreSQL.
+stores='test(store::) | test(flows::matching)'
 if [ "$mode" = quick ]; then
   say "unit tests"
-  cargo nextest run -p exchange -p adapters -p certs-dev -p gateway
+  cargo nextest run -p exchange -p adapters -p certs-dev -p postgres-dev -p gateway
+  PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -E "$stores"
   exit
 fi
 
@@ -78,6 +86,7 @@ fi
 say "tests"
 [ "$mode" = long ] && export PASSERELLE_LONG=1
 cargo nextest run --workspace --no-fail-fast
+PASSERELLE_DATABASE=postgres cargo nextest run -p gateway --no-fail-fast -E "$stores"
 
 say "proofs"
 cargo run -p prove --quiet

@@ -65,6 +65,9 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let clock = TestClock::at(NOW.parse().unwrap());
         let mut world = World::create(folder.path(), clock.now()).unwrap();
+        if std::env::var("PASSERELLE_DATABASE").as_deref() == Ok("postgres") {
+            world.keep_in(&crate::process::postgres()).unwrap();
+        }
         prepare(&mut world);
         let mut scene = Self { world, clock, node: None, _folder: folder };
         scene.resume().await;

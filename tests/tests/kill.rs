@@ -23,7 +23,7 @@ use gateway::{
     flows::{bundle, verify},
     receipt,
     seal::KeyStore,
-    store::Store,
+    store::{Part, Store},
 };
 use serde_json::{Value, json};
 use tests::process::{Process, connect, free_ports};
@@ -95,7 +95,7 @@ async fn i01_accepted_means_kept_through_kill_9() {
 
     // Nothing that nobody sent, nothing twice; the log verifies against keys noted outside.
     let config = gateway::config::Config::load(&world.config()).unwrap();
-    let store = Store::open(&config.database("gateway")).await.unwrap();
+    let store = Store::open(&config.database(Part::Gateway)).await.unwrap();
     let mut stored = Vec::new();
     loop {
         let page = store.receipts_after(stored.last().map_or("", |(id, _): &(String, String)| id)).await.unwrap();

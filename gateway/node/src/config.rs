@@ -1,6 +1,8 @@
 //! Configuration: one TOML file, final types, unknown keys refused, secrets named but never written.
 //! There is no switch that weakens security.
 
+mod database;
+
 use std::{
     net::SocketAddr,
     num::NonZeroU32,
@@ -8,6 +10,10 @@ use std::{
 };
 
 use serde::Deserialize;
+
+use crate::store::Part;
+
+pub use database::{DatabaseUrl, Databases, InvalidDatabaseUrl};
 
 /// Everything that `gateway.toml` says. Relative paths are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,7 +29,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where health and metrics answer; must be a loopback address.
     pub local: SocketAddr,
-    /// Folder of the databases.
+    /// A PostgreSQL database in which each of the three databases is a schema; absent: SQLite files in `data`.
+    pub database: Option<DatabaseUrl>,
+    /// Other databases for single parts.
+    #[serde(default)]
+    pub databases: Databases,
+    /// Folder of the SQLite databases.
     pub data: PathBuf,
     /// The gateway's master keys (mode 0600).
     pub keys: PathBuf,
@@ -159,6 +170,9 @@ impl Config {
         if !config.local.ip().is_loopback() {
             mistakes.push("`local` must be a loopback address: health and metrics are for this machine alone".to_owned());
         }
+        if config.database.is_none() && (config.databases.vault.is_some() || config.databases.keys.is_some()) {
+            mistakes.push("`databases` goes with `database`: the three parts are on PostgreSQL, or none".to_owned());
+        }
         if config.tls.push_certificate.is_some() != config.tls.push_key.is_some() {
             mistakes.push("`tls.push_certificate` and `tls.push_key` go together".to_owned());
         }
@@ -184,8 +198,16 @@ impl Config {
     }
 
     /// URL of one of the three databases.
-    pub fn database(&self, name: &str) -> String {
-        format!("sqlite://{}", self.data.join(format!("{name}.db")).display())
+    pub fn database(&self, part: Part) -> String {
+        let own = match part {
+            Part::Gateway => None,
+            Part::Vault => self.databases.vault.as_ref(),
+            Part::Keys => self.databases.keys.as_ref(),
+        };
+        match own.or(self.database.as_ref()) {
+            Some(url) => url.as_str().to_owned(),
+            None => format!("sqlite://{}", self.data.join(part.as_str()).with_extension("db").display()),
+        }
     }
 
     /// Origin of the log.

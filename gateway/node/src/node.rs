@@ -25,7 +25,7 @@ use crate::{
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
-    store::{Store, keys::Keys, vault::Vault},
+    store::{Part, Store, keys::Keys, vault::Vault},
     token::TokenVerifier,
     watch::{self, Watch},
 };
@@ -76,14 +76,14 @@ impl Node {
         let seen = reload::Seen::now(&config);
         let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| StartFault::of("keys")(&e))?);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|e| StartFault::of("data")(&e))?;
-        if open_to_others(&config.data) {
+        if config.database.is_none() && open_to_others(&config.data) {
             tracing::warn!(folder = %config.data.display(), "other users of this machine can enter the folder of the databases: chmod 700");
         }
 
         // 2. What is kept.
-        let store = Store::open(&config.database("gateway")).await.map_err(|e| StartFault::of("store")(&e))?;
-        let keys = Keys::open(&config.database("keys"), keystore.clone()).await.map_err(|e| StartFault::of("store")(&e))?;
-        let vault = Vault::open(&config.database("vault"), keystore.clone()).await.map_err(|e| StartFault::of("vault")(&e))?;
+        let store = Store::open(&config.database(Part::Gateway)).await.map_err(|e| StartFault::of("store")(&e))?;
+        let keys = Keys::open(&config.database(Part::Keys), keystore.clone()).await.map_err(|e| StartFault::of("store")(&e))?;
+        let vault = Vault::open(&config.database(Part::Vault), keystore.clone()).await.map_err(|e| StartFault::of("vault")(&e))?;
 
         // 3. What is data: read whole, checked whole. The set that was approved, not whatever lies in the folder.
         let (law, first) = reload::law_at_start(&config, &store).await?;

@@ -11,32 +11,35 @@ pub mod break_glass;
 pub mod clocks;
 mod columns;
 pub mod delivery;
-pub mod dialect;
+pub(crate) mod dialect;
 pub mod exchange;
 pub mod follow_up;
+#[cfg(test)]
+pub(crate) mod ground;
 pub mod idempotency;
 pub mod keys;
 pub mod known;
 pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
+mod schema;
 mod side;
 pub mod task;
 pub mod tokens;
 pub mod vault;
 pub mod writer;
 
-use std::time::Duration;
-
 use ::exchange::Party;
 use sqlx::{
     Any, AnyPool,
-    any::{AnyArguments, AnyPoolOptions, AnyRow},
+    any::{AnyArguments, AnyRow},
     query::Query,
 };
 
 use crate::seal::SealError;
+use dialect::Dialect;
 
+pub use dialect::Part;
 pub use writer::{Tx, Write};
 
 /// Why the store did not do what it was asked.
@@ -66,6 +69,9 @@ pub enum StoreError {
     /// The database was written under another key store.
     #[error("the {0} database belongs to the key store `{1}`; put that key file back")]
     ForeignKeys(&'static str, String),
+    /// The PostgreSQL database was made with another encoding, or compares text by the rules of a language.
+    #[error("the database has encoding {0} and collation `{1}`: create it with TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")]
+    Locale(String, String),
     /// The schema could not be brought up to date.
     #[error("migration failed")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -90,14 +96,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (and creates or migrates) the database at `url`, `sqlite:///var/lib/passerelle/gateway.db`.
+    /// Opens (and creates or migrates) the database at `url`: `sqlite:///var/lib/passerelle/gateway.db`, or `postgres://…`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let pool = dialect::pool(url, 8).await?;
-        dialect::migrate(&pool, MIGRATIONS).await?;
-        let writer = writer::Writer::start(pool.clone());
+        let pool = dialect::pool(url, Part::Gateway, 8).await?;
+        schema::migrate(&pool, url, Part::Gateway).await?;
+        let writer = writer::Writer::start(pool.clone(), Dialect::of(url, Part::Gateway));
         Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
     }
 
@@ -139,15 +145,6 @@ impl Store {
     }
 }
 
-/// The schema of the gateway's own database, in order.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "heart", include_str!("../schema/sqlite/gateway/0001_heart.sql")),
-    (2, "policy_sets", include_str!("../schema/sqlite/gateway/0002_policy_sets.sql")),
-    (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
-    (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
-    (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
-];
-
 /// The readiness probe: a commit that changes one row nobody needs.
 pub struct Probe(pub ::exchange::Instant);
 
@@ -170,11 +167,6 @@ pub(crate) fn exactly_one(statement: &'static str, rows: u64) -> Result<(), Stor
         0 => Err(StoreError::NotThere(statement)),
         more => Err(StoreError::Broken(statement, more)),
     }
-}
-
-pub(crate) async fn options(connections: u32) -> AnyPoolOptions {
-    sqlx::any::install_default_drivers();
-    AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10))
 }
 
 const PROBE: &str = "-- probe

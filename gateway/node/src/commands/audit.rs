@@ -12,7 +12,7 @@ use crate::{
     flows::{bundle, verify},
     log, receipt,
     seal::KeyStore,
-    store::Store,
+    store::{Part, Store},
 };
 
 /// `gateway audit`
@@ -57,7 +57,7 @@ pub async fn audit(command: Audit) -> Result<ExitCode, CommandFault> {
         Audit::Bundle { config, folder } => {
             let config = Config::load(&config).map_err(|e| CommandFault::Gateway(e.to_string()))?;
             let keystore = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?;
-            let store = Store::open(&config.database("gateway")).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
+            let store = Store::open(&config.database(Part::Gateway)).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
             let bar = bar();
             let keys = public_keys(&config, &keystore)?;
             let leaves = bundle::write(&store, &keystore, &folder, &keys, &|done, of| advance(&bar, done, of))

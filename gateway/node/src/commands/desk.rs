@@ -25,7 +25,7 @@ use crate::{
     node,
     refusal::{Refusal, TokenFault},
     seal::KeyStore,
-    store::{Store, keys::Keys, vault::Vault},
+    store::{Part, Store, keys::Keys, vault::Vault},
     token::{self, Expect, TokenVerifier},
 };
 
@@ -93,12 +93,12 @@ impl Rooms {
     pub(super) async fn open(file: &Path) -> Result<Self, CommandFault> {
         let config = Config::load(file).map_err(gateway)?;
         let keystore = Arc::new(KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?);
-        let store = Store::open(&config.database("gateway")).await.map_err(gateway)?;
+        let store = Store::open(&config.database(Part::Gateway)).await.map_err(gateway)?;
         let law = node::in_force(&config, &store).await.map_err(gateway)?;
         Ok(Self {
             store,
-            keys: Keys::open(&config.database("keys"), keystore.clone()).await.map_err(gateway)?,
-            vault: Vault::open(&config.database("vault"), keystore.clone()).await.map_err(gateway)?,
+            keys: Keys::open(&config.database(Part::Keys), keystore.clone()).await.map_err(gateway)?,
+            vault: Vault::open(&config.database(Part::Vault), keystore.clone()).await.map_err(gateway)?,
             random: SystemRandom::new(),
             config,
             law,

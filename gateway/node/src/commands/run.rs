@@ -24,7 +24,7 @@ use crate::{
     policy,
     seal::KeyStore,
     source::Files,
-    store::policy_sets::archived_in_force,
+    store::{Part, policy_sets::archived_in_force},
 };
 
 /// `gateway init`
@@ -147,8 +147,8 @@ enum Apart {
 /// the database without writing; before the first start there is none, and the folder is what counts.
 async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<Apart>), CommandFault> {
     let folder = node::load_law(config).map_err(|e| e.to_string());
-    let archived = if config.data.join("gateway.db").exists() {
-        let looked = archived_in_force(&config.database("gateway")).await;
+    let archived = if config.database.is_some() || config.data.join("gateway.db").exists() {
+        let looked = archived_in_force(&config.database(Part::Gateway)).await;
         looked.map_err(|e| CommandFault::Gateway(format!("the set in force cannot be read: {}", with_causes(&e))))?
     } else {
         None
@@ -191,7 +191,8 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
         .all()
         .filter(|one| law.agreements.in_force(&one.id, SystemClock.now()) == InForce::NoDates)
         .map(|one| format!("le protocole {} est en vigueur sans premier jour (effective_from) : rien ne passera par lui", one.id));
-    let readable = node::open_to_others(&config.data)
+    let files = config.database.is_none();
+    let readable = (files && node::open_to_others(&config.data))
         .then(|| format!("d’autres utilisateurs de cette machine peuvent entrer dans {} : chmod 700", config.data.display()));
     unknown.chain(door.mistakes()).chain(undated).chain(readable).collect()
 }

@@ -17,6 +17,7 @@ pub struct World {
     pub folder: PathBuf,
     /// The authorities.
     pub pki: Pki,
+    database: Option<String>,
 }
 
 /// Id of the gateway of the stage.
@@ -65,8 +66,8 @@ impl World {
             write(&world_folder.join(format!("directory/keys/{institution}.jwks.json")), &json!({"keys": [jwk]}).to_string())?;
         }
         pki.write_crls(now.datetime().into()).map_err(DemoFault::pki)?;
-        write(&folder.join("gateway.toml"), &config("127.0.0.1:0", "127.0.0.1:0"))?;
-        Ok(Self { folder, pki })
+        write(&folder.join("gateway.toml"), &config("127.0.0.1:0", "127.0.0.1:0", None))?;
+        Ok(Self { folder, pki, database: None })
     }
 
     /// Fixes the ports, for a gateway that runs as a process of its own.
@@ -74,7 +75,26 @@ impl World {
     /// # Errors
     /// The file cannot be written.
     pub fn listen(&self, listen: &str, local: &str) -> Result<(), DemoFault> {
-        write(&self.folder.join("gateway.toml"), &config(listen, local))
+        write(&self.folder.join("gateway.toml"), &config(listen, local, self.database.as_deref()))
+    }
+
+    /// Keeps everything in a PostgreSQL database instead of files.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_in(&mut self, database: &str) -> Result<(), DemoFault> {
+        self.database = Some(database.to_owned());
+        self.listen("127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    /// The configuration of one more replica beside `gateway.toml`: the same data, with ports of its own.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn replica(&self, name: &str, listen: &str, local: &str) -> Result<PathBuf, DemoFault> {
+        let file = self.folder.join(format!("{name}.toml"));
+        write(&file, &config(listen, local, self.database.as_deref()))?;
+        Ok(file)
     }
 
     /// The configuration file.
@@ -100,9 +120,10 @@ impl World {
     }
 }
 
-fn config(listen: &str, local: &str) -> String {
+fn config(listen: &str, local: &str, database: Option<&str>) -> String {
+    let database = database.map(|url| format!("database = \"{url}\"\n")).unwrap_or_default();
     format!(
-        "gateway = \"{GATEWAY}\"\ndns = \"gateway.passerelle.test\"\ndepartement = \"31\"\nlisten = \"{listen}\"\nlocal = \"{local}\"\n\
+        "gateway = \"{GATEWAY}\"\ndns = \"gateway.passerelle.test\"\ndepartement = \"31\"\nlisten = \"{listen}\"\nlocal = \"{local}\"\n{database}\
          data = \"data\"\nkeys = \"keys.json\"\npolicies = \"policies\"\ndirectory = \"directory\"\n\n\
          [tls]\ncertificate = \"tls/certificate.pem\"\nkey = \"tls/key.pem\"\ntrust = \"pki/trust\"\n\n\
          [limits]\nrequests_per_second = 100000\nburst = 100000\ndeposits_per_second = 100000\n\n[workers]\nreload_ms = 200\npush_ms = 100\nclocks_ms = 200\n"

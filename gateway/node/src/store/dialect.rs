@@ -1,56 +1,155 @@
-//! What differs between databases: how one is opened and tuned, and how a write transaction begins.
-//! Everything else is one SQL text for all.
+//! What differs between SQLite and PostgreSQL: how a database is opened and tuned, how a transaction begins, how writers
+//! take turns, and what a deletion leaves behind. Everything else is one SQL text for both.
+//!
+//! One writer at a time, on either: SQLite's lock, or an advisory lock of PostgreSQL that ends with its transaction. So
+//! what a statement has read stays true until the commit, and whatever holds on SQLite holds between replicas.
 
 use std::time::Duration;
 
-use sqlx::{
-    AnyPool, Executor, Row,
-    migrate::{Migration, MigrationType, Migrator},
-};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOptions};
 
 use super::StoreError;
 
-/// How a transaction that will write begins: SQLite must take its lock at once, or two could deadlock on upgrade.
-pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+/// Which database is spoken to, and which of the three parts of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// A file of its own.
+    Sqlite,
+    /// A schema of that part's name.
+    Postgres(Part),
+}
 
-/// Opens a pool on `url`, creating the file. WAL and a full sync at each commit: a commit survives a power cut.
-pub(crate) async fn pool(url: &str, connections: u32) -> Result<AnyPool, StoreError> {
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let url = format!("{url}{separator}mode=rwc");
-    super::options(connections)
-        .await
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute(TUNE).await?;
+/// The three databases: separate files, or separate schemas that separate roles may own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Exchanges, deliveries, clocks, log.
+    Gateway,
+    /// Identities.
+    Vault,
+    /// Keys.
+    Keys,
+}
+
+impl Part {
+    /// All of them, in the order in which an acceptance writes them.
+    pub const ALL: [Self; 3] = [Self::Keys, Self::Vault, Self::Gateway];
+
+    /// Name of the file, or of the schema.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Vault => "vault",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+impl Dialect {
+    /// How the database at a URL is spoken to.
+    pub(crate) fn of(url: &str, part: Part) -> Self {
+        if url.starts_with("postgres") { Self::Postgres(part) } else { Self::Sqlite }
+    }
+
+    /// How a transaction that will write begins: its turn is taken at once, for SQLite could deadlock on an upgrade, and
+    /// on PostgreSQL two would each write what the other has not seen.
+    pub(crate) const fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres(Part::Gateway) => "BEGIN; SELECT pg_advisory_xact_lock(1346458451, 1)",
+            Self::Postgres(Part::Vault) => "BEGIN; SELECT pg_advisory_xact_lock(1346458451, 2)",
+            Self::Postgres(Part::Keys) => "BEGIN; SELECT pg_advisory_xact_lock(1346458451, 3)",
+        }
+    }
+
+    /// How a transaction that only reads begins: what it sees does not move.
+    pub(crate) const fn begin_read(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// What each connection is told when it is made.
+    fn tune(self) -> String {
+        match self {
+            Self::Sqlite => TUNE_SQLITE.to_owned(),
+            Self::Postgres(part) => format!("SET search_path TO {}; {TUNE_POSTGRES}", part.as_str()),
+        }
+    }
+
+    /// Moves what SQLite's write-ahead log holds into the database file, without making a writer wait. PostgreSQL does so by
+    /// itself.
+    pub(crate) async fn checkpoint(self, pool: &AnyPool) -> Result<(), StoreError> {
+        if self == Self::Sqlite {
+            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool);
+            checkpoint.await.map_err(|e| StoreError::Unavailable("checkpoint", e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what was deleted is gone from the tables, not only out of sight.
+    ///
+    /// SQLite overwrites it in the database file and cuts its log to nothing. PostgreSQL frees the room; the bytes stay in
+    /// its write-ahead log as long as that is kept, which is why nothing is deleted there but what a key opens that is gone.
+    pub(crate) async fn overwrite(self, pool: &AnyPool) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite => overwrite_file(pool).await,
+            Self::Postgres(part) => {
+                let vacuum = match part {
+                    Part::Keys => "VACUUM exchange_key, domain_key",
+                    Part::Vault => "VACUUM mention, likeness, proposal, person",
+                    Part::Gateway => "VACUUM content, statement",
+                };
+                pool.execute(vacuum).await.map_err(|e| StoreError::Unavailable("overwrite", e))?;
                 Ok(())
-            })
-        })
-        .connect(&url)
-        .await
-        .map_err(|e| StoreError::Unavailable("open", e))
+            }
+        }
+    }
 }
 
-/// Brings the schema up to date; a migration that was changed after it ran is an error.
-pub(crate) async fn migrate(pool: &AnyPool, files: &[(i64, &'static str, &'static str)]) -> Result<(), StoreError> {
-    let migrations = files
-        .iter()
-        .map(|(version, name, sql)| {
-            Migration::new(*version, (*name).into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(*sql), false)
+/// Opens a pool on `url`. A commit waits for the disk: it survives a power cut.
+pub(crate) async fn pool(url: &str, part: Part, connections: u32) -> Result<AnyPool, StoreError> {
+    sqlx::any::install_default_drivers();
+    let dialect = Dialect::of(url, part);
+    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10));
+    let options = options.after_connect(move |connection, _| {
+        Box::pin(async move {
+            connection.execute(sqlx::AssertSqlSafe(dialect.tune())).await?;
+            Ok(())
         })
-        .collect();
-    Migrator::with_migrations(migrations).run(pool).await.map_err(StoreError::Migration)
+    });
+    options.connect(&full(url, dialect, "rwc")).await.map_err(|e| StoreError::Unavailable("open", e))
 }
 
-/// Moves what the write-ahead log holds into the database file, without making a writer wait.
-pub(crate) async fn checkpoint(pool: &AnyPool) -> Result<(), StoreError> {
-    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool).await.map_err(|e| StoreError::Unavailable("checkpoint", e))?;
-    Ok(())
+/// A connection that only reads what is there: it creates nothing and brings nothing up to date.
+pub(crate) async fn look(url: &str, part: Part) -> Result<AnyConnection, sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let dialect = Dialect::of(url, part);
+    let mut connection = AnyConnection::connect(&full(url, dialect, "ro")).await?;
+    if let Dialect::Postgres(part) = dialect {
+        let only = format!("SET search_path TO {}; SET default_transaction_read_only = on", part.as_str());
+        connection.execute(sqlx::AssertSqlSafe(only)).await?;
+    }
+    Ok(connection)
+}
+
+/// Whether a statement failed since PostgreSQL has no such table.
+pub(crate) fn no_such_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|of_database| of_database.code()).is_some_and(|code| code == "42P01")
+}
+
+/// SQLite has to be told whether it may create the file.
+fn full(url: &str, dialect: Dialect, mode: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("{url}{}mode={mode}", if url.contains('?') { '&' } else { '?' }),
+        Dialect::Postgres(_) => url.to_owned(),
+    }
 }
 
 /// Moves the write-ahead log into the database file and cuts it to nothing: what was deleted is then overwritten there
 /// and gone here. Waits for readers, and for the checkpoint that another task has under way, which SQLite itself does not
 /// wait for; says so when something stays in the way.
-pub(crate) async fn overwrite(pool: &AnyPool) -> Result<(), StoreError> {
+async fn overwrite_file(pool: &AnyPool) -> Result<(), StoreError> {
     let failed = |e| StoreError::Unavailable("overwrite", e);
     let until = tokio::time::Instant::now() + OVERWRITTEN_WITHIN;
     loop {
@@ -68,5 +167,10 @@ pub(crate) async fn overwrite(pool: &AnyPool) -> Result<(), StoreError> {
 /// How long an overwriting may wait for its turn.
 const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(10);
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.
-const TUNE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+const TUNE_SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
 PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY";
+// `synchronous_commit` is set here, since a server may have been told otherwise. A replica that hangs or is cut off while it
+// has its turn holds up all others: the server ends its session soon.
+const TUNE_POSTGRES: &str = "SET synchronous_commit TO on; SET lock_timeout TO '10s'; SET statement_timeout TO '30s';
+SET idle_in_transaction_session_timeout TO '10s'; SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 2;
+SET tcp_keepalives_count TO 3; SET application_name TO 'passerelle'";

@@ -20,7 +20,7 @@ use super::{
     Store, StoreError,
     batch::Batcher,
     columns::{bytes, text},
-    dialect,
+    dialect::Part,
     side::{Side, touch_one},
 };
 use crate::seal::{ExchangeKey, KeyStore, Place, Secret, body::Subkey};
@@ -67,7 +67,7 @@ impl Keys {
     /// # Errors
     /// [`StoreError::ForeignKeys`] when another key store wrote it; [`StoreError::Unavailable`], [`StoreError::Migration`].
     pub async fn open(url: &str, keystore: Arc<KeyStore>) -> Result<Self, StoreError> {
-        let side = Side::open(url, "keys", include_str!("../../schema/sqlite/keys/0001_keys.sql"), &keystore).await?;
+        let side = Side::open(url, Part::Keys, &keystore).await?;
         Ok(Self {
             batch: side.batcher(keep_all),
             master: keystore.wrapping("period")?,
@@ -141,7 +141,7 @@ impl Keys {
         self.destroy_in(&mut tx, &erasure).await?;
         self.side.commit("destroy_key", tx).await?;
         self.open.invalidate(&exchange);
-        dialect::overwrite(&self.side.pool).await
+        self.side.overwrite().await
     }
 
     /// Deletes the keys made before `before` whose exchange was never accepted: nothing was promised for them.

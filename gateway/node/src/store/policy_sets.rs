@@ -13,6 +13,7 @@ use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
     columns::{bytes, instant, text},
+    dialect::{self, Part},
 };
 
 /// Where a proposal stands.
@@ -302,17 +303,19 @@ impl Store {
 /// # Errors
 /// The database cannot be read, or was written by a version that kept no policy sets.
 pub async fn archived_in_force(url: &str) -> Result<Option<(String, BTreeMap<String, String>)>, StoreError> {
-    let failed = StoreError::in_statement("policy_in_force");
-    sqlx::any::install_default_drivers();
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let mut connection = sqlx::AnyConnection::connect(&format!("{url}{separator}mode=ro")).await.map_err(failed)?;
-    let read = async {
+    let mut connection = dialect::look(url, Part::Gateway).await.map_err(StoreError::in_statement("policy_in_force"))?;
+    let read: Result<_, sqlx::Error> = async {
         let Some(row) = sqlx::query(IN_FORCE).fetch_optional(&mut connection).await? else { return Ok(None) };
         let set: String = row.try_get("set_hash")?;
         let row = sqlx::query(FILES).bind(&set).fetch_one(&mut connection).await?;
         Ok(Some((set, row.try_get::<Vec<u8>, _>("files")?)))
+    }
+    .await;
+    let found = match read {
+        // PostgreSQL before the first start: the database is there, and nothing in it.
+        Err(error) if dialect::no_such_table(&error) => None,
+        found => found.map_err(StoreError::in_statement("policy_in_force"))?,
     };
-    let found = read.await.map_err(StoreError::in_statement("policy_in_force"))?;
     let _ = connection.close().await;
     found.map(|(set, files)| Ok((set, serde_json::from_slice(&files).map_err(|_| StoreError::Damaged("policy_set"))?))).transpose()
 }

@@ -5,23 +5,30 @@ use std::future::Future;
 use sqlx::{Any, AnyPool, Transaction, any::AnyArguments, query::Query};
 use tokio::sync::watch;
 
-use super::{StoreError, batch::Batcher, columns::text, dialect, exactly_one, writer};
+use super::{
+    StoreError,
+    batch::Batcher,
+    columns::text,
+    dialect::{self, Dialect, Part},
+    exactly_one, schema, writer,
+};
 use crate::seal::KeyStore;
 
 /// A database beside the main one.
 #[derive(Clone)]
 pub(super) struct Side {
     pub(super) pool: AnyPool,
+    dialect: Dialect,
     written: watch::Sender<u64>,
 }
 
 impl Side {
     /// Opens, migrates, and refuses a database that another key store wrote.
-    pub(super) async fn open(url: &str, name: &'static str, schema: &'static str, keystore: &KeyStore) -> Result<Self, StoreError> {
-        let pool = dialect::pool(url, 4).await?;
-        dialect::migrate(&pool, &[(1, name, schema)]).await?;
+    pub(super) async fn open(url: &str, part: Part, keystore: &KeyStore) -> Result<Self, StoreError> {
+        let pool = dialect::pool(url, part, 4).await?;
+        schema::migrate(&pool, url, part).await?;
         let (written, commits) = watch::channel(0);
-        let side = Self { pool, written };
+        let side = Self { pool, dialect: Dialect::of(url, part), written };
         let mut tx = side.begin("bind_keystore").await?;
         sqlx::query(BIND_KEYSTORE)
             .bind(keystore.fingerprint())
@@ -32,16 +39,26 @@ impl Side {
         let bound = sqlx::query(BOUND_KEYSTORE).fetch_one(&mut *tx).await.map_err(StoreError::in_statement("bound_keystore"))?;
         let bound = text(&bound, "fingerprint")?;
         if bound != keystore.fingerprint() {
-            return Err(StoreError::ForeignKeys(name, bound));
+            return Err(StoreError::ForeignKeys(part.as_str(), bound));
         }
         side.commit("bind_keystore", tx).await?;
-        tokio::spawn(writer::keep_log_short(side.pool.clone(), commits));
+        tokio::spawn(writer::keep_log_short(side.pool.clone(), side.dialect, commits));
         Ok(side)
     }
 
     /// Begins a transaction that will write; dropped without [`Side::commit`], it changes nothing.
     pub(super) async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
-        self.pool.begin_with(dialect::BEGIN_WRITE).await.map_err(|e| StoreError::Unavailable(name, e))
+        self.pool.begin_with(self.dialect.begin_write()).await.map_err(|e| StoreError::Unavailable(name, e))
+    }
+
+    /// Begins a transaction that only reads: what it sees does not move.
+    pub(super) async fn reading(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+        self.pool.begin_with(self.dialect.begin_read()).await.map_err(|e| StoreError::Unavailable(name, e))
+    }
+
+    /// What was deleted is gone from the tables, not only out of sight.
+    pub(super) async fn overwrite(&self) -> Result<(), StoreError> {
+        self.dialect.overwrite(&self.pool).await
     }
 
     /// Makes a transaction durable.

@@ -3,14 +3,14 @@
 use futures::future::BoxFuture;
 use sqlx::{Row, SqlSafeStr};
 
-use super::*;
+use super::{ground::Ground, *};
 
 /// Invariant 13: accepting, deciding, delivering and proving cost the same at 1,000 and at 10 million stored exchanges.
 /// A statement of these paths finds its rows by an index; none reads a whole table.
 #[tokio::test]
 async fn i13_cost_does_not_grow_with_history() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite://{}", folder.path().join("gateway.db").display())).await.unwrap();
+    let ground = Ground::sqlite();
+    let store = Store::open(&ground.url(Part::Gateway)).await.unwrap();
     let mut connection = store.pool.acquire().await.unwrap();
     let all = hot();
     assert!(all.len() > 30);
@@ -31,8 +31,8 @@ async fn i13_cost_does_not_grow_with_history() {
 /// and the plan still says "search". So each question is held to the index that was made for it.
 #[tokio::test]
 async fn i13_each_question_has_its_index() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite://{}", folder.path().join("gateway.db").display())).await.unwrap();
+    let ground = Ground::sqlite();
+    let store = Store::open(&ground.url(Part::Gateway)).await.unwrap();
     let mut connection = store.pool.acquire().await.unwrap();
     let all = hot();
     for (name, index) in ANSWERED_BY {
@@ -103,14 +103,17 @@ const ANSWERED_BY: &[(&str, &str)] = &[
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.
 #[tokio::test]
 async fn i01_a_commit_waits_for_the_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let pool = dialect::pool(&format!("sqlite://{}", folder.path().join("any.db").display()), 3).await.unwrap();
+    let (files, server) = (Ground::sqlite(), Ground::postgres());
+    let files = dialect::pool(&files.url(Part::Gateway), Part::Gateway, 3).await.unwrap();
+    let server = dialect::pool(&server.url(Part::Gateway), Part::Gateway, 3).await.unwrap();
     let mut connections = Vec::new();
     for _ in 0..3 {
-        let mut connection = pool.acquire().await.unwrap();
-        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.unwrap();
+        let (mut file, mut session) = (files.acquire().await.unwrap(), server.acquire().await.unwrap());
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *file).await.unwrap();
         assert_eq!(synchronous, 2, "FULL");
-        connections.push(connection);
+        let synchronous: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut *session).await.unwrap();
+        assert_eq!(synchronous, "on");
+        connections.push((file, session));
     }
 }
 
@@ -138,8 +141,8 @@ impl Write for Insert {
 /// In one commit of many writes, the one that fails leaves nothing behind and takes nothing with it.
 #[tokio::test]
 async fn each_write_of_a_batch_stands_for_itself() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("gateway.db").display());
+    let ground = Ground::new();
+    let url = ground.url(Part::Gateway);
     let store = Store::open(&url).await.unwrap();
     // Numbers 0..40 twice: the second of each pair meets its twin.
     let writes = (0..80).map(|n| store.write(Insert(n % 40)));

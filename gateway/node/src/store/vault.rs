@@ -27,6 +27,7 @@ use super::{
     StoreError,
     batch::Batcher,
     columns::{bytes, number, text},
+    dialect::Part,
     side::Side,
 };
 use crate::{
@@ -96,7 +97,7 @@ impl Vault {
     /// # Errors
     /// [`StoreError::ForeignKeys`] when another key store wrote it; [`StoreError::Unavailable`], [`StoreError::Migration`].
     pub async fn open(url: &str, keystore: Arc<KeyStore>) -> Result<Self, StoreError> {
-        let side = Side::open(url, "vault", include_str!("../../schema/sqlite/vault/0001_vault.sql"), &keystore).await?;
+        let side = Side::open(url, Part::Vault, &keystore).await?;
         Ok(Self {
             batch: side.batcher(filing::file_all),
             half: Subkey::derive(keystore.vault(), &[b"descriptions"])?,

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{StoreError, dialect, exactly_one};
+use super::{StoreError, dialect::Dialect, exactly_one};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -48,10 +48,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the one writing task of this process.
-    pub(crate) fn start(pool: AnyPool) -> Self {
+    pub(crate) fn start(pool: AnyPool, dialect: Dialect) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (committed, commits) = watch::channel(0);
-        tokio::spawn(run(pool, queue, committed));
+        tokio::spawn(run(pool, dialect, queue, committed));
         Self { jobs, commits }
     }
 
@@ -72,22 +72,22 @@ impl Writer {
     }
 }
 
-async fn run(pool: AnyPool, mut queue: mpsc::Receiver<Box<dyn Job>>, committed: watch::Sender<u64>) {
-    let checkpoints = tokio::spawn(keep_log_short(pool.clone(), committed.subscribe()));
+async fn run(pool: AnyPool, dialect: Dialect, mut queue: mpsc::Receiver<Box<dyn Job>>, committed: watch::Sender<u64>) {
+    let checkpoints = tokio::spawn(keep_log_short(pool.clone(), dialect, committed.subscribe()));
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let started = std::time::Instant::now();
         let jobs = std::mem::take(&mut batch);
         metrics::histogram!("passerelle_store_batch_writes").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-        commit_all(&pool, jobs).await;
+        commit_all(&pool, dialect, jobs).await;
         metrics::histogram!("passerelle_store_commit_seconds").record(started.elapsed().as_secs_f64());
         committed.send_modify(|count| *count += 1);
     }
     checkpoints.abort();
 }
 
-async fn commit_all(pool: &AnyPool, mut jobs: Vec<Box<dyn Job>>) {
-    let outcome = in_one_transaction(pool, &mut jobs).await;
+async fn commit_all(pool: &AnyPool, dialect: Dialect, mut jobs: Vec<Box<dyn Job>>) {
+    let outcome = in_one_transaction(pool, dialect, &mut jobs).await;
     if let Err(error) = &outcome {
         tracing::error!(error = %error, cause = ?std::error::Error::source(error).map(ToString::to_string), writes = jobs.len(), "nothing of this batch was committed");
     }
@@ -100,9 +100,9 @@ async fn commit_all(pool: &AnyPool, mut jobs: Vec<Box<dyn Job>>) {
     }
 }
 
-async fn in_one_transaction(pool: &AnyPool, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+async fn in_one_transaction(pool: &AnyPool, dialect: Dialect, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     let mut tx = Tx { connection: pool.acquire().await.map_err(|e| StoreError::Unavailable("acquire", e))? };
-    tx.connection.execute(dialect::BEGIN_WRITE).await.map_err(|e| StoreError::Unavailable("begin", e))?;
+    tx.connection.execute(dialect.begin_write()).await.map_err(|e| StoreError::Unavailable("begin", e))?;
     match apply_and_commit(&mut tx, jobs).await {
         Ok(()) => Ok(()),
         Err(error) => {
@@ -132,11 +132,11 @@ async fn apply_and_commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<(), 
     Ok(())
 }
 
-/// Keeps the write-ahead log short, outside the writer.
-pub(super) async fn keep_log_short(pool: AnyPool, mut commits: watch::Receiver<u64>) {
-    while commits.changed().await.is_ok() {
+/// Keeps SQLite's write-ahead log short, outside the writer.
+pub(super) async fn keep_log_short(pool: AnyPool, dialect: Dialect, mut commits: watch::Receiver<u64>) {
+    while dialect == Dialect::Sqlite && commits.changed().await.is_ok() {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        if let Err(error) = dialect::checkpoint(&pool).await {
+        if let Err(error) = dialect.checkpoint(&pool).await {
             tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
         }
     }

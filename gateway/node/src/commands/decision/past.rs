@@ -23,7 +23,7 @@ use crate::{
     node,
     seal::KeyStore,
     source::Files,
-    store::Store,
+    store::{Part, Store},
 };
 
 /// `gateway policy simulate`
@@ -51,7 +51,7 @@ impl Room {
     async fn open(config: &std::path::Path) -> Result<Self, CommandFault> {
         let config = Config::load(config).map_err(|e| gateway(&e))?;
         let keystore = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e))?;
-        let store = Store::open(&config.database("gateway")).await.map_err(|e| gateway(&e))?;
+        let store = Store::open(&config.database(Part::Gateway)).await.map_err(|e| gateway(&e))?;
         Ok(Self { config, keystore, store })
     }
 

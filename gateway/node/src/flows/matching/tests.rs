@@ -4,10 +4,13 @@ use exchange::{ExchangeId, Identity, document::Leaves};
 use serde_json::json;
 
 use super::*;
-use crate::{policy::Permit, store::audit::ExtendLog};
+use crate::{
+    policy::Permit,
+    store::{Part, audit::ExtendLog, ground::Ground},
+};
 
 struct Stage {
-    _folder: tempfile::TempDir,
+    _ground: Ground,
     keystore: Arc<KeyStore>,
     store: Store,
     keys: Keys,
@@ -17,16 +20,15 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let keystore = Arc::new(KeyStore::create(&folder.path().join("keys.json")).unwrap());
-        let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+        let ground = Ground::new();
+        let keystore = Arc::new(KeyStore::create(&ground.folder.path().join("keys.json")).unwrap());
         let stage = Self {
-            store: Store::open(&url("gateway.db")).await.unwrap(),
-            keys: Keys::open(&url("keys.db"), keystore.clone()).await.unwrap(),
-            vault: Vault::open(&url("vault.db"), keystore.clone()).await.unwrap(),
+            store: Store::open(&ground.url(Part::Gateway)).await.unwrap(),
+            keys: Keys::open(&ground.url(Part::Keys), keystore.clone()).await.unwrap(),
+            vault: Vault::open(&ground.url(Part::Vault), keystore.clone()).await.unwrap(),
             random: SystemRandom::new(),
             keystore,
-            _folder: folder,
+            _ground: ground,
         };
         for name in ["FICTIVE", "FICTVE"] {
             let id = ExchangeId::new();

@@ -11,7 +11,6 @@ use crate::{
     store::{
         StoreError,
         columns::{bytes, instant, number, text},
-        dialect,
     },
 };
 
@@ -102,7 +101,7 @@ impl Keys {
             .await
             .map_err(StoreError::in_statement("close_domain"))?;
         self.side.commit("close_domain", tx).await?;
-        dialect::overwrite(&self.side.pool).await
+        self.side.overwrite().await
     }
 
     /// 0 when the domain has no key yet.

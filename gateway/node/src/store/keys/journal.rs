@@ -9,7 +9,6 @@ use crate::{
     store::{
         StoreError,
         columns::{bytes, number, text},
-        dialect,
     },
 };
 
@@ -87,7 +86,7 @@ impl Keys {
         }
         self.side.commit("replay_erasures", tx).await?;
         journal.iter().for_each(|line| self.open.invalidate(&line.exchange));
-        dialect::overwrite(&self.side.pool).await?;
+        self.side.overwrite().await?;
         Ok(returned)
     }
 

@@ -9,7 +9,6 @@ use crate::{
     store::{
         Store, StoreError,
         columns::{bytes, text},
-        dialect,
     },
 };
 
@@ -23,7 +22,7 @@ impl Vault {
         let mut tx = self.side.begin("forget").await?;
         forget_in(&mut tx, exchange).await?;
         self.side.commit("forget", tx).await?;
-        dialect::overwrite(&self.side.pool).await
+        self.side.overwrite().await
     }
 
     /// Forgets the mentions made before `before` whose exchange was never accepted; says of how many exchanges.
@@ -63,7 +62,7 @@ impl Vault {
             self.side.commit("collect_mentions", tx).await?;
         }
         if collected > 0 {
-            dialect::overwrite(&self.side.pool).await?;
+            self.side.overwrite().await?;
         }
         Ok(collected)
     }

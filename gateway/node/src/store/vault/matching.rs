@@ -81,7 +81,7 @@ impl Vault {
     /// # Errors
     /// The store is unavailable.
     pub async fn proposals(&self, limit: usize) -> Result<Vec<Proposal>, StoreError> {
-        let mut tx = self.reading("proposals").await?;
+        let mut tx = self.side.reading("proposals").await?;
         let (mut open, mut after) = (Vec::new(), String::new());
         while open.len() < limit {
             let rows = sqlx::query(OPEN_PROPOSALS).bind(&after).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("proposals"))?;
@@ -112,7 +112,7 @@ impl Vault {
     /// # Errors
     /// The store is unavailable, or a row does not open.
     pub async fn compare(&self, _for: &Decider, keys: &Keys, id: ProposalId) -> Result<Option<Comparison>, StoreError> {
-        let mut tx = self.reading("compare").await?;
+        let mut tx = self.side.reading("compare").await?;
         let row = sqlx::query(PROPOSAL).bind(id.to_string()).fetch_optional(&mut *tx).await.map_err(StoreError::in_statement("compare"))?;
         let Some(row) = row else { return Ok(None) };
         let (one, other) = pair(&row)?;
@@ -136,11 +136,6 @@ impl Vault {
             (Some(row), Some(key)) => self.unseal(&key, id, &bytes(&row, "sealed")?).map(Some),
             _ => Ok(None),
         }
-    }
-
-    /// A transaction that only reads: what it sees does not move.
-    pub(super) async fn reading(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
-        self.side.pool.begin().await.map_err(|e| StoreError::Unavailable(name, e))
     }
 }
 

@@ -41,7 +41,7 @@ impl Vault {
         key: &DomainKey,
         pseudonym: &Pseudonym,
     ) -> Result<Option<Identity>, StoreError> {
-        let mut tx = self.reading("behind").await?;
+        let mut tx = self.side.reading("behind").await?;
         let (mut found, mut after) = (None, Vec::new());
         loop {
             let rows = sqlx::query(CHILDREN).bind(after).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("children"))?;
@@ -108,7 +108,7 @@ impl Vault {
     /// # Errors
     /// [`StoreError::NotThere`] when there is no such mention (any more); the store is unavailable.
     pub async fn alike(&self, _granted: &Granted, about: MentionId) -> Result<Alike, StoreError> {
-        let mut tx = self.reading("alike").await?;
+        let mut tx = self.side.reading("alike").await?;
         let row = sqlx::query(MENTION_KEYS)
             .bind(about.exchange.to_string())
             .bind(i64::from(about.n))

@@ -1,0 +1,137 @@
+//! The schema: which migrations bring each of the three databases up to date, on SQLite and on PostgreSQL, and back.
+//!
+//! Two folders with one text each way; a test holds them equal in every table, column, constraint and index.
+
+use sqlx::{
+    AnyConnection, AnyPool, Connection, Executor, SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+use super::{
+    StoreError,
+    columns::text,
+    dialect::{Dialect, Part},
+};
+
+/// One step of a schema.
+struct Step {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// Brings the schema up to date; a migration that was changed after it ran is an error. Of several replicas that start at
+/// once, one migrates and the others wait for it.
+pub(crate) async fn migrate(pool: &AnyPool, url: &str, part: Part) -> Result<(), StoreError> {
+    match Dialect::of(url, part) {
+        dialect @ Dialect::Sqlite => migrator(part, dialect).run(pool).await.map_err(StoreError::Migration),
+        dialect @ Dialect::Postgres(_) => {
+            let mut connection = alone(url, part).await?;
+            migrator(part, dialect).run_direct(None, &mut connection, false).await.map_err(StoreError::Migration)?;
+            // The turn ends with the session.
+            connection.close().await.map_err(|e| StoreError::Unavailable("migrate", e))
+        }
+    }
+}
+
+/// A session in the schema of a part, which is made if it is not there, with the turn to change it.
+async fn alone(url: &str, part: Part) -> Result<AnyConnection, StoreError> {
+    let failed = |e| StoreError::Unavailable("migrate", e);
+    let mut connection = AnyConnection::connect(url).await.map_err(failed)?;
+    connection.execute(TURN).await.map_err(failed)?;
+    let made = sqlx::query(MADE).fetch_one(&mut connection).await.map_err(failed)?;
+    let (encoding, collation) = (text(&made, "encoding")?, text(&made, "collation")?);
+    if encoding != "UTF8" || !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&collation.as_str()) {
+        return Err(StoreError::Locale(encoding, collation));
+    }
+    // Asked first: who may not create schemas may still use one that was made for it.
+    let name = part.as_str();
+    if sqlx::query(SCHEMA_THERE).bind(name).fetch_optional(&mut connection).await.map_err(failed)?.is_none() {
+        connection.execute(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"))).await.map_err(failed)?;
+    }
+    connection.execute(sqlx::AssertSqlSafe(format!("SET search_path TO {name}"))).await.map_err(failed)?;
+    Ok(connection)
+}
+
+fn migrator(part: Part, dialect: Dialect) -> Migrator {
+    let steps = steps(part).iter().map(|step| {
+        let sql = match dialect {
+            Dialect::Sqlite => step.sqlite,
+            Dialect::Postgres(_) => step.postgres,
+        };
+        Migration::new(step.version, step.name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    let mut migrator = Migrator::with_migrations(steps.collect());
+    migrator.set_locking(false);
+    migrator
+}
+
+const fn steps(part: Part) -> &'static [Step] {
+    match part {
+        Part::Gateway => GATEWAY,
+        Part::Vault => VAULT,
+        Part::Keys => KEYS,
+    }
+}
+
+const GATEWAY: &[Step] = &[
+    Step {
+        version: 1,
+        name: "heart",
+        sqlite: include_str!("../../schema/sqlite/gateway/0001_heart.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0001_heart.sql"),
+    },
+    Step {
+        version: 2,
+        name: "policy_sets",
+        sqlite: include_str!("../../schema/sqlite/gateway/0002_policy_sets.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0002_policy_sets.sql"),
+    },
+    Step {
+        version: 3,
+        name: "tasks",
+        sqlite: include_str!("../../schema/sqlite/gateway/0003_tasks.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0003_tasks.sql"),
+    },
+    Step {
+        version: 4,
+        name: "vault_acts",
+        sqlite: include_str!("../../schema/sqlite/gateway/0004_vault_acts.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0004_vault_acts.sql"),
+    },
+    Step {
+        version: 5,
+        name: "statement",
+        sqlite: include_str!("../../schema/sqlite/gateway/0005_statement.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0005_statement.sql"),
+    },
+];
+
+const VAULT: &[Step] = &[Step {
+    version: 1,
+    name: "vault",
+    sqlite: include_str!("../../schema/sqlite/vault/0001_vault.sql"),
+    postgres: include_str!("../../schema/postgres/vault/0001_vault.sql"),
+}];
+
+const KEYS: &[Step] = &[Step {
+    version: 1,
+    name: "keys",
+    sqlite: include_str!("../../schema/sqlite/keys/0001_keys.sql"),
+    postgres: include_str!("../../schema/postgres/keys/0001_keys.sql"),
+}];
+
+/// Held until the session ends; a migration may take its time.
+const TURN: &str = "SELECT pg_advisory_lock(1346458451, 0)";
+
+// Text is compared byte by byte on SQLite: another order here would be another answer, and an index is only as good as the
+// locale that the operating system had when it was built.
+const MADE: &str = "-- made
+SELECT pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation FROM pg_database WHERE datname = current_database()";
+
+const SCHEMA_THERE: &str = "-- schema_there
+SELECT nspname::text AS name FROM pg_namespace WHERE nspname = $1";
+
+#[cfg(test)]
+mod tests;
