@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod endpoint;
+pub mod kept;
 pub mod people;
 pub mod process;
 pub mod scene;

@@ -38,6 +38,20 @@ pub struct Scene {
     _folder: TempDir,
 }
 
+/// Another gateway on the database of a scene.
+pub struct Replica {
+    /// Running.
+    pub node: Node,
+}
+
+impl Replica {
+    /// A connection to this replica that acts for one of [`crate::people`].
+    pub fn acting(&self, scene: &Scene, (institution, subject): (&str, &str)) -> Client {
+        let base = format!("https://localhost:{}", self.node.address().port());
+        scene.client_at(&base, &scene.member(institution)).with_token(scene.token(institution, subject))
+    }
+}
+
 /// An answer that is a refusal.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -87,6 +101,13 @@ impl Scene {
         self.node = Some(Node::start(config, Arc::new(self.clock.clone())).await.unwrap_or_else(|fault| panic!("{fault}")));
     }
 
+    /// Starts one more gateway on the same database, with the same clock.
+    pub async fn replica(&self, name: &str) -> Replica {
+        let config = Config::load(&self.world.replica(name, "127.0.0.1:0", "127.0.0.1:0").unwrap()).unwrap();
+        let node = Node::start(config, Arc::new(self.clock.clone())).await.unwrap_or_else(|fault| panic!("{fault}"));
+        Replica { node }
+    }
+
     /// The rooms behind the door.
     pub fn rooms(&self) -> &Arc<Rooms> {
         self.node.as_ref().unwrap().rooms()
@@ -130,12 +151,16 @@ impl Scene {
 
     /// A connection with the certificate of any folder that holds `certificate.pem` and `key.pem`.
     pub fn client_of(&self, folder: &Path) -> Client {
+        self.client_at(&self.base(), folder)
+    }
+
+    fn client_at(&self, base: &str, folder: &Path) -> Client {
         let credentials = Credentials {
             certificate: &folder.join("certificate.pem"),
             key: &folder.join("key.pem"),
             authorities: &self.world.authorities(),
         };
-        Client::new(&self.base(), &credentials).unwrap()
+        Client::new(base, &credentials).unwrap()
     }
 
     /// A connection that acts for a professional of a member.

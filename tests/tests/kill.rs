@@ -9,7 +9,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,17 +20,14 @@ use gateway::{
     client::Client,
     clock::{Clock, SystemClock},
     demo::World,
-    flows::{bundle, verify},
     receipt,
-    seal::KeyStore,
-    store::{Part, Store},
 };
-use serde_json::{Value, json};
-use tests::process::{Process, connect, free_ports};
+use serde_json::Value;
+use tests::{
+    kept::{Told, deposit, envelope, random, waiting, whole},
+    process::{Process, connect, free_ports},
+};
 use tokio::task::JoinSet;
-
-/// What a member was told under each key: `None` while it was told nothing.
-type Told = Arc<Mutex<BTreeMap<String, Option<Value>>>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i01_accepted_means_kept_through_kill_9() {
@@ -93,32 +90,7 @@ async fn i01_accepted_means_kept_through_kill_9() {
     println!("{rounds} kills, {} keys, {answered} answered 201 before a kill", all.len());
     assert!(answered > usize::try_from(rounds).unwrap(), "the load did not reach the gateway");
 
-    // Nothing that nobody sent, nothing twice; the log verifies against keys noted outside.
-    let config = gateway::config::Config::load(&world.config()).unwrap();
-    let store = Store::open(&config.database(Part::Gateway)).await.unwrap();
-    let mut stored = Vec::new();
-    loop {
-        let page = store.receipts_after(stored.last().map_or("", |(id, _): &(String, String)| id)).await.unwrap();
-        if page.is_empty() {
-            break;
-        }
-        stored.extend(page);
-    }
-    assert_eq!(stored.len(), ids.len());
-    assert!(stored.iter().all(|(id, _)| ids.contains_key(id)), "an exchange that nobody sent");
-    for id in ids.keys() {
-        let id = id.parse().unwrap();
-        assert_eq!(store.clocks_of(id).await.unwrap().len(), 4, "an exchange without its clocks");
-        assert_eq!(store.entries_of(id).await.unwrap().iter().filter(|entry| entry.event == "exchange.accepted").count(), 1);
-    }
-    let keystore = KeyStore::open(&config.keys).unwrap();
-    let bundle = folder.path().join("bundle");
-    bundle::write(&store, &keystore, &bundle, &keys, &|_, _| {}).await.unwrap();
-    store.close().await;
-    let vkey = keys["log"]["vkey"].as_str().unwrap().to_owned();
-    let trust = verify::Trust::pinned(&[vkey], Some(&json!({"keys": keys["keys"]})), &[], 0).unwrap();
-    let report = verify::verify_folder(&bundle, &trust, &|_, _| {});
-    assert_eq!(report.exit_code(), 0, "{report}");
+    whole(&world.config(), folder.path(), &ids, &keys).await;
 }
 
 /// Whether a key is one of the last three of its member, deposited when the process died.
@@ -127,57 +99,12 @@ fn near_a_kill(all: &BTreeMap<String, Option<Value>>, key: &str) -> bool {
     all.range(key.to_owned()..).nth(3).is_none_or(|(later, _)| !later.starts_with(member))
 }
 
-/// Everything that waits for the CRIP: delivery by exchange.
-async fn waiting(crip: &Client) -> BTreeMap<String, String> {
-    let (mut waiting, mut after) = (BTreeMap::new(), 0);
-    loop {
-        let page = crip.get(&format!("/v1/mailbox?unit=crip&limit=200&after={after}")).await.unwrap();
-        for one in page["deliveries"].as_array().unwrap() {
-            waiting.insert(one["exchange"].as_str().unwrap().to_owned(), one["delivery"].as_str().unwrap().to_owned());
-        }
-        match page["after"].as_i64().unwrap() {
-            next if next == after => return waiting,
-            next => after = next,
-        }
-    }
-}
-
 /// Deposits, one after the other, each under a key that is noted before it is used.
 async fn deposit_until(client: Client, told: Told, over: Arc<AtomicBool>, member: u32) {
     for n in 0.. {
         if over.load(Ordering::SeqCst) {
             return;
         }
-        let key = format!("kill-{member:06}-{n:06}");
-        told.lock().unwrap().insert(key.clone(), None);
-        // One try: a lost answer is the point.
-        let request = client
-            .request(reqwest::Method::POST, "/v1/exchanges")
-            .header("idempotency-key", &key)
-            .header("content-type", "application/json")
-            .body(envelope(&key).to_string());
-        let Ok(answer) = request.send().await else { continue };
-        if answer.status() == reqwest::StatusCode::CREATED
-            && let Ok(body) = answer.json::<Value>().await
-        {
-            told.lock().unwrap().insert(key, Some(body));
-        }
+        deposit(&client, &told, &format!("kill-{member:06}-{n:06}")).await;
     }
-}
-
-fn envelope(key: &str) -> Value {
-    json!({
-        "type": "information-preoccupante",
-        "sender": {"institution": "dsden-31", "unit": "ssfe"},
-        "recipient": {"institution": "departement-31", "unit": "crip"},
-        "subjects": [{"ref": "s1", "role": "enfant", "birth_name": "COUPURE", "given_names": ["Essai"], "sex": "F", "birth_date": "2014-02-27"}],
-        "payload": {"texte_libre": key}
-    })
-}
-
-fn random() -> u32 {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut bytes = [0; 4];
-    SystemRandom::new().fill(&mut bytes).unwrap();
-    u32::from_le_bytes(bytes)
 }

@@ -23,6 +23,7 @@ pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
 mod schema;
+mod seat;
 mod side;
 pub mod task;
 pub mod tokens;
@@ -40,6 +41,7 @@ use crate::seal::SealError;
 use dialect::Dialect;
 
 pub use dialect::Part;
+pub use seat::Seat;
 pub use writer::{Tx, Write};
 
 /// Why the store did not do what it was asked.
@@ -91,6 +93,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: AnyPool,
+    dialect: Dialect,
     writer: writer::Writer,
     arrivals: arrivals::Arrivals,
 }
@@ -103,8 +106,13 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, Part::Gateway, 8).await?;
         schema::migrate(&pool, url, Part::Gateway).await?;
-        let writer = writer::Writer::start(pool.clone(), Dialect::of(url, Part::Gateway));
-        Ok(Self { pool, writer, arrivals: arrivals::Arrivals::default() })
+        let dialect = Dialect::of(url, Part::Gateway);
+        let writer = writer::Writer::start(pool.clone(), dialect);
+        let store = Self { pool, dialect, writer, arrivals: arrivals::Arrivals::default() };
+        if store.has_replicas() {
+            tokio::spawn(arrivals::hear(store.clone()));
+        }
+        Ok(store)
     }
 
     /// Does one write durably: when this returns `Ok`, it survives a power cut.
@@ -118,6 +126,19 @@ impl Store {
     /// Grows with each commit: the notary waits on it.
     pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
         self.writer.commits()
+    }
+
+    /// Whether other processes may serve the same members: then what they did shows here only to who looks.
+    pub fn has_replicas(&self) -> bool {
+        self.dialect != Dialect::Sqlite
+    }
+
+    /// The right to extend the log, unless another replica has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn notary_seat(&self) -> Result<Option<Seat>, StoreError> {
+        Seat::of_notary(&self.pool, self.dialect).await
     }
 
     /// A place from which to wait for what comes to a unit, unless `at_most` are taken.

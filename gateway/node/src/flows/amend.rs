@@ -20,6 +20,7 @@ use crate::{
     source::Files,
     store::{
         Store, StoreError,
+        audit::AppendEntries,
         policy_sets::{Approval, ApproveSet, KeepFirst, NewSet, Proposal, ProposeSet, Standing, TakeForce, Then},
     },
 };
@@ -102,7 +103,32 @@ pub async fn keep_first(rooms: &Rooms) -> Result<(), Refusal> {
     let statement = taking_force(rooms, &law, now).commit("first", &true);
     let entry = rooms.entry(statement)?;
     let set = NewSet::of(law.files.hash(), law.files.texts())?;
-    rooms.store.write(KeepFirst { set, motive: FIRST.to_owned(), at: now, entry }).await?;
+    match rooms.store.write(KeepFirst { set, motive: FIRST.to_owned(), at: now, entry }).await {
+        // Another replica started first: its set is the first.
+        Err(StoreError::AlreadyThere) => follow(rooms).await,
+        other => Ok(other?),
+    }
+}
+
+/// Takes over what another replica put in force.
+///
+/// # Errors
+/// The set does not load here, or the store is unavailable: the one before it stays.
+pub async fn follow(rooms: &Rooms) -> Result<(), Refusal> {
+    let _turn = rooms.sets.changing.lock().await;
+    follow_in_turn(rooms).await
+}
+
+async fn follow_in_turn(rooms: &Rooms) -> Result<(), Refusal> {
+    let older = rooms.law.load_full();
+    let Some(proposal) = rooms.store.policy_in_force().await?.filter(|one| one.set != older.files.hash()) else { return Ok(()) };
+    let files = kept(rooms, &proposal.set).await?;
+    let law = rooms.sets.law(Arc::new(files)).await.map_err(|fault| Refusal::PolicySet(PolicyFault::Mistakes(fault.mistakes)))?;
+    // The directory is read with the set: what changed in it meanwhile is said before it counts.
+    if let Some(entry) = rooms.directory_changed(&law, &older)? {
+        rooms.store.write(AppendEntries(vec![entry])).await?;
+    }
+    exchange_law(rooms, law);
     Ok(())
 }
 
@@ -130,6 +156,7 @@ pub async fn propose(rooms: &Rooms, caller: &Caller, wish: Wish) -> Result<Value
     let hash = proposed.files.hash();
     // 3. Keep it with its entry, unless another was quicker.
     let _turn = rooms.sets.changing.lock().await;
+    follow_in_turn(rooms).await?;
     let law = rooms.law.load_full();
     let against = law.files.hash();
     if hash == against {
@@ -169,6 +196,7 @@ pub async fn propose(rooms: &Rooms, caller: &Caller, wish: Wish) -> Result<Value
 /// function approves again, or another set took force since it was compared.
 pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent) -> Result<Value, Refusal> {
     let _turn = rooms.sets.changing.lock().await;
+    follow_in_turn(rooms).await?;
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
     // 1. Who, about what?
@@ -178,7 +206,9 @@ pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent)
         return Err(Refusal::RoleMissing(APPROVER));
     }
     let Some(proposal) = rooms.store.policy_waiting(set).await? else { return Err(nothing_waits(rooms, set).await) };
-    let before = standing(&law, rooms.store.policy_approvals(&proposal.id).await?);
+    let given = rooms.store.policy_approvals(&proposal.id).await?;
+    let counted = given.len();
+    let before = standing(&law, given);
     let role = capacity(&proposal, &before, who, &capacities, assent, law.files.hash())?;
     // 2. What follows? The second one puts it in force, and it is checked once more with the directory of now.
     let entry = rooms.entry(
@@ -202,7 +232,7 @@ pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent)
     };
     // 3. Commit, then exchange.
     let approval = Approval { by: who.id.clone(), role: word(role), at: now };
-    match rooms.store.write(ApproveSet { proposal: proposal.id, approval, entry, then }).await {
+    match rooms.store.write(ApproveSet { proposal: proposal.id, counted, approval, entry, then }).await {
         Err(StoreError::AlreadyThere) => return Err(Refusal::PolicySet(PolicyFault::ApprovedBefore)),
         other => other?,
     }
@@ -213,7 +243,8 @@ pub async fn approve(rooms: &Rooms, caller: &Caller, set: &str, assent: &Assent)
     show::one(rooms, &law, set, false).await
 }
 
-/// Puts in force what was approved for an instant that has come; gives how many.
+/// Takes over what another replica put in force, and puts in force what was approved for an instant that has come; gives how
+/// many of those.
 ///
 /// # Errors
 /// What was approved does not load any more, or the store is unavailable: the set in force stays.
@@ -221,6 +252,7 @@ pub async fn settle(rooms: &Rooms) -> Result<usize, Refusal> {
     let mut settled = 0;
     loop {
         let _turn = rooms.sets.changing.lock().await;
+        follow_in_turn(rooms).await?;
         let now = rooms.clock.now();
         let Some(proposal) = rooms.store.policy_due(now).await? else { return Ok(settled) };
         let law = rooms.law.load_full();
@@ -232,7 +264,12 @@ pub async fn settle(rooms: &Rooms) -> Result<usize, Refusal> {
         }
         let approvers: Vec<_> = approvals.into_iter().map(|one| (one.by, one.role)).collect();
         let (force, next) = take_force(rooms, &law, &proposal, &approvers, now).await?;
-        rooms.store.write(force).await?;
+        match rooms.store.write(force).await {
+            Ok(()) => {}
+            // Another replica was quicker: its set is taken over at the next look.
+            Err(StoreError::NotThere(_)) => return Ok(settled),
+            Err(error) => return Err(error.into()),
+        }
         exchange_law(rooms, next);
         settled += 1;
     }
@@ -263,7 +300,7 @@ async fn take_force(
     let mut entries = vec![rooms.entry(statement)?];
     // The directory is read with the set: what changed in it meanwhile takes force with it.
     entries.extend(rooms.directory_changed(&law, older)?);
-    Ok((TakeForce { proposal: proposal.id.clone(), at: now, entries }, law))
+    Ok((TakeForce { proposal: proposal.id.clone(), ends: older.files.hash().to_owned(), at: now, entries }, law))
 }
 
 fn taking_force(rooms: &Rooms, law: &Law, now: Instant) -> super::Statement {

@@ -9,7 +9,10 @@ use crate::{
     flows::Caller,
     log::Event,
     refusal::{Refusal, TaskFault},
-    store::exchange::{ExchangeRow, MarkErased},
+    store::{
+        StoreError,
+        exchange::{ExchangeRow, MarkErased},
+    },
 };
 
 /// Erases one content, by the act of a data-protection officer of its recipient.
@@ -61,8 +64,11 @@ async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Resul
     rooms.vault.forget(id).await?;
     let entry =
         rooms.entry(rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("professional", &by).commit("motive", &motive))?;
-    rooms.store.write(MarkErased { id, at: now, entry }).await?;
-    Ok(())
+    match rooms.store.write(MarkErased { id, at: now, entry }).await {
+        // A replica that started meanwhile found it unsaid, and said it.
+        Ok(()) | Err(StoreError::NotThere(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A recipient that did not take it in charge, and a sender who has not answered that yet.

@@ -12,7 +12,7 @@ use super::Rooms;
 use crate::{
     log::Event,
     refusal::Refusal,
-    store::{exchange::MarkErased, keys::Erasure},
+    store::{StoreError, exchange::MarkErased, keys::Erasure},
 };
 
 /// Says of each erasure that a crash interrupted that it happened; gives how many there were.
@@ -34,8 +34,12 @@ pub async fn finish_erasures(rooms: &Rooms) -> Result<usize, Refusal> {
                 let now = rooms.clock.now();
                 let statement = rooms.state(&law, Event::ExchangeErased, Some(erasure.exchange), now).commit("motive", &erasure.motive);
                 let entry = rooms.entry(statement)?;
-                rooms.store.write(MarkErased { id: erasure.exchange, at: now, entry }).await?;
-                finished += 1;
+                match rooms.store.write(MarkErased { id: erasure.exchange, at: now, entry }).await {
+                    Ok(()) => finished += 1,
+                    // Another replica said it meanwhile.
+                    Err(StoreError::NotThere(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         match page.into_iter().last() {
@@ -45,7 +49,7 @@ pub async fn finish_erasures(rooms: &Rooms) -> Result<usize, Refusal> {
     }
 }
 
-/// Takes away keys and identities that no exchange names, an hour after they were written.
+/// Takes away keys and identities that no exchange names, a day after they were written.
 ///
 /// # Errors
 /// A store is unavailable.
@@ -71,7 +75,8 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
 
 /// How far back an interrupted erasure is looked for.
 const RECENT: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How long an acceptance may be under way at the most.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long an acceptance may be under way at the most, by clocks that are wrong, or jump: taking the key of an exchange that
+/// is just being accepted would lose it, and an orphan does no harm.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(600);

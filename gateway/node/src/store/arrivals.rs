@@ -1,14 +1,22 @@
 //! Arrivals: who waits at a mailbox is woken by what came to that mailbox, and by nothing else.
 //!
-//! A hint within this process, never a promise: who waits looks again by itself too.
+//! A hint, never a promise: who waits looks again by itself too. What came by another replica is seen by looking at the
+//! cursors, a few times a second: cursors are given in the order of the commits, so none is missed, and no acceptance pays
+//! for a notification.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use exchange::Party;
 use tokio::sync::watch;
+
+use super::{
+    Store, StoreError,
+    columns::{number, party, text},
+};
 
 /// One bell for each unit at which somebody waited: as many as the directory has units, at most.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +41,45 @@ impl Arrivals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Rings for what came by other replicas, until the store is closed.
+pub(super) async fn hear(store: Store) {
+    let mut last = None;
+    while !store.pool.is_closed() {
+        match news(&store, last).await {
+            Ok(cursor) => last = Some(cursor),
+            // Who waits looks again by itself; so do we.
+            Err(error) => tracing::debug!(error = %error, "arrivals of other replicas could not be heard"),
+        }
+        tokio::time::sleep(HEAR).await;
+    }
+}
+
+/// Rings for what came after a cursor; gives the next one. Without one: the newest.
+async fn news(store: &Store, last: Option<i64>) -> Result<i64, StoreError> {
+    let Some(mut last) = last else {
+        let row = store.row("last_arrival", sqlx::query(LAST_ARRIVAL)).await?;
+        return row.map_or(Ok(0), |row| number(&row, "arrival"));
+    };
+    for row in store.rows("arrivals_after", sqlx::query(ARRIVALS_AFTER).bind(last)).await? {
+        store.arrived(&party(&text(&row, "institution")?, &text(&row, "unit")?)?);
+        last = number(&row, "arrival")?;
+    }
+    Ok(last)
+}
+
+/// How often to look: what a member waits longer than for an arrival by its own replica.
+const HEAR: Duration = Duration::from_millis(200);
+
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[LAST_ARRIVAL, ARRIVALS_AFTER];
+
+const LAST_ARRIVAL: &str = "-- last_arrival
+SELECT arrival FROM delivery ORDER BY arrival DESC LIMIT 1";
+
+const ARRIVALS_AFTER: &str = "-- arrivals_after
+SELECT arrival, institution, unit FROM delivery WHERE arrival > $1 ORDER BY arrival LIMIT 1000";
 
 #[cfg(test)]
 mod tests {

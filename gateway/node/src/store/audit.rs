@@ -12,7 +12,7 @@ use super::{
 /// A leaf to be written in the transaction of the fact it states.
 #[derive(Clone)]
 pub struct NewEntry {
-    /// In the order of writing.
+    /// Its row.
     pub id: Uuid,
     /// Canonical JSON.
     pub leaf: Vec<u8>,
@@ -125,7 +125,7 @@ impl Write for ExtendLog {
 }
 
 impl Store {
-    /// Leaves without a place, in the order of writing, 4,096 at most.
+    /// Leaves without a place, in the order of their commits, 4,096 at most.
     pub async fn pending_entries(&self) -> Result<Vec<PendingEntry>, StoreError> {
         let query = sqlx::query(PENDING_ENTRIES);
         let rows = self.rows("pending_entries", query).await?;
@@ -227,7 +227,9 @@ pub(super) const HOT: &[&str] = &[
 ];
 
 const INSERT_ENTRY: &str = "-- insert_entry
-INSERT INTO entry (id, leaf, leaf_hash, event, exchange_id, opening, expires_at, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO entry (id, leaf, leaf_hash, event, exchange_id, opening, expires_at, pending, written_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7,
+    COALESCE((SELECT pending FROM entry WHERE leaf_index IS NULL ORDER BY pending DESC LIMIT 1), 0) + 1, $8)";
 
 const PLACE_ENTRY: &str = "-- place_entry
 UPDATE entry SET leaf_index = $1, written_by = $2 WHERE id = $3 AND leaf_index IS NULL";
@@ -241,7 +243,7 @@ const PUT_CHECKPOINT: &str = "-- put_checkpoint
 INSERT INTO checkpoint (size, note, signed_at, written_by) VALUES ($1, $2, $3, $4)";
 
 const PENDING_ENTRIES: &str = "-- pending_entries
-SELECT id, leaf_hash FROM entry WHERE leaf_index IS NULL ORDER BY id LIMIT 4096";
+SELECT id, leaf_hash FROM entry WHERE leaf_index IS NULL ORDER BY pending, id LIMIT 4096";
 
 const LATEST_CHECKPOINT: &str = "-- latest_checkpoint
 SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1";

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
-    columns::{bytes, instant, text},
+    columns::{bytes, instant, number, text},
     dialect::{self, Part},
 };
 
@@ -92,7 +92,7 @@ pub struct NewSet {
 pub struct ProposeSet {
     /// The set; kept unless it is kept already.
     pub set: NewSet,
-    /// The set in force.
+    /// The set in force: unless it still is, nothing is written.
     pub against: String,
     /// Who.
     pub author: ProfessionalId,
@@ -110,6 +110,8 @@ pub struct ProposeSet {
 pub struct ApproveSet {
     /// Which.
     pub proposal: String,
+    /// How many approvals it had when it was looked at: another replica may have counted too.
+    pub counted: usize,
     /// Who, as what, when.
     pub approval: Approval,
     /// What the log states.
@@ -132,6 +134,8 @@ pub enum Then {
 pub struct TakeForce {
     /// Which.
     pub proposal: String,
+    /// The set that ends.
+    pub ends: String,
     /// When.
     pub at: Instant,
     /// What the log states.
@@ -212,6 +216,11 @@ impl Write for ApproveSet {
                 .bind(at.unix_ms())
                 .bind(Self::NAME);
             tx.one("policy_approval", one).await?;
+            let given = sqlx::query(COUNT_APPROVALS).bind(&self.proposal).fetch_one(tx.connection()).await;
+            let given = number(&given.map_err(StoreError::in_statement("policy_count"))?, "given")?;
+            if usize::try_from(given).ok() != Some(self.counted + 1) {
+                return Err(StoreError::NotThere("policy_count"));
+            }
             self.entry.insert(tx, Self::NAME).await?;
             match self.then {
                 Then::Wait => Ok(()),
@@ -235,7 +244,7 @@ impl TakeForce {
     async fn put(self, tx: &mut Tx, name: &'static str) -> Result<(), StoreError> {
         // A crash before the commit leaves the older set in force; after it, the next start reads the new one.
         let at = self.at.unix_ms();
-        tx.one("policy_end", sqlx::query(END).bind(at).bind(name)).await?;
+        tx.one("policy_end", sqlx::query(END).bind(at).bind(name).bind(&self.ends)).await?;
         tx.one("policy_take_force", sqlx::query(TAKE_FORCE).bind(at).bind(name).bind(&self.proposal)).await?;
         let drop = sqlx::query(DROP_WAITING).bind(name).execute(tx.connection());
         drop.await.map_err(StoreError::in_statement("policy_drop"))?;
@@ -350,7 +359,7 @@ fn read_proposal(row: &AnyRow) -> Result<Proposal, StoreError> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_SET, IN_FORCE, WAITING, DUE, PROPOSALS, APPROVALS, FILES, NAMED, END, TAKE_FORCE];
+pub(super) const HOT: &[&str] = &[INSERT_SET, IN_FORCE, WAITING, DUE, PROPOSALS, APPROVALS, COUNT_APPROVALS, FILES, NAMED, END, TAKE_FORCE];
 
 const INSERT_SET: &str = "-- policy_set
 INSERT INTO policy_set (hash, files, kept_at, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
@@ -361,16 +370,20 @@ VALUES ($1, $2, $3, $4, 'in-force', $4, $5)";
 
 const INSERT_PROPOSAL: &str = "-- policy_proposal
 INSERT INTO policy_proposal (id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'proposed', $9)";
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'proposed', $9
+WHERE EXISTS (SELECT 1 FROM policy_proposal WHERE state = 'in-force' AND set_hash = $3)";
 
 const INSERT_APPROVAL: &str = "-- policy_approval
 INSERT INTO policy_approval (proposal_id, issuer, subject, role, at, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
+
+const COUNT_APPROVALS: &str = "-- policy_count
+SELECT COUNT(*) AS given FROM policy_approval WHERE proposal_id = $1";
 
 const APPROVED: &str = "-- policy_approved
 UPDATE policy_proposal SET state = 'approved', written_by = $1 WHERE id = $2 AND state = 'proposed'";
 
 const END: &str = "-- policy_end
-UPDATE policy_proposal SET state = 'ended', in_force_until = $1, written_by = $2 WHERE state = 'in-force'";
+UPDATE policy_proposal SET state = 'ended', in_force_until = $1, written_by = $2 WHERE state = 'in-force' AND set_hash = $3";
 
 const TAKE_FORCE: &str = "-- policy_take_force
 UPDATE policy_proposal SET state = 'in-force', in_force_from = $1, written_by = $2 WHERE id = $3 AND state IN ('proposed', 'approved')";

@@ -106,6 +106,12 @@ const GATEWAY: &[Step] = &[
         sqlite: include_str!("../../schema/sqlite/gateway/0005_statement.sql"),
         postgres: include_str!("../../schema/postgres/gateway/0005_statement.sql"),
     },
+    Step {
+        version: 6,
+        name: "pending",
+        sqlite: include_str!("../../schema/sqlite/gateway/0006_pending.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0006_pending.sql"),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

@@ -1,0 +1,228 @@
+//! Several replicas on one PostgreSQL database: any accepts, serves and pushes, one extends the log, and who asks cannot tell
+//! which one answered. Failure is:
+//!
+//! * a deposit that was answered 201 and is not in its mailbox exactly once, under the receipt that was given;
+//! * a log that does not verify, or that nobody extends for more than a few seconds after its notary died;
+//! * somebody who waits at one replica and is not woken by what another accepted;
+//! * rules that two people put in force at one replica and another does not follow.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use gateway::{
+    client::Client,
+    clock::{Clock, SystemClock},
+    demo::World,
+    receipt,
+};
+use serde_json::{Value, json};
+use tests::{
+    Scene,
+    kept::{Told, deposit, envelope, random, waiting, whole},
+    people::{ADMIN, AUDITOR, CADRE, CRIP, DPO, SCHOOL},
+    process::{Process, connect, free_ports, postgres},
+    text,
+};
+use tokio::task::JoinSet;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_three_replicas_one_killed_again_and_again() {
+    let rounds = if std::env::var_os("PASSERELLE_LONG").is_some() { 60 } else { 6 };
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::create(folder.path(), SystemClock.now()).unwrap();
+    world.keep_in(&postgres()).unwrap();
+    let mut replicas = Vec::new();
+    for name in ["one", "two", "three"] {
+        let place = Place::new(&world, name);
+        // One after the other and all at once: the first makes the schema, the others find it there.
+        replicas.push((Process::start(&place.config, &place.local).await, place));
+    }
+    let bases: Vec<String> = replicas.iter().map(|(_, place)| place.base.clone()).collect();
+    let (told, over) = (Told::default(), Arc::new(AtomicBool::new(false)));
+    let mut members = JoinSet::new();
+    for member in 0..6_usize {
+        let clients = bases.iter().map(|base| connect(&world, base, SCHOOL.0, SCHOOL.1)).collect();
+        members.spawn(deposit_until(clients, told.clone(), over.clone(), member));
+    }
+
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
+        tokio::time::sleep(Duration::from_millis(200 + u64::from(random() % 800))).await;
+        // Each in turn, so that the notary is among them.
+        let (process, place) = replicas.remove(0);
+        process.kill().await;
+        let killed = Instant::now();
+        let other = connect(&world, &replicas[round % 2].1.base, AUDITOR.0, AUDITOR.1);
+        let before = signed(&other).await;
+        while signed(&other).await <= before {
+            assert!(killed.elapsed() < Duration::from_secs(10), "nobody extends the log");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        longest = longest.max(killed.elapsed());
+        replicas.push((Process::start(&place.config, &place.local).await, place));
+    }
+    over.store(true, Ordering::SeqCst);
+    while members.join_next().await.is_some() {}
+
+    // Every key once more, at any replica: what was accepted is told again, byte for byte.
+    let mut ids = BTreeMap::new();
+    let all = told.lock().unwrap().clone();
+    let answered = all.values().filter(|answer| answer.is_some()).count();
+    let clients: Vec<Client> = bases.iter().map(|base| connect(&world, base, SCHOOL.0, SCHOOL.1)).collect();
+    let keys = clients[0].get("/v1/keys").await.unwrap();
+    for (n, (key, answer)) in all.iter().enumerate() {
+        let again = clients[n % clients.len()].submit(&envelope(key), key).await.unwrap();
+        if let Some(first) = answer {
+            assert_eq!(first, &again, "another answer from another replica");
+        }
+        receipt::verify(again["receipt"].as_str().unwrap(), &keys["keys"][0]).unwrap();
+        assert!(ids.insert(again["id"].as_str().unwrap().to_owned(), key.clone()).is_none(), "two keys, one exchange");
+    }
+    let waiting = waiting(&connect(&world, &bases[1], CRIP.0, CRIP.1)).await;
+    assert_eq!(waiting.keys().collect::<Vec<_>>(), ids.keys().collect::<Vec<_>>(), "an exchange without its delivery, or two of one");
+    for (process, _) in replicas {
+        process.stop().await;
+    }
+    println!("{rounds} kills, {} keys, {answered} answered 201; the log stood still for {longest:?} at most", all.len());
+    assert!(answered > rounds * 3, "the load did not reach the gateway");
+    whole(&world.config(), folder.path(), &ids, &keys).await;
+}
+
+#[tokio::test]
+async fn what_one_replica_did_another_knows() {
+    let scene = Scene::start_with(|world| world.keep_in(&postgres()).unwrap()).await;
+    let other = scene.replica("other").await;
+    let (school, crip) = (scene.acting(SCHOOL), other.acting(&scene, CRIP));
+
+    // 1. Who waits at one is woken by what the other accepts, long before it would look again by itself.
+    let waits = tokio::spawn(async move {
+        let since = Instant::now();
+        let page = crip.get("/v1/mailbox?unit=crip&wait=20").await.unwrap();
+        (page["deliveries"][0].clone(), since.elapsed())
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let id = scene.accepted(SCHOOL, &envelope("attendue")).await;
+    let (arrived, after) = waits.await.unwrap();
+    assert_eq!(arrived["exchange"], id.as_str());
+    assert!(after < Duration::from_secs(3), "{after:?}");
+
+    // 2. Only one of the two is the notary, and both release.
+    for acting in [scene.acting(CRIP), other.acting(&scene, CRIP)] {
+        let document = acting.get(&format!("/v1/mailbox/{}", text(&arrived, "/delivery"))).await.unwrap();
+        assert_eq!(document["payload"]["texte_libre"], "attendue");
+    }
+
+    // 3. A repeat elsewhere is the same exchange, and under another body it is refused.
+    let key = gateway::client::new_key().unwrap();
+    let (one, two) = (envelope("une fois"), envelope("autre chose"));
+    let first = school.submit(&one, &key).await.unwrap();
+    assert_eq!(other.acting(&scene, SCHOOL).submit(&one, &key).await.unwrap(), first);
+    assert!(other.acting(&scene, SCHOOL).submit(&two, &key).await.is_err());
+    let both = gateway::client::new_key().unwrap();
+    let here = other.acting(&scene, SCHOOL);
+    let (left, right) = tokio::join!(school.submit(&one, &both), here.submit(&one, &both));
+    assert_eq!(left.unwrap(), right.unwrap());
+
+    // 4. Rules that two people put in force at one, each at another replica, are in force at both.
+    let set = amended(&scene, &other).await;
+    scene
+        .until("the other follows", || async {
+            other.node.rooms().law.load().files.hash() == set && scene.rooms().law.load().files.hash() == set
+        })
+        .await;
+
+    // 5. What is erased at one is erased at the other.
+    scene.taken_in_charge(&id).await;
+    let erase = scene.acting(DPO).request(reqwest::Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": "essai"}));
+    assert!(erase.send().await.unwrap().status().is_success());
+    assert!(other.acting(&scene, CRIP).get(&format!("/v1/mailbox/{}", text(&arrived, "/delivery"))).await.is_err());
+    other.node.stop().await;
+}
+
+/// Two people who approve at the same instant at two replicas: their approvals are counted together, and the set takes
+/// force once.
+#[tokio::test]
+async fn two_approvals_at_once_at_two_replicas_count() {
+    let scene = Scene::start_with(|world| world.keep_in(&postgres()).unwrap()).await;
+    let other = scene.replica("other").await;
+    let set = proposed(&scene).await;
+    let (path, assent) = (format!("/v1/policy-sets/{set}/approvals"), json!({}));
+    let (dpo, cadre) = (scene.acting(DPO), other.acting(&scene, CADRE));
+    let (one, two) = tokio::join!(dpo.post(&path, &assent), cadre.post(&path, &assent));
+    // Who was too quick is told to ask again, and does.
+    if one.is_err() {
+        dpo.post(&path, &assent).await.unwrap();
+    }
+    if two.is_err() {
+        cadre.post(&path, &assent).await.unwrap();
+    }
+    scene
+        .until("both follow", || async {
+            other.node.rooms().law.load().files.hash() == set && scene.rooms().law.load().files.hash() == set
+        })
+        .await;
+    other.node.stop().await;
+}
+
+/// A configuration of one replica, with ports of its own.
+struct Place {
+    config: PathBuf,
+    base: String,
+    local: String,
+}
+
+impl Place {
+    fn new(world: &World, name: &str) -> Self {
+        let (port, local) = free_ports();
+        let local = format!("127.0.0.1:{local}");
+        let config = world.replica(name, &format!("127.0.0.1:{port}"), &local).unwrap();
+        Self { config, base: format!("https://localhost:{port}"), local }
+    }
+}
+
+/// Deposits, one after the other, each key at one replica after the other until one accepts it.
+async fn deposit_until(clients: Vec<Client>, told: Told, over: Arc<AtomicBool>, member: usize) {
+    for n in 0.. {
+        let key = format!("replicas-{member:02}-{n:06}");
+        for tries in 0..60 {
+            if over.load(Ordering::SeqCst) {
+                return;
+            }
+            if deposit(&clients[(member + n + tries) % clients.len()], &told, &key).await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Size of the signed tree.
+async fn signed(client: &Client) -> u64 {
+    let Ok(answer) = client.request(reqwest::Method::GET, "/log/checkpoint").send().await else { return 0 };
+    answer.text().await.unwrap_or_default().lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
+}
+
+/// The policies folder, changed and proposed.
+async fn proposed(scene: &Scene) -> String {
+    let file = scene.world.folder.join("policies/approval.toml");
+    let changed = std::fs::read_to_string(&file).unwrap() + "\n# Un autre jeu.\n";
+    std::fs::write(&file, changed).unwrap();
+    text(&scene.acting(ADMIN).post("/v1/policy-sets", &json!({"motive": "essai"})).await.unwrap(), "/set")
+}
+
+async fn amended(scene: &Scene, other: &tests::scene::Replica) -> String {
+    let set = proposed(scene).await;
+    let path = format!("/v1/policy-sets/{set}/approvals");
+    scene.acting(DPO).post(&path, &json!({})).await.unwrap();
+    let approved: Value = other.acting(scene, CADRE).post(&path, &json!({})).await.unwrap();
+    assert_eq!(other.node.rooms().law.load().files.hash(), set, "{approved}");
+    set
+}
