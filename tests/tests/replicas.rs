@@ -26,6 +26,7 @@ use gateway::{
 use serde_json::{Value, json};
 use tests::{
     Scene,
+    cli::{path, run},
     kept::{Told, deposit, envelope, random, waiting, whole},
     people::{ADMIN, AUDITOR, CADRE, CRIP, DPO, SCHOOL},
     process::{Process, connect, free_ports, postgres},
@@ -170,6 +171,37 @@ async fn two_approvals_at_once_at_two_replicas_count() {
         })
         .await;
     other.node.stop().await;
+}
+
+/// What an administrator types around an installation and an upgrade.
+#[tokio::test]
+async fn the_database_is_described_made_and_taken_back_by_commands() {
+    let mut scene = Scene::start_with(|world| world.keep_in(&postgres()).unwrap()).await;
+    scene.stop().await;
+    let config = scene.world.config();
+    let typed = async |more: &[&str]| run(&[more, &["--config", path(&config)]].concat(), &[], None).await;
+    let told = typed(&["check"]).await.done().out;
+    let versions = told.lines().last().unwrap().to_owned();
+    assert!(versions.starts_with("Base de données : PostgreSQL, postgres://passerelle@localhost/"), "{told}");
+    assert!(versions.ends_with("(schéma : keys 1, vault 1, gateway 6)."), "{told}");
+    // Back by one, and up again: nothing was lost that matters.
+    assert!(typed(&["migrate", "--to", "5"]).await.done().out.contains("gateway 5"));
+    assert!(typed(&["migrate"]).await.done().out.contains("gateway 6"));
+    // The rules in force are evidence: no way back leads before them.
+    let refused = typed(&["migrate", "--to", "1"]).await;
+    assert!(refused.code == 2 && refused.err.contains("no way back"), "{refused:?}");
+    scene.resume().await;
+    let running = typed(&["migrate", "--to", "5"]).await;
+    assert!(running.code == 2 && running.err.contains("stop it first"), "{running:?}");
+    scene.accepted(SCHOOL, &envelope("après")).await;
+
+    // Before anything is there, and when nothing answers.
+    let mut world = World::create(&scene.world.folder.join("new"), scene.now()).unwrap();
+    world.keep_in(&postgres()).unwrap();
+    let new = run(&["check", "--config", path(&world.config())], &[], None).await.done().out;
+    assert!(new.contains("keys à créer, vault à créer, gateway à créer"), "{new}");
+    world.keep_in("postgres://passerelle@localhost/nobody?host=/nowhere").unwrap();
+    assert_eq!(run(&["check", "--config", path(&world.config())], &[], None).await.code, 2);
 }
 
 /// A configuration of one replica, with ports of its own.

@@ -7,6 +7,7 @@ pub mod decision;
 pub mod desk;
 pub mod keys;
 pub mod member;
+pub mod migrate;
 pub mod policy_diff;
 pub mod policy_sets;
 pub mod run;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, decision, keys, member, run, task, token, vault};
+use gateway::commands::{CommandFault, audit, decision, keys, member, migrate, run, task, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Init(run::Init),
     /// Say everything that would stop the gateway from starting
     Check(run::Serve),
+    /// Bring the database up to date, or back to an earlier version of its schema
+    Migrate(migrate::Migrate),
     /// Run the gateway until SIGTERM or Ctrl-C, then drain
     Serve(run::Serve),
     /// Play the whole story with a development PKI and pretend partners
@@ -59,7 +61,7 @@ enum Command {
 }
 
 const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
-On the gateway's machine: init, check, serve, vault, keys, audit bundle, policy.\n\
+On the gateway's machine: init, check, migrate, serve, vault, keys, audit bundle, policy.\n\
 For a member institution, against any gateway: submit, mailbox, exchange, task, urgence, decision, token.\n\
 For an auditor, with nothing but keys noted beforehand: audit verify.";
 
@@ -83,6 +85,7 @@ impl Command {
         match self {
             Self::Init(options) => run::init(&options)?,
             Self::Check(options) => return run::check(&options).await,
+            Self::Migrate(options) => migrate::migrate(&options).await?,
             Self::Serve(options) => run::serve(&options).await?,
             #[cfg(feature = "demo")]
             Self::Demo(options) => return gateway::demo::play(options).await,
@@ -111,7 +114,7 @@ impl Command {
             Self::Urgence(command) => command.link().json,
             Self::Decision(command) => command.json(),
             Self::Token(command) => command.json(),
-            Self::Init(_) | Self::Check(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) => false,
+            Self::Init(_) | Self::Check(_) | Self::Migrate(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) => false,
             Self::Policy(command) => command.json(),
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,

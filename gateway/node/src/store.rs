@@ -22,7 +22,7 @@ pub mod known;
 pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
-mod schema;
+pub mod schema;
 mod seat;
 mod side;
 pub mod task;
@@ -74,6 +74,15 @@ pub enum StoreError {
     /// The PostgreSQL database was made with another encoding, or compares text by the rules of a language.
     #[error("the database has encoding {0} and collation `{1}`: create it with TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")]
     Locale(String, String),
+    /// Going back would delete what the older schema has no place for.
+    #[error("`{0}` holds rows that the older version has no place for: restore a backup instead")]
+    WouldLose(String),
+    /// There is no way from here to there.
+    #[error("there is no way back from version {0} of the schema to version {1}")]
+    NoWayBack(i64, i64),
+    /// A gateway works on the database.
+    #[error("a gateway is running on this database: stop it first")]
+    Running,
     /// The schema could not be brought up to date.
     #[error("migration failed")]
     Migration(#[source] sqlx::migrate::MigrateError),

@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{
-    CommandFault, decision,
+    CommandFault, decision, migrate,
     policy_sets::{self, Sets},
     print, with_causes,
 };
@@ -131,6 +131,7 @@ pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
         law.agreements.all().count(),
         law.policies.hash().get(..12).unwrap_or_default()
     ));
+    print(&format!("Base de données : {}.", migrate::described(&config).await?));
     // The gateway starts; what somebody wrote for it does not.
     Ok(if mistaken { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

@@ -34,7 +34,8 @@ impl Seat {
 
     /// Gives the seat up: another has it at once.
     pub async fn leave(self) {
-        if let Some(session) = self.0 {
+        if let Some(mut session) = self.0 {
+            let _ = session.execute("SELECT pg_advisory_unlock_all()").await;
             let _ = session.close().await;
         }
     }

@@ -41,6 +41,37 @@ async fn both_databases_have_the_same_tables_columns_constraints_and_indexes() {
     }
 }
 
+/// After an upgrade that was a mistake: back, as long as nothing would be lost, and up again.
+#[tokio::test]
+async fn a_schema_goes_back_and_up_again_and_loses_nothing() {
+    let ground = Ground::new();
+    let url = ground.url(Part::Gateway);
+    assert_eq!(if ground.is_files() { None } else { version(&url, Part::Gateway).await.unwrap() }, None);
+    up(&url, Part::Gateway).await.unwrap();
+    let newest = version(&url, Part::Gateway).await.unwrap().unwrap();
+    back(&url, Part::Gateway, 2).await.unwrap();
+    assert_eq!(version(&url, Part::Gateway).await.unwrap(), Some(2));
+    for impossible in [0, 1, newest] {
+        assert!(matches!(back(&url, Part::Gateway, impossible).await, Err(StoreError::NoWayBack(2, _))), "{impossible}");
+    }
+    up(&url, Part::Gateway).await.unwrap();
+    let store = crate::store::Store::open(&url).await.unwrap();
+    sqlx::query("INSERT INTO reidentification VALUES ('r', 'i', 'urn:i', 's', 'd', 'p', '', $1, 0, NULL, 'test')")
+        .bind(vec![1_u8])
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    if !ground.is_files() {
+        let seat = store.notary_seat().await.unwrap().unwrap();
+        assert!(matches!(back(&url, Part::Gateway, 4).await, Err(StoreError::Running)));
+        seat.leave().await;
+    }
+    back(&url, Part::Gateway, 4).await.unwrap();
+    assert!(matches!(back(&url, Part::Gateway, 3).await, Err(StoreError::WouldLose(table)) if table == "reidentification"));
+    up(&url, Part::Gateway).await.unwrap();
+    assert_eq!(version(&url, Part::Gateway).await.unwrap(), Some(newest));
+}
+
 /// Replicas that start at the same instant on an empty database: one migrates, all serve.
 #[tokio::test]
 async fn replicas_that_start_at_once_migrate_once() {
