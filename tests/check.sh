@@ -65,8 +65,9 @@ cargo clippy --workspace --all-targets --quiet -- -D warnings
 # A production build leaves the demonstration out.
 cargo check -p gateway --no-default-features --quiet
 
-# Every test that opens a store, once more on PostgreSQL.
+# Every test that opens a store, once more on PostgreSQL, and scenarios that do not look into SQLite's own files.
 stores='test(store::) | test(flows::matching)'
+scenarios='binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known)'
 if [ "$mode" = quick ]; then
   say "unit tests"
   cargo nextest run -p exchange -p adapters -p certs-dev -p postgres-dev -p gateway
@@ -86,7 +87,7 @@ fi
 say "tests"
 [ "$mode" = long ] && export PASSERELLE_LONG=1
 cargo nextest run --workspace --no-fail-fast
-PASSERELLE_DATABASE=postgres cargo nextest run -p gateway --no-fail-fast -E "$stores"
+PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
 
 say "proofs"
 cargo run -p prove --quiet

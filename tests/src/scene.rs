@@ -13,10 +13,12 @@ use gateway::{
     demo::{World, world::GATEWAY},
     flows::Rooms,
     node::Node,
+    store::Part,
     token,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection, Executor};
 use tempfile::TempDir;
 
 use crate::{
@@ -99,6 +101,17 @@ impl Scene {
     pub async fn resume(&mut self) {
         let config = Config::load(&self.world.config()).unwrap();
         self.node = Some(Node::start(config, Arc::new(self.clock.clone())).await.unwrap_or_else(|fault| panic!("{fault}")));
+    }
+
+    /// One of the gateway's databases, by a connection of the test's own.
+    pub async fn database(&self, part: Part) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        let url = Config::load(&self.world.config()).unwrap().database(part);
+        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        if url.starts_with("postgres") {
+            connection.execute(sqlx::AssertSqlSafe(format!("SET search_path TO {}", part.as_str()))).await.unwrap();
+        }
+        connection
     }
 
     /// Starts one more gateway on the same database, with the same clock.

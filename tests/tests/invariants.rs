@@ -11,10 +11,10 @@ use gateway::{
     flows::verify::{Trust, verify_evidence},
     policy::DecisionRecord,
     seal,
+    store::Part,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::Connection;
 use tests::{Scene, people::*, scene::problem, text};
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn i02_same_key_same_answer() {
     assert_eq!(ids.len(), 1);
 
     // What is kept of a body says nothing to who compares two rows: the school's was kept three times.
-    let mut database = database(&scene, "gateway").await;
+    let mut database = scene.database(Part::Gateway).await;
     let kept: (i64, i64) = sqlx::query_as("SELECT COUNT(*), COUNT(DISTINCT mac) FROM idempotency").fetch_one(&mut database).await.unwrap();
     assert_eq!(kept, (4, 4));
 }
@@ -224,7 +224,7 @@ async fn i05_no_record_no_release() {
     let delivery = scene.delivery_of(CRIP, "crip", &id).await;
     let crip = scene.acting(CRIP);
     // The notary cannot sign any more: its table is gone.
-    let mut database = database(&scene, "gateway").await;
+    let mut database = scene.database(Part::Gateway).await;
     sqlx::query("ALTER TABLE checkpoint RENAME TO checkpoint_away").execute(&mut database).await.unwrap();
     let opening = {
         let crip = crip.clone();
@@ -266,7 +266,7 @@ async fn i05_every_opening_and_every_refusal_is_written_down() {
         assert_eq!(count("exchange.opened").await, times);
     }
     // Refused to read, without being told that it exists, or to send: there is no exchange to name, and there is an entry.
-    let mut database = database(&scene, "gateway").await;
+    let mut database = scene.database(Part::Gateway).await;
     let mut refused = async || {
         let statement = "SELECT COUNT(*) FROM entry WHERE event = 'exchange.refused'";
         sqlx::query_scalar::<_, i64>(statement).fetch_one(&mut database).await.unwrap()
@@ -407,7 +407,7 @@ async fn i09_evidence_outlives_content() {
     assert_eq!(scene.refused(&scene.acting(CRIP), &format!("/v1/mailbox/{delivery}")).await.status, 410);
     assert!(scene.rooms().keys.exchange_key(id.parse().unwrap()).await.unwrap().is_none());
     assert!(scene.rooms().store.content(id.parse().unwrap()).await.unwrap().is_none());
-    let mut vault = database(&scene, "vault").await;
+    let mut vault = scene.database(Part::Vault).await;
     for table in ["mention", "person", "likeness"] {
         let rows: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"))).fetch_one(&mut vault).await.unwrap();
@@ -589,13 +589,6 @@ async fn erase(scene: &Scene, id: &str) {
     scene.taken_in_charge(id).await;
     let request = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": "durée écoulée"}));
     assert_eq!(request.send().await.unwrap().status(), StatusCode::NO_CONTENT);
-}
-
-/// One of the gateway's databases, by a connection of the test's own.
-async fn database(scene: &Scene, name: &str) -> sqlx::AnyConnection {
-    sqlx::any::install_default_drivers();
-    let file = scene.world.folder.join("data").join(format!("{name}.db"));
-    sqlx::AnyConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap()
 }
 
 fn another_body() -> Value {

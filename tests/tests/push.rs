@@ -15,13 +15,13 @@ use gateway::{
     demo::{SECRETS, World, envelopes},
     flows::forward::{Notice, Post, forward},
     store::{
-        StoreError,
+        Part, StoreError,
         push::{FinishPush, LeasePush, PushResult},
     },
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
-use sqlx::{Connection, Row};
+use sqlx::Row;
 use tests::{Scene, endpoint::Endpoint, people::*};
 
 #[tokio::test]
@@ -385,9 +385,7 @@ fn query() -> gateway::store::delivery::MailboxQuery<'static> {
 
 /// Every delivery, in the order of arrival.
 async fn pushes(scene: &Scene) -> Vec<Push> {
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", scene.world.folder.join("data/gateway.db").display());
-    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let mut database = scene.database(Part::Gateway).await;
     let statement = "SELECT push, next_attempt_at, leased_until, last_fault FROM delivery ORDER BY arrival";
     let rows = sqlx::query(statement).fetch_all(&mut database).await.unwrap();
     rows.iter()

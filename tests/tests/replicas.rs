@@ -2,13 +2,14 @@
 //! which one answered. Failure is:
 //!
 //! * a deposit that was answered 201 and is not in its mailbox exactly once, under the receipt that was given;
+//! * a reader who follows the cursor of the mailbox, at any replica, and misses one;
 //! * a log that does not verify, or that nobody extends for more than a few seconds after its notary died;
 //! * somebody who waits at one replica and is not woken by what another accepted;
 //! * rules that two people put in force at one replica and another does not follow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc,
@@ -36,7 +37,7 @@ use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i01_three_replicas_one_killed_again_and_again() {
-    let rounds = if std::env::var_os("PASSERELLE_LONG").is_some() { 60 } else { 6 };
+    let rounds = if std::env::var_os("PASSERELLE_LONG").is_some() { 30 } else { 6 };
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::create(folder.path(), SystemClock.now()).unwrap();
     world.keep_in(&postgres()).unwrap();
@@ -53,6 +54,10 @@ async fn i01_three_replicas_one_killed_again_and_again() {
         let clients = bases.iter().map(|base| connect(&world, base, SCHOOL.0, SCHOOL.1)).collect();
         members.spawn(deposit_until(clients, told.clone(), over.clone(), member));
     }
+
+    let read = Arc::new(AtomicBool::new(false));
+    let readers = bases.iter().map(|base| connect(&world, base, CRIP.0, CRIP.1)).collect();
+    let reader = tokio::spawn(read_until(readers, read.clone()));
 
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
@@ -89,6 +94,8 @@ async fn i01_three_replicas_one_killed_again_and_again() {
     }
     let waiting = waiting(&connect(&world, &bases[1], CRIP.0, CRIP.1)).await;
     assert_eq!(waiting.keys().collect::<Vec<_>>(), ids.keys().collect::<Vec<_>>(), "an exchange without its delivery, or two of one");
+    read.store(true, Ordering::SeqCst);
+    assert_eq!(reader.await.unwrap().iter().collect::<Vec<_>>(), ids.keys().collect::<Vec<_>>(), "the cursor skipped some");
     for (process, _) in replicas {
         process.stop().await;
     }
@@ -173,6 +180,36 @@ async fn two_approvals_at_once_at_two_replicas_count() {
     other.node.stop().await;
 }
 
+/// A database that goes away under the gateway, and comes back: callers are told 503 and promised nothing, and the gateway
+/// goes on by itself.
+#[tokio::test]
+async fn i01_a_database_that_goes_away_loses_nothing() {
+    let url = postgres();
+    let name = url.split(['/', '?']).nth(3).unwrap().to_owned();
+    let scene = Scene::start_with(|world| world.keep_in(&url).unwrap()).await;
+    let server = postgres_dev::Server::shared().unwrap();
+    let school = scene.acting(SCHOOL);
+    let told = Told::default();
+    assert!(deposit(&school, &told, "avant-la-coupure-1").await);
+    for round in 0..3 {
+        server.sql("postgres", &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).unwrap();
+        let ended = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        server.sql("postgres", &ended).unwrap();
+        let key = format!("pendant-la-coupure-{round}");
+        let (status, body) = scene.raw(scene.deposit(&school, envelope(&key).to_string()).header("x-round", round)).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (503, Some("unavailable")), "{body}");
+        assert!(!deposit(&school, &told, &key).await);
+        server.sql("postgres", &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).unwrap();
+        scene.until("it is accepted again", || async { deposit(&school, &told, &key).await }).await;
+    }
+    // Exactly once each; and the log goes on, so that they are released.
+    let waiting = waiting(&scene.acting(CRIP)).await;
+    assert_eq!(waiting.len(), 4);
+    for delivery in waiting.values() {
+        scene.acting(CRIP).get(&format!("/v1/mailbox/{delivery}")).await.unwrap();
+    }
+}
+
 /// What an administrator types around an installation and an upgrade.
 #[tokio::test]
 async fn the_database_is_described_made_and_taken_back_by_commands() {
@@ -234,6 +271,23 @@ async fn deposit_until(clients: Vec<Client>, told: Told, over: Arc<AtomicBool>, 
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Follows the cursor of the mailbox, now at one replica, now at another, until it is told that nothing more comes.
+async fn read_until(clients: Vec<Client>, over: Arc<AtomicBool>) -> BTreeSet<String> {
+    let (mut seen, mut after) = (BTreeSet::new(), 0);
+    for client in clients.iter().cycle() {
+        let last = over.load(Ordering::SeqCst);
+        let wait = if last { 0 } else { 1 };
+        let Ok(page) = client.get(&format!("/v1/mailbox?unit=crip&limit=200&after={after}&wait={wait}")).await else { continue };
+        let came = page["deliveries"].as_array().unwrap();
+        seen.extend(came.iter().map(|one| text(one, "/exchange")));
+        after = page["after"].as_i64().unwrap();
+        if last && came.is_empty() {
+            break;
+        }
+    }
+    seen
 }
 
 /// Size of the signed tree.

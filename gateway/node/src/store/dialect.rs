@@ -51,13 +51,24 @@ impl Dialect {
     }
 
     /// How a transaction that will write begins: its turn is taken at once, for SQLite could deadlock on an upgrade, and
-    /// on PostgreSQL two would each write what the other has not seen.
+    /// on PostgreSQL two would each write what the other has not seen. Read committed, whatever the server's default: each
+    /// statement sees what was committed before the turn came.
     pub(crate) const fn begin_write(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres(Part::Gateway) => "BEGIN; SELECT pg_advisory_xact_lock(1346458451, 1)",
-            Self::Postgres(Part::Vault) => "BEGIN; SELECT pg_advisory_xact_lock(1346458451, 2)",
-            Self::Postgres(Part::Keys) => "BEGIN; SELECT pg_advisory_xact_lock(1346458451, 3)",
+            Self::Postgres(Part::Gateway) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 1)",
+            Self::Postgres(Part::Vault) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 2)",
+            Self::Postgres(Part::Keys) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 3)",
+        }
+    }
+
+    /// The turn of the writers, held by a whole session: what changes tables meets no writer half-way.
+    pub(crate) const fn whole_turn(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres(Part::Gateway) => "SELECT pg_advisory_lock(1346458451, 1)",
+            Self::Postgres(Part::Vault) => "SELECT pg_advisory_lock(1346458451, 2)",
+            Self::Postgres(Part::Keys) => "SELECT pg_advisory_lock(1346458451, 3)",
         }
     }
 
@@ -111,7 +122,7 @@ impl Dialect {
 pub(crate) async fn pool(url: &str, part: Part, connections: u32) -> Result<AnyPool, StoreError> {
     sqlx::any::install_default_drivers();
     let dialect = Dialect::of(url, part);
-    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10));
+    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5));
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             connection.execute(sqlx::AssertSqlSafe(dialect.tune())).await?;

@@ -100,11 +100,13 @@ pub(crate) async fn migrate(pool: &AnyPool, url: &str, part: Part) -> Result<(),
     }
 }
 
-/// A session in the schema of a part, which is made if it is not there, with the turn to change it.
+/// A session in the schema of a part, which is made if it is not there, with the turn to change it. Replicas of the version
+/// before write again when it ends.
 async fn alone(url: &str, part: Part) -> Result<AnyConnection, StoreError> {
     let failed = |e| StoreError::Unavailable("migrate", e);
     let mut connection = AnyConnection::connect(url).await.map_err(failed)?;
     connection.execute(TURN).await.map_err(failed)?;
+    connection.execute(Dialect::Postgres(part).whole_turn()).await.map_err(failed)?;
     let made = sqlx::query(MADE).fetch_one(&mut connection).await.map_err(failed)?;
     let (encoding, collation) = (text(&made, "encoding")?, text(&made, "collation")?);
     if encoding != "UTF8" || !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&collation.as_str()) {
@@ -203,7 +205,7 @@ const KEYS: &[Step] = &[Step {
     back: None,
 }];
 
-/// Held until the session ends; a migration may take its time.
+/// One start at a time. Held until the session ends; a migration may take its time.
 const TURN: &str = "SELECT pg_advisory_lock(1346458451, 0)";
 
 const VERSION: &str = "-- schema_version

@@ -141,6 +141,33 @@ impl Write for Insert {
     }
 }
 
+/// The log tells what came first in the order of the commits, whatever the clocks said that made the ids.
+#[tokio::test]
+async fn what_was_committed_first_is_signed_first() {
+    let ground = Ground::new();
+    let store = Store::open(&ground.url(Part::Gateway)).await.unwrap();
+    let entry = |n: u8| audit::NewEntry {
+        id: uuid::Uuid::from_bytes([255 - n; 16]),
+        leaf: vec![n],
+        leaf_hash: [n; 32],
+        event: "test",
+        exchange: None,
+        opening: Vec::new(),
+        expires_at: None,
+    };
+    for n in 0..3 {
+        store.write(audit::AppendEntries(vec![entry(n)])).await.unwrap();
+    }
+    let pending = store.pending_entries().await.unwrap();
+    assert_eq!(pending.iter().map(|entry| entry.leaf_hash[0]).collect::<Vec<_>>(), [0, 1, 2]);
+    let places = pending.into_iter().take(2).map(|entry| entry.id).zip(0..).collect();
+    let signed = audit::ExtendLog { places, tiles: Vec::new(), size: 2, note: "n".into(), at: "2026-11-23T09:00:00Z".parse().unwrap() };
+    store.write(signed).await.unwrap();
+    store.write(audit::AppendEntries(vec![entry(3)])).await.unwrap();
+    let pending = store.pending_entries().await.unwrap();
+    assert_eq!(pending.iter().map(|entry| entry.leaf_hash[0]).collect::<Vec<_>>(), [2, 3]);
+}
+
 /// In one commit of many writes, the one that fails leaves nothing behind and takes nothing with it.
 #[tokio::test]
 async fn each_write_of_a_batch_stands_for_itself() {

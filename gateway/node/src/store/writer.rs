@@ -102,21 +102,20 @@ async fn commit_all(pool: &AnyPool, dialect: Dialect, mut jobs: Vec<Box<dyn Job>
 
 async fn in_one_transaction(pool: &AnyPool, dialect: Dialect, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     let mut tx = Tx { connection: pool.acquire().await.map_err(|e| StoreError::Unavailable("acquire", e))? };
-    tx.connection.execute(dialect.begin_write()).await.map_err(|e| StoreError::Unavailable("begin", e))?;
-    match apply_and_commit(&mut tx, jobs).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            // A crash here leaves an open transaction, which the database rolls back by itself.
-            if tx.connection.execute("ROLLBACK").await.is_err() {
-                // The connection is in an unknown state: it must not be used again.
-                let _ = tx.connection.close().await;
-            }
-            Err(error)
-        }
+    let outcome = match tokio::time::timeout(PATIENCE, apply_and_commit(&mut tx, dialect, jobs)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(StoreError::Unavailable("patience", sqlx::Error::PoolTimedOut)),
+    };
+    if outcome.is_err() {
+        // Its state is unknown, and the other end may be gone: it is not used again. A crash here leaves the same open
+        // transaction, which the database rolls back by itself.
+        drop(tx.connection.detach());
     }
+    outcome
 }
 
-async fn apply_and_commit(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    tx.connection.execute(dialect.begin_write()).await.map_err(|e| StoreError::Unavailable("begin", e))?;
     for job in jobs {
         tx.connection.execute("SAVEPOINT caller").await.map_err(|e| StoreError::Unavailable("savepoint", e))?;
         if job.apply(tx).await {
@@ -188,6 +187,8 @@ impl Write for Flush {
     }
 }
 
+/// How long one commit may take: a database that needs longer is gone, and callers are told so.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Writes in one commit at most.
 const BATCH: usize = 256;
 /// Writes that may wait; beyond it a caller waits to be queued.
