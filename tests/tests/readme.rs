@@ -58,7 +58,7 @@ async fn its_commands_work_as_they_stand() {
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the gateway outlived its demonstration");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for expected in ["\"receipt\":\"ey", "IMAGINAIRE", "204", "\"verdict\": \"permit\"", "Réponse consignée.", "feuilles copiées"] {
+    for expected in ["\"receipt\":\"ey", "IMAGINAIRE", "204", "\"verdict\": \"permit\"", "Réponse consignée.", "entrées copiées"] {
         assert!(said.contains(expected), "`{expected}` was not said:\n{said}");
     }
 }

@@ -123,6 +123,34 @@ async fn what_must_not_wait_does_not_and_a_child_may_be_spared_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_child_of_another_departement_is_passed_on_and_the_receipt_stays() {
+    let scene = Scene::start().await;
+    // The school is here, the child lives in Tarn-et-Garonne: the residence counts (R83).
+    let mut envelope = envelopes::of_the_school();
+    envelope["subjects"][0]["address"] = json!({"lines": ["3 quai Inventé"], "postcode": "82000", "city": "Port-Exemple"});
+    let key = gateway::client::new_key().unwrap();
+    let school = scene.acting(SCHOOL);
+    let deposited = school.submit(&envelope, &key).await.unwrap();
+    let id = text(&deposited, "/id");
+    let task = path(&scene.task(CADRE, &id, "reroute").await.expect("R83: the competent département gets it"));
+    assert!(scene.task(CADRE, &scene.accepted(SCHOOL, &envelopes::of_the_school()).await, "reroute").await.is_none(), "a child of here stays");
+    // Where it went is what ends it: a département that exists, or the exchange that carried it.
+    for (body, code) in [
+        (json!({}), "task-destination"),
+        (json!({"departement": "20"}), "task-destination"),
+        (json!({"exchange": id}), "task-destination"),
+    ] {
+        assert_eq!(code_of(&scene, CADRE, &format!("{task}/done"), &body).await, code, "{body}");
+    }
+    scene.acting(CADRE).post(&format!("{task}/done"), &json!({"departement": "82"})).await.unwrap();
+    assert!(scene.task(CADRE, &id, "reroute").await.is_none());
+    assert_eq!(text(&scene.acting(DPO).get(&task).await.unwrap(), "/record/departement"), "82");
+    // The school holds the receipt of its deposit, and learns nothing of where the file is treated.
+    assert_eq!(school.submit(&envelope, &key).await.unwrap(), deposited);
+    assert!(!school.get(&format!("/v1/exchanges/{id}")).await.unwrap().to_string().contains("\"82\""));
+}
+
+#[tokio::test]
 async fn what_an_answer_ends_needs_nobodys_word() {
     let scene = Scene::start().await;
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
