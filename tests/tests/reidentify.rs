@@ -60,6 +60,10 @@ async fn i07_a_pseudonym_is_lifted_by_two_people_of_two_roles_once() {
     }
     assert!(!exchange.is_empty());
 }
+    // Nor do the openings of the log, which outlive it and are read by auditors, hold the words of the reason.
+    let opened = openings(&scene).await;
+    assert!(opened.iter().any(|one| one.contains("reidentification-requested")), "{opened:?}");
+    assert!(opened.iter().all(|one| !one.contains(REASON)));
 
 #[tokio::test]
 async fn thirty_minutes_and_no_more() {
@@ -176,3 +180,12 @@ async fn opened(scene: &Scene, who: (&str, &str), id: &str) -> Result<Value, Str
     let answer = scene.acting(who).post(&format!("/v1/reidentifications/{id}/opening"), &json!({})).await;
     problem(answer).map_err(|problem| problem.code().to_owned())
 }
+/// What every entry of the log opens to.
+async fn openings(scene: &Scene) -> Vec<String> {
+    let rooms = scene.rooms();
+    scene.until("all is signed", || async { rooms.store.pending_entries().await.unwrap().is_empty() }).await;
+    let entries = rooms.store.entries_from(0, 10_000).await.unwrap();
+    let open = |leaf: &[u8; 32], sealed: &[u8]| String::from_utf8(rooms.keystore.open_opening(leaf, sealed).unwrap().to_vec()).unwrap();
+    entries.iter().map(|entry| open(&entry.leaf_hash, entry.opening.as_ref().unwrap())).collect()
+}
+

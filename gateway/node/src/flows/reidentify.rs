@@ -21,6 +21,7 @@ use crate::{
         pseudonym::{Domain, DomainKey, Pseudonym},
     },
     store::{
+    source::sha256_base64url,
         StoreError,
         audit::AppendEntries,
         reidentification::{ApproveReidentification, ReidentificationRow, RequestReidentification, UseReidentification},
@@ -97,7 +98,8 @@ pub async fn request(rooms: &Rooms, caller: &Caller, request: Request) -> Result
         .commit("request", &id)
         .commit("professional", &asker.id.to_string())
         .commit("pseudonym", &pseudonym.to_string())
-        .commit("motive", &reason);
+        // A reason may name somebody: the log keeps the digest of its ciphertext.
+        .commit("words", &sha256_base64url(&sealed));
     let write = RequestReidentification {
         id,
         institution: asker.institution.clone(),
