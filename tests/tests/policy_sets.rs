@@ -156,6 +156,49 @@ async fn a_restart_decides_with_the_approved_set_and_finishes_what_was_under_way
     assert_eq!(list["proposals"].as_array().unwrap().iter().find(|one| one["set"] == json!(waiting)).unwrap()["state"], "dropped");
 }
 
+/// Taken back, a proposal is nothing: it does not wait, nor take force on its day; proposed again, it is approved anew.
+#[tokio::test]
+async fn i08_a_withdrawn_set_takes_no_force() {
+    let mut scene = Scene::start().await;
+    let first = in_force(&scene);
+    fs::write(reception(&scene), "").unwrap();
+    let wish = json!({"motive": "Au premier décembre.", "effective_from": "2026-11-30T23:00:00.000Z"});
+    let set = text(&scene.acting(CRIP).post("/v1/policy-sets", &wish).await.unwrap(), "/set");
+    let (approve, withdraw) = (format!("/v1/policy-sets/{set}/approvals"), format!("/v1/policy-sets/{set}/withdrawal"));
+    // Its author, or who may approve; nobody else is told whether it waits.
+    for who in [SCHOOL, TEACHER, AUDITOR] {
+        assert_eq!(refused(&scene, who, &withdraw, json!({})).await, (403, "role-missing".to_owned()), "{who:?}");
+    }
+    assert_eq!(refused(&scene, ADMIN, &withdraw.replace(&set, &first), json!({})).await.1, "policy-set-not-waiting");
+    assert_eq!(refused(&scene, ADMIN, &withdraw.replace(&set, "0"), json!({})).await.1, "policy-set-unknown");
+
+    // Half approved, by its author.
+    scene.acting(DPO).post(&approve, &json!({})).await.unwrap();
+    let told = scene.acting(CRIP).post(&withdraw, &json!({})).await.unwrap();
+    assert_eq!((text(&told, "/proposals/0/state"), text(&told, "/proposals/0/withdrawn/by/subject")), ("withdrawn".into(), CRIP.1.into()));
+    for (who, path) in [(CADRE, &approve), (CADRE, &withdraw), (CRIP, &withdraw)] {
+        assert_eq!(refused(&scene, who, path, json!({})).await.1, "policy-set-not-waiting", "{who:?} {path}");
+    }
+    // Proposed again by the same person: what was approved before does not count.
+    scene.acting(CRIP).post("/v1/policy-sets", &wish).await.unwrap();
+    let once = scene.acting(CADRE).post(&approve, &json!({})).await.unwrap();
+    assert_eq!((text(&once, "/proposals/0/state"), text(&once, "/proposals/1/state")), ("proposed".into(), "withdrawn".into()));
+    assert_eq!(text(&scene.acting(DPO).post(&approve, &json!({})).await.unwrap(), "/proposals/0/state"), "approved");
+    // Approved by two for a day to come, by one of them.
+    scene.acting(DPO).post(&withdraw, &json!({})).await.unwrap();
+    scene.stop().await;
+    scene.travel("2026-12-01T08:00:00.000Z").await;
+    scene.resume().await;
+    assert!(in_force(&scene) == first && shown(&scene).await);
+    // In force, it is not taken back: an earlier set is proposed.
+    assert_eq!(scene.amended("Tout de suite.").await, set);
+    assert_eq!(refused(&scene, CADRE, &withdraw, json!({})).await.1, "policy-set-not-waiting");
+    let steps = entries(&scene, &[Event::PolicyWithdrawn]).await;
+    let people: Vec<String> = steps.iter().map(|(_, _, values)| values["professional"].to_string()).collect();
+    assert!(people.len() == 2 && people[0].contains(CRIP.1) && people[1].contains(DPO.1), "{people:?}");
+    assert!(steps.iter().all(|(_, policy, values)| *policy == first && values["set"] == json!(set)));
+}
+
 /// Who approved and left before it counts approved nothing, whether the second approval or the day was waited for.
 #[tokio::test]
 async fn i08_an_approval_ends_with_the_function_of_who_gave_it() {

@@ -51,6 +51,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/policy-sets", get(policy_sets::policy_sets).post(policy_sets::propose_policy_set)) // who changes the rules, and how far it is
         .route("/v1/policy-sets/{set}", get(policy_sets::policy_set))
         .route("/v1/policy-sets/{set}/approvals", post(policy_sets::approve_policy_set)) // two people of two functions
+        .route("/v1/policy-sets/{set}/withdrawal", post(policy_sets::withdraw_policy_set)) // or taken back
         .route("/v1/reidentifications", post(reidentification).get(reidentifications)) // who stands behind a pseudonym: asked
         .route("/v1/reidentifications/{id}", get(reidentification_reason))
         .route("/v1/reidentifications/{id}/approvals", post(reidentification_approval)) // approved by two

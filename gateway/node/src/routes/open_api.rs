@@ -35,6 +35,7 @@ use super::{Edge, Fresh};
         super::policy_sets::propose_policy_set,
         super::policy_sets::policy_set,
         super::policy_sets::approve_policy_set,
+        super::policy_sets::withdraw_policy_set,
         super::reidentification,
         super::reidentifications,
         super::reidentification_reason,

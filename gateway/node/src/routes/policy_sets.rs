@@ -1,4 +1,4 @@
-//! Routes of who changes the rules: proposing a policy set, approving it, looking at it.
+//! Routes of who changes the rules: proposing a policy set, approving it, taking it back, looking at it.
 
 use std::sync::Arc;
 
@@ -51,4 +51,15 @@ pub(super) async fn approve_policy_set(
 ) -> Result<Json<Value>, Refusal> {
     let assent = sent.parsed()?;
     amend::approve(&edge.rooms, &caller, &set, &assent).await.map(Json)
+}
+
+/// Takes a proposal back before it is in force: its author, or whoever may approve.
+#[utoipa::path(post, path = "/v1/policy-sets/{set}/withdrawal", tag = "règles", params(("set" = String, Path, description = "Empreinte entière du jeu proposé")),
+    responses((status = 200, description = "Retiré", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+pub(super) async fn withdraw_policy_set(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Segment(set): Segment,
+) -> Result<Json<Value>, Refusal> {
+    amend::withdraw(&edge.rooms, &caller, &set).await.map(Json)
 }

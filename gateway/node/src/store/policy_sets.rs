@@ -28,6 +28,8 @@ pub enum Standing {
     Ended,
     /// Another set took force before it did: it would have to be proposed again.
     Dropped,
+    /// Its author, or who might have approved it, took the proposal back.
+    Withdrawn,
 }
 
 /// One proposal to put a set in force.
@@ -53,6 +55,8 @@ pub struct Proposal {
     pub in_force_from: Option<Instant>,
     /// When another took its place.
     pub in_force_until: Option<Instant>,
+    /// Who took the proposal back, and when.
+    pub withdrawn: Option<(ProfessionalId, Instant)>,
 }
 
 /// One person's approval, in one capacity.
@@ -124,6 +128,18 @@ pub enum Then {
     Approved,
     /// It takes force in the same commit.
     InForce(TakeForce),
+}
+
+/// A person takes a proposal back that is not in force.
+pub struct WithdrawSet {
+    /// Which.
+    pub proposal: String,
+    /// Who.
+    pub by: ProfessionalId,
+    /// When.
+    pub at: Instant,
+    /// What the log states.
+    pub entry: NewEntry,
 }
 
 /// An approved set takes force; the one in force ends, and everything that still waits is dropped.
@@ -220,6 +236,24 @@ impl Write for ApproveSet {
     }
 }
 
+impl Write for WithdrawSet {
+    const NAME: &'static str = "withdraw_policy_set";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let one = sqlx::query(WITHDRAW)
+                .bind(self.at.unix_ms())
+                .bind(&self.by.issuer)
+                .bind(&self.by.subject)
+                .bind(Self::NAME)
+                .bind(&self.proposal);
+            tx.one("policy_withdraw", one).await?;
+            self.entry.insert(tx, Self::NAME).await
+        })
+    }
+}
+
 impl Write for TakeForce {
     const NAME: &'static str = "policy_set_takes_force";
     type Output = ();
@@ -246,7 +280,7 @@ impl TakeForce {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_SET, END, TAKE_FORCE];
+pub(super) const HOT: &[&str] = &[INSERT_SET, WITHDRAW, END, TAKE_FORCE];
 
 const INSERT_SET: &str = "-- policy_set
 INSERT INTO policy_set (hash, files, kept_at, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
@@ -264,6 +298,10 @@ INSERT INTO policy_approval (proposal_id, issuer, subject, role, at, written_by)
 
 const APPROVED: &str = "-- policy_approved
 UPDATE policy_proposal SET state = 'approved', written_by = $1 WHERE id = $2 AND state = 'proposed'";
+
+const WITHDRAW: &str = "-- policy_withdraw
+UPDATE policy_proposal SET state = 'withdrawn', withdrawn_at = $1, withdrawn_issuer = $2, withdrawn_subject = $3, written_by = $4
+WHERE id = $5 AND state IN ('proposed', 'approved')";
 
 const END: &str = "-- policy_end
 UPDATE policy_proposal SET state = 'ended', in_force_until = $1, written_by = $2 WHERE state = 'in-force'";

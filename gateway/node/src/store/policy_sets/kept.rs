@@ -94,6 +94,7 @@ fn read_proposal(row: &AnyRow) -> Result<Proposal, StoreError> {
         "in-force" => Standing::InForce,
         "ended" => Standing::Ended,
         "dropped" => Standing::Dropped,
+        "withdrawn" => Standing::Withdrawn,
         _ => return Err(StoreError::Damaged("state")),
     };
     Ok(Proposal {
@@ -107,6 +108,7 @@ fn read_proposal(row: &AnyRow) -> Result<Proposal, StoreError> {
         standing,
         in_force_from: instant(row, "in_force_from")?,
         in_force_until: instant(row, "in_force_until")?,
+        withdrawn: person("withdrawn_issuer", "withdrawn_subject")?.zip(instant(row, "withdrawn_at")?),
     })
 }
 
@@ -115,23 +117,28 @@ fn read_proposal(row: &AnyRow) -> Result<Proposal, StoreError> {
 pub(in crate::store) const HOT: &[&str] = &[IN_FORCE, WAITING, DUE, PROPOSALS, APPROVALS, FILES, NAMED];
 
 const IN_FORCE: &str = "-- policy_in_force
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
+SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until,
+    withdrawn_at, withdrawn_issuer, withdrawn_subject
 FROM policy_proposal WHERE state = 'in-force'";
 
 const WAITING: &str = "-- policy_waiting
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
+SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until,
+    withdrawn_at, withdrawn_issuer, withdrawn_subject
 FROM policy_proposal WHERE set_hash = $1 AND state IN ('proposed', 'approved')";
 
 const DUE: &str = "-- policy_due
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
+SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until,
+    withdrawn_at, withdrawn_issuer, withdrawn_subject
 FROM policy_proposal WHERE state = 'approved' AND effective_from <= $1 ORDER BY effective_from LIMIT 1";
 
 const PROPOSALS: &str = "-- policy_proposals
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
+SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until,
+    withdrawn_at, withdrawn_issuer, withdrawn_subject
 FROM policy_proposal ORDER BY id DESC LIMIT $1";
 
 const PROPOSALS_OF: &str = "-- policy_proposals_of
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
+SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until,
+    withdrawn_at, withdrawn_issuer, withdrawn_subject
 FROM policy_proposal WHERE set_hash = $1 ORDER BY id DESC";
 
 const APPROVALS: &str = "-- policy_approvals
