@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use gateway::{
+    config::Config,
     demo::envelopes,
     log::{Event, entry::field},
+    node::Node,
 };
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tests::{
     Scene,
+    cli::{path, run},
     people::{ADMIN, AUDITOR, CADRE, CRIP, DPO, SCHOOL, TEACHER},
     scene::problem,
     text,
@@ -197,6 +201,35 @@ async fn i08_a_withdrawn_set_takes_no_force() {
     let people: Vec<String> = steps.iter().map(|(_, _, values)| values["professional"].to_string()).collect();
     assert!(people.len() == 2 && people[0].contains(CRIP.1) && people[1].contains(DPO.1), "{people:?}");
     assert!(steps.iter().all(|(_, policy, values)| *policy == first && values["set"] == json!(set)));
+}
+
+/// Whoever could empty the table of sets would decide the law by the folder: the gateway stays closed, and says what to do.
+#[tokio::test]
+async fn i08_a_gateway_of_whose_sets_none_is_in_force_does_not_start() {
+    let mut scene = Scene::start().await;
+    let first = in_force(&scene);
+    fs::write(reception(&scene), "").unwrap();
+    scene.stop().await;
+    let by_hand = |statement: &'static str| {
+        let file = scene.world.folder.join("data/gateway.db");
+        async move {
+            sqlx::any::install_default_drivers();
+            let mut database = sqlx::AnyConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+            assert_eq!(sqlx::query(statement).execute(&mut database).await.unwrap().rows_affected(), 1);
+            database.close().await.unwrap();
+        }
+    };
+    by_hand("UPDATE policy_proposal SET state = 'ended', in_force_until = in_force_from WHERE state = 'in-force'").await;
+    let config = Config::load(&scene.world.config()).unwrap();
+    let fault = Node::start(config, Arc::new(scene.clock.clone())).await.err().expect("must not start").to_string();
+    assert!(fault.starts_with("policies: ") && fault.contains("none is in force") && fault.contains("restore a backup"), "{fault}");
+    let config = scene.world.config();
+    let checked = run(&["check", "--config", path(&config)], &[], None).await;
+    assert!(checked.code != 0 && checked.err.contains("restore a backup"), "{checked:?}");
+    // As the backup has it, it starts, with what was approved.
+    by_hand("UPDATE policy_proposal SET state = 'in-force', in_force_until = NULL WHERE state = 'ended'").await;
+    scene.resume().await;
+    assert_eq!(in_force(&scene), first);
 }
 
 /// Who approved and left before it counts approved nothing, whether the second approval or the day was waited for.

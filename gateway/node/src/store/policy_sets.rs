@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{StoreError, Tx, Write, audit::NewEntry};
 
-pub use kept::archived_in_force;
+pub use kept::{Archived, archived_in_force};
 
 /// Where a proposal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

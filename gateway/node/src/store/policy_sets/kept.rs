@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use exchange::{Instant, ProfessionalId};
-use sqlx::{Connection, Row, any::AnyRow};
+use sqlx::{AnyConnection, Connection, Row, any::AnyRow};
 
 use super::{Approval, Proposal, Standing};
 use crate::store::{
@@ -62,25 +62,41 @@ impl Store {
     }
 }
 
+/// What a database keeps of policy sets.
+pub enum Archived {
+    /// None: the gateway never started.
+    Nothing,
+    /// Sets, of which none is in force: it was changed by hand.
+    NoneInForce,
+    /// The set in force, and its files.
+    InForce(String, BTreeMap<String, String>),
+}
+
 /// The set in force and its files in the database at `url`, looked at without opening it for writing or bringing its
 /// schema up to date: for who only wants to know.
 ///
 /// # Errors
 /// The database cannot be read, or was written by a version that kept no policy sets.
-pub async fn archived_in_force(url: &str) -> Result<Option<(String, BTreeMap<String, String>)>, StoreError> {
+pub async fn archived_in_force(url: &str) -> Result<Archived, StoreError> {
     let failed = StoreError::in_statement("policy_in_force");
     sqlx::any::install_default_drivers();
     let separator = if url.contains('?') { '&' } else { '?' };
     let mut connection = sqlx::AnyConnection::connect(&format!("{url}{separator}mode=ro")).await.map_err(failed)?;
-    let read = async {
-        let Some(row) = sqlx::query(IN_FORCE).fetch_optional(&mut connection).await? else { return Ok(None) };
-        let set: String = row.try_get("set_hash")?;
-        let row = sqlx::query(FILES).bind(&set).fetch_one(&mut connection).await?;
-        Ok(Some((set, row.try_get::<Vec<u8>, _>("files")?)))
-    };
-    let found = read.await.map_err(StoreError::in_statement("policy_in_force"))?;
+    let found = read_archived(&mut connection).await;
     let _ = connection.close().await;
-    found.map(|(set, files)| Ok((set, serde_json::from_slice(&files).map_err(|_| StoreError::Damaged("policy_set"))?))).transpose()
+    found
+}
+
+async fn read_archived(connection: &mut AnyConnection) -> Result<Archived, StoreError> {
+    let failed = || StoreError::in_statement("policy_in_force");
+    let Some(row) = sqlx::query(IN_FORCE).fetch_optional(&mut *connection).await.map_err(failed())? else {
+        let known = sqlx::query(PROPOSALS).bind(1_i64).fetch_optional(connection).await.map_err(failed())?;
+        return Ok(known.map_or(Archived::Nothing, |_| Archived::NoneInForce));
+    };
+    let set = text(&row, "set_hash")?;
+    let row = sqlx::query(FILES).bind(&set).fetch_one(connection).await.map_err(failed())?;
+    let files = serde_json::from_slice(&bytes(&row, "files")?).map_err(|_| StoreError::Damaged("policy_set"))?;
+    Ok(Archived::InForce(set, files))
 }
 
 fn read_proposal(row: &AnyRow) -> Result<Proposal, StoreError> {
