@@ -76,6 +76,11 @@ async fn somebody_who_writes_no_rust_adds_an_agreement_a_rule_and_a_case_and_tak
     let set = text(&proposed, "/set");
     assert_eq!(proposed["changes"]["added"], json!(["agreements/n02.toml", "local/n02.cedar"]));
     assert_eq!(text(&running.by(ADMIN, &["policy", "approve", &set, "--json"]).await.refused(), "/code"), "policy-set-own-proposal");
+    // A proposal may be taken back, and made again.
+    let back = running.by(ADMIN, &["policy", "withdraw", &set[..12]]).await.done().out;
+    assert!(back.contains("retiré le") && back.contains(ADMIN.1), "{back}");
+    assert_eq!(text(&running.by(DPO, &["policy", "approve", &set, "--json"]).await.refused(), "/code"), "policy-set-not-waiting");
+    running.by(ADMIN, &["policy", "propose", "--motive", "Protocole n02 signé"]).await.done();
     running.by(DPO, &["policy", "approve", &set, "--against", &first]).await.done();
     assert_eq!(send().await.unwrap_err().code(), "no-agreement", "one approval is not two");
     let told = running.by(CADRE, &["policy", "approve", &set, "--as", "cadre-crip"]).await.done().out;

@@ -17,12 +17,14 @@ async fn the_parents_are_told_by_a_named_person_who_says_how() {
     assert_eq!((text(&shown, "/state"), text(&shown, "/clock/limit")), ("open".into(), "2026-12-03T09:30:00.000Z".into()));
     assert_eq!(shown["means"], json!(["courrier", "remise-en-main-propre"]));
     assert!(!shown.to_string().contains("FICTIVE"));
-    // By telephone is not in writing; the law knows no exception; tomorrow is not done.
+    // By telephone is not in writing; the law knows no exception; tomorrow is not done, nor was it long before.
     for (body, code) in [
         (json!({}), "task-means"),
         (json!({"means": "telephone"}), "task-means"),
         (json!({"dispense": "interet-enfant", "words": WHY}), "task-dispense"),
         (json!({"means": "courrier", "on": "2026-11-26"}), "task-day"),
+        (json!({"means": "courrier", "on": "2026-10-24"}), "task-day"),
+        (json!({"means": "courrier", "on": "0001-01-01"}), "task-day"),
         (json!({"means": "courrier", "words": "court"}), "task-words"),
         (json!({"means": "courrier", "on": "hier"}), "malformed"),
         (json!({"means": "courrier", "cause": "x"}), "malformed"),
@@ -168,7 +170,10 @@ async fn a_child_who_could_not_be_met_is_referred_to_justice() {
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     let evaluation = path(&scene.task(CRIP, &id, "evaluation").await.unwrap());
     assert_eq!(code_of(&scene, CRIP, &format!("{evaluation}/done"), &json!({"finding": "justifiee"})).await, "task-finding");
-    scene.acting(CRIP).post(&format!("{evaluation}/done"), &json!({"finding": "mineur-non-rencontre"})).await.unwrap();
+    // An exchange is not evaluated before it came in.
+    let early = json!({"finding": "mineur-non-rencontre", "on": "2026-11-24"});
+    assert_eq!(code_of(&scene, CRIP, &format!("{evaluation}/done"), &early).await, "task-day");
+    scene.acting(CRIP).post(&format!("{evaluation}/done"), &json!({"finding": "mineur-non-rencontre", "on": "2026-11-25"})).await.unwrap();
     let referred = scene.task(CRIP, &id, "refer-justice").await.expect("R19: the judicial authority is seized");
     assert_eq!(text(&referred, "/clock/limit"), "2026-11-26T09:30:00.000Z");
     // It ends by a signalement that this unit really sent.

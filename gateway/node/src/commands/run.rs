@@ -18,13 +18,13 @@ use crate::{
     agreements::InForce,
     clock::{Clock, SystemClock},
     config::Config,
-    flows::Law,
+    flows::{Law, amend::FirstFault},
     listen::Door,
     node::{self, Node},
     policy,
     seal::KeyStore,
     source::Files,
-    store::policy_sets::archived_in_force,
+    store::policy_sets::{Archived, archived_in_force},
 };
 
 /// `gateway init`
@@ -151,9 +151,13 @@ async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<
         let looked = archived_in_force(&config.database("gateway")).await;
         looked.map_err(|e| CommandFault::Gateway(format!("the set in force cannot be read: {}", with_causes(&e))))?
     } else {
-        None
+        Archived::Nothing
     };
-    let Some((set, texts)) = archived else { return Ok((folder, None)) };
+    let (set, texts) = match archived {
+        Archived::Nothing => return Ok((folder, None)),
+        Archived::NoneInForce => return Ok((Err(FirstFault::NothingInForce.to_string()), None)),
+        Archived::InForce(set, texts) => (set, texts),
+    };
     let name = set.get(..12).unwrap_or(&set).to_owned();
     let told = match &folder {
         Ok(law) if law.files.hash() == set => None,

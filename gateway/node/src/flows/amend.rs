@@ -1,10 +1,11 @@
-//! Amending the rules: a person proposes a policy set, two others approve it, and it takes force.
+//! Amending the rules: a person proposes a policy set, two others approve it, and it takes force, unless it is withdrawn before.
 //!
 //! Each step is an entry of the log, committed with what it states. A set takes force in the commit that ends the one
 //! before it; only then is the law of this process exchanged, so a crash in between is mended by the next start, which
 //! reads what the store says is in force.
 
 mod show;
+mod withdraw;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use show::{list, show};
+pub use withdraw::withdraw;
 
 /// What a person proposes.
 #[derive(Debug, Deserialize)]
