@@ -1,6 +1,8 @@
 //! What may not be in a set that somebody tests or proposes, though it loads: words that no list knows, and prohibitions
 //! that could stop an alert.
 
+use std::collections::BTreeSet;
+
 use exchange::{DataClass, Kind};
 
 use super::Policies;
@@ -43,6 +45,7 @@ pub(super) fn unknown_words(policies: &Policies, catalogue: &Catalogue) -> Vec<S
     };
     let words = policies.words.iter().filter(|(_, fact, word)| !known(fact, word));
     let words = words.map(|(rule, fact, word)| format!("{rule} : « {word} » n’existe pas pour {fact}"));
-    let paths = policies.fields.iter().filter(|path| !catalogue.has_path(path));
-    words.chain(paths.map(|path| format!("aucun type n’a le champ « {path} »"))).collect()
+    let excepted = policies.notes.values().flat_map(|note| &note.excepts);
+    let paths: BTreeSet<&String> = policies.fields.iter().chain(excepted).filter(|path| !catalogue.has_path(path)).collect();
+    words.chain(paths.into_iter().map(|path| format!("aucun type n’a le champ « {path} »"))).collect()
 }

@@ -49,6 +49,7 @@ const KNOWN: &[&str] = &[
     "who",
     "obligation",
     "hidden",
+    "except",
     "confirm",
     "off",
 ];
@@ -98,6 +99,8 @@ pub(super) struct Note {
     pub(super) explanation: Explanation,
     pub(super) obligations: Vec<String>,
     pub(super) hidden: bool,
+    /// Fields that a permit may give although this rule forbids their class.
+    pub(super) excepts: BTreeSet<String>,
     /// What a jurist must confirm.
     pub(super) confirm: Option<String>,
     /// Written, checked and not in force until that is confirmed.
@@ -178,6 +181,9 @@ impl Policies {
                         read.facts = looked_at(parsed.to_json().ok().as_ref());
                         if parsed.to_json().map_or(true, |json| can_fail(&json)) {
                             fault(CALCULATES.to_owned());
+                        }
+                        if !read.excepts.is_empty() && !closes_classes(&parsed) {
+                            fault(EXCEPTS.to_owned());
                         }
                         let parsed = parsed.new_id(PolicyId::new(&id));
                         if let Err(error) = all.add(parsed.clone()) {
@@ -352,6 +358,10 @@ fn note<'a>(
         Some(&"existence") if law => true,
         Some(other) => return Err(format!("`@hidden(\"{other}\")` is not `existence` on a forbid")),
     };
+    let excepts: BTreeSet<String> = all.get("except").map_or("", |text| text).split_whitespace().map(str::to_owned).collect();
+    if !law && !excepts.is_empty() {
+        return Err(EXCEPTS.to_owned());
+    }
     // A prohibition from memory is on, a duty or a permission from memory is off.
     let off = all.get("off").filter(|text| !text.trim().is_empty());
     if law && off.is_some() {
@@ -374,7 +384,17 @@ fn note<'a>(
     if to.is_some_and(|to| to < from) {
         return Err("the last day is before the first".to_owned());
     }
-    Ok((wanted("id")?, Note { explanation, obligations, hidden, confirm, off: off.is_some(), facts: Vec::new(), from, to }))
+    Ok((wanted("id")?, Note { explanation, obligations, hidden, excepts, confirm, off: off.is_some(), facts: Vec::new(), from, to }))
+}
+
+/// Whether a rule speaks of classes, and of nothing else.
+fn closes_classes(policy: &Policy) -> bool {
+    match policy.resource_constraint() {
+        ResourceConstraint::Eq(uid) => uid.type_name().to_string() == "DataClass",
+        ResourceConstraint::Is(name) | ResourceConstraint::IsIn(name, _) => name.to_string() == "DataClass",
+        ResourceConstraint::Any | ResourceConstraint::In(_) => false,
+    }
 }
 
 const CALCULATES: &str = "a rule may not calculate or call an extension: it could fail";
+const EXCEPTS: &str = "`@except` stands on a forbid about classes: only the law says which field may be taken out of what it forbids";

@@ -103,13 +103,14 @@ fn part(rule: &Value) -> &'static str {
 }
 
 /// What a rule says about itself, in the order it is told.
-const NOTES: [(&str, &str); 10] = [
+const NOTES: [(&str, &str); 11] = [
     ("rule", "numéro de règle"),
     ("article", "article"),
     ("effective_from", "premier jour"),
     ("effective_to", "dernier jour"),
     ("obligation", "obligations"),
     ("hidden", "existence cachée"),
+    ("except", "champs qu’une permission peut en sortir"),
     ("explain", "explication"),
     ("missing", "ce qui manque"),
     ("cure", "ce qui y remédie"),

@@ -49,6 +49,8 @@ fn each_mistake_is_told() {
     assert!(spoilt("@rule(\"R01\")\n", "").contains("`@rule` is missing"));
     assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @obligation(\"inventee\")").contains("unknown obligation `inventee`"));
     assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @hidden(\"tout\")").contains("is not `existence`"));
+    // A field is taken out of a class, and by the law alone.
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @except(\"payload.besoins_soins\")").contains("a forbid about classes"));
     assert!(spoilt("2016-03-14", "14/03/2016").contains("is not a date"));
     assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @effective_to(\"2015-01-01\")").contains("before the first"));
     assert!(spoilt("forbid", "permit").contains("law/ holds forbids"));
@@ -67,6 +69,8 @@ fn each_mistake_is_told() {
 #[test]
 fn a_prohibition_of_the_departement_and_a_second_template_are_refused() {
     assert!(mistakes("local", GOOD)[0].contains("local/ holds permits"));
+    let excepting = GOOD.replace("forbid", "permit").replace("@id(\"test\")", "@id(\"test\") @except(\"payload.fondement\")");
+    assert!(mistakes("local", &excepting)[0].contains("a forbid about classes"));
     let template = r#"@id("autre") @rule("R05") @article("a") @effective_from("2016-03-14") @explain("Texte.")
 permit (principal in ?principal, action == Action::"submit", resource in ?resource);"#;
     assert!(mistakes("local", template)[0].contains("only one rule may have slots"));
@@ -141,6 +145,7 @@ fn i04_a_rule_that_fails_is_a_refusal() {
         explanation,
         obligations: Vec::new(),
         hidden: false,
+        excepts: BTreeSet::new(),
         confirm: None,
         off: false,
         facts: Vec::new(),
