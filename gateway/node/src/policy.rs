@@ -14,6 +14,7 @@ mod decide;
 mod explain;
 mod fitness;
 mod load;
+mod near;
 mod question;
 mod record;
 mod whole;
