@@ -19,6 +19,7 @@ mod question;
 mod record;
 mod whole;
 mod withhold;
+mod words;
 
 #[cfg(test)]
 mod tests;

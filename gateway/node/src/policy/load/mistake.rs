@@ -81,6 +81,6 @@ fn place<'t>(text: &'t str, diagnostic: &dyn Diagnostic) -> (usize, &'t str) {
 
 /// What Cedar would have expected, as a list in French.
 fn french(expected: &str) -> String {
-    let words = [(" or ", " ou "), ("identifier", "un nom"), ("number", "un nombre"), ("string literal", "un texte entre guillemets")];
+    let words = [(", or ", " ou "), (" or ", " ou "), ("identifier", "un nom"), ("number", "un nombre"), ("string literal", "un texte entre guillemets")];
     words.iter().fold(expected.to_owned(), |told, (english, french)| told.replace(english, french))
 }

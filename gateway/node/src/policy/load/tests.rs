@@ -70,7 +70,7 @@ fn each_mistake_is_told() {
 fn a_mistake_is_told_at_its_own_line_in_french() {
     for (from, to, line, told) in [
         ("context.to_kind ==", "context.to_kind = =", 10, "faute de syntaxe à « = »"),
-        ("resource)", "resource", 10, "faute de syntaxe à « when » : il faudrait `)`"),
+        ("resource)", "resource", 10, "faute de syntaxe à « when » : il faudrait"),
         ("\"famille\" };", "\"famille\"", 10, "la règle s’arrête ici sans être finie : il faudrait"),
         ("context.to_kind", "context.to_sort", 10, "le schéma ne connaît pas ce fait"),
         ("Action::\"submit\"", "Action::\"envoyer\"", 9, "le schéma ne connaît pas cette action"),
