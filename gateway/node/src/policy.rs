@@ -75,6 +75,12 @@ impl Permit {
     }
 }
 
+/// The words that a fact may have.
+#[cfg(test)]
+pub(crate) fn words_of(fact: &str, catalogue: &crate::catalogue::Catalogue) -> std::collections::BTreeSet<String> {
+    words::list(fact, catalogue).unwrap_or_default()
+}
+
 impl std::fmt::Debug for Permit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Permit({})", self.exchange)

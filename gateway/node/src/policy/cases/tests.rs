@@ -76,7 +76,7 @@ fn a_misspelt_word_of_a_case_is_told() {
             "agreement = { state = \"in-force\", purposes = [\"evaluer\"], questions = [\"scolarite.asiduite\"] }",
             "agreement.questions : « scolarite.asiduite » n’existe pas ; vouliez-vous dire « scolarite.assiduite » ?",
         ),
-        ("", "agreement.purposes : « evaluer » n’existe pas ; vouliez-vous dire « evaluate » ?"),
+        ("", "agreement.purposes : « evaluer » n’existe pas ; il y a address, benefit"),
         ("", "expect.obligations : « aknowledge » n’existe pas ; vouliez-vous dire « acknowledge » ?"),
         ("", "expect.withheld : « santé » n’existe pas ; vouliez-vous dire « sante »"),
         ("", "expect.lacking : « inform » n’existe pas ; vouliez-vous dire « informed » ?"),

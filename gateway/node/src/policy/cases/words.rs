@@ -82,7 +82,11 @@ impl Check<'_> {
         let Some(known) = known else { return };
         for word in words {
             if !known.contains(word) && !self.case.unlisted.contains(word) {
-                self.told.push(format!("{key} : « {word} » n’existe pas{}", meant(word, known.iter().map(String::as_str))));
+                let meant = match meant(word, known.iter().map(String::as_str)) {
+                    near if near.is_empty() && known.len() <= FEW => format!(" ; il y a {}", texts(&known).collect::<Vec<_>>().join(", ")),
+                    near => near,
+                };
+                self.told.push(format!("{key} : « {word} » n’existe pas{meant}"));
             }
         }
     }
@@ -121,5 +125,7 @@ fn texts<'w>(words: impl IntoIterator<Item = &'w String>) -> impl Iterator<Item 
     words.into_iter().map(String::as_str)
 }
 
+/// A list that is told whole when no word of it is near.
+const FEW: usize = 14;
 /// The five conditions of shared secrecy, as the schema names them.
 const FIVE: [&str; 5] = ["both_bound", "mission", "purpose", "necessary", "informed"];
