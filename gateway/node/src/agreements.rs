@@ -247,7 +247,11 @@ impl Written {
                 Some(party) => parties.push(party),
                 None => {
                     let what = format!("l’annuaire ne connaît pas « {} »", written.get_ref());
-                    faults.push(source.fault(written.span().start, what, "écrire `institution` ou `institution/service`, comme l’annuaire"));
+                    faults.push(source.fault(
+                        written.span().start,
+                        what,
+                        "écrire `institution` ou `institution/service`, comme l’annuaire",
+                    ));
                 }
             }
         }

@@ -9,14 +9,14 @@ use clap::Args;
 use exchange::Instant;
 
 use super::{CommandFault, print};
+#[cfg(feature = "solver")]
+use crate::proof::label;
 use crate::{
     catalogue::Catalogue,
     clock::{Clock, SystemClock},
     policy::Policies,
     proof::changes::{self, Change},
 };
-#[cfg(feature = "solver")]
-use crate::proof::label;
 
 /// `gateway policy diff`
 #[derive(Debug, Args)]
@@ -249,7 +249,6 @@ when { context.to_kind == "crip" && context.from_kind == "hopital" && context.pu
         let alerts = stopped(&side(&repository), &side(dir.path()));
         assert!(alerts.len() == 1 && alerts[0].starts_with("essai : cette interdiction arrêterait des alertes"), "{alerts:?}");
         assert_eq!(stopped(&side(dir.path()), &side(dir.path())), Vec::<String>::new());
-
     }
 
     /// The same of what the solver finds, with no code where there is a label.
@@ -277,7 +276,10 @@ when { context.to_kind == "crip" && context.from_kind == "hopital" && context.pu
         };
         let found = sorted(&[closes("information-preoccupante"), closes("retour-information")], &catalogue, &catalogue);
         let (alerts, closed) = (found.alerts.join("\n"), found.closed.join("\n"));
-        assert!(alerts.contains("envoyer « Information préoccupante »") && !closed.contains("Information préoccupante"), "{alerts}\n{closed}");
+        assert!(
+            alerts.contains("envoyer « Information préoccupante »") && !closed.contains("Information préoccupante"),
+            "{alerts}\n{closed}"
+        );
         assert!(closed.contains("envoyer « Retour d’information au déclarant »"), "{closed}");
         for label in [
             "expéditeurs : Hôpital",

@@ -14,8 +14,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, ParseErrors, Policy, PolicyId, PolicySet, ResourceConstraint, Schema, Template,
-    ValidationMode, Validator,
+    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, ParseErrors, Policy, PolicyId, PolicySet, ResourceConstraint, Schema,
+    Template, ValidationMode, Validator,
 };
 use exchange::{DataClass, Instant};
 use time::{Date, macros::format_description};
@@ -139,7 +139,8 @@ impl Policies {
         };
         let schema_file = schema_source.file;
         let whole = Statement { file: schema_file.clone(), line: 1, text: schema_source.text };
-        let read = Schema::from_cedarschema_str(&whole.text).map(|(schema, _)| schema).map_err(|error| Mistake::schema(&whole.text, &error));
+        let read =
+            Schema::from_cedarschema_str(&whole.text).map(|(schema, _)| schema).map_err(|error| Mistake::schema(&whole.text, &error));
         let facts = |schema| Ok((schema, facts_of(&whole.text).map_err(|what| Mistake { at: 0, what })?));
         let (schema, facts) = match read.and_then(facts) {
             Ok(read) => read,
@@ -382,7 +383,8 @@ fn note<'a>(
     // A prohibition from memory is on, a duty or a permission from memory is off.
     let off = all.get("off").filter(|text| !text.trim().is_empty());
     if law && off.is_some() {
-        let what = "une interdiction n’est jamais hors d’usage : lui donner un `@effective_to`, ou écrire dans `@confirm` ce qui est douteux";
+        let what =
+            "une interdiction n’est jamais hors d’usage : lui donner un `@effective_to`, ou écrire dans `@confirm` ce qui est douteux";
         return Err(mistake("@off", what.to_owned()));
     }
     let confirm = off.or_else(|| all.get("confirm")).map(|text| (*text).to_owned());

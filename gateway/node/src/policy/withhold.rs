@@ -49,7 +49,9 @@ struct Gate {
 enum Say {
     Permit,
     /// The law forbids it, but for the fields that every rule which forbids it excepts.
-    Forbid { but: BTreeSet<String> },
+    Forbid {
+        but: BTreeSet<String>,
+    },
     /// No rule speaks of it: a class stays closed, a field follows its class.
     Nothing,
     /// Not asked: nothing passes.

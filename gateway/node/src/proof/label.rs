@@ -52,12 +52,8 @@ const SECRECY: List = &[
     ("fonction", "tenu au secret par sa fonction"),
     ("aucun", "pas tenu au secret"),
 ];
-const ROLE: List = &[
-    ("implements", "la met en œuvre"),
-    ("assists", "y concourt"),
-    ("authority", "autorité judiciaire"),
-    ("none", "n’y participe pas"),
-];
+const ROLE: List =
+    &[("implements", "la met en œuvre"), ("assists", "y concourt"), ("authority", "autorité judiciaire"), ("none", "n’y participe pas")];
 const CLASS: List = &[
     ("identite", "identité"),
     ("contact", "coordonnées"),

@@ -49,7 +49,9 @@ fn a_case_that_expects_something_else_is_told() {
     assert!(printed("[\"R03\"]", "[\"R72\"]").contains("règles citées : attendu R72"));
     assert!(printed("[\"R03\"]", "[]").contains("règles citées"));
     assert!(printed("[\"acknowledge\", ", "[").contains("obligations : attendu evaluation, premiere-analyse, obtenu acknowledge"));
-    assert!(printed("\"particulier\"", "\"particulie\"").contains("from : « particulie » n’existe pas ; vouliez-vous dire « particulier » ?"));
+    assert!(
+        printed("\"particulier\"", "\"particulie\"").contains("from : « particulie » n’existe pas ; vouliez-vous dire « particulier » ?")
+    );
     assert!(printed("type = \"information", "type = \"desinformation").contains("type : « desinformation-preoccupante » n’existe pas"));
     assert!(printed("\"permit\"", "\"refusal\"").contains("a.toml:1: Un voisin alerte la CRIP"));
     assert!(printed("\"permit\"", "\"refusal\"").ends_with("1 cas joués, 0 conformes."));
@@ -65,7 +67,10 @@ fn a_misspelt_word_of_a_case_is_told() {
         ("agreed = \"done\"", "agreed : « done » n’existe pas ; vouliez-vous dire « donne » ?"),
         ("purpose = \"ipp\"", "purpose : « ipp » n’existe pas ; vouliez-vous dire « ip » ?"),
         ("said = [\"ailleurs=oui\"]", "said : « ailleurs=oui » n’existe pas"),
-        ("paths = [\"payload.fait[].texte\"]", "paths : « payload.fait[].texte » n’existe pas ; vouliez-vous dire « payload.faits[].texte »"),
+        (
+            "paths = [\"payload.fait[].texte\"]",
+            "paths : « payload.fait[].texte » n’existe pas ; vouliez-vous dire « payload.faits[].texte »",
+        ),
         ("holds = [\"immediate-hors-horaire\"]", "vouliez-vous dire « immediate-hors-horaires » ?"),
         ("legal_basis = [\"CASF L226-33\"]", "legal_basis : « CASF L226-33 » n’existe pas ; vouliez-vous dire « CASF L226-3 »"),
         (
@@ -103,7 +108,11 @@ fn a_case_that_cannot_be_read_is_told_in_french() {
     for (from, to, said) in [
         ("from =", "form =", "a.toml:1: Un voisin alerte la CRIP : il manque « from »"),
         ("ask = \"submit\"", "ask = \"submitt\"", "le mot « submitt » n’existe pas ici ; vouliez-vous dire « submit » ?"),
-        ("ask =", "classes = [\"socail\"]\nask =", "a.toml:4: Un voisin alerte la CRIP : le mot « socail » n’existe pas ici ; vouliez-vous dire « social » ?"),
+        (
+            "ask =",
+            "classes = [\"socail\"]\nask =",
+            "a.toml:4: Un voisin alerte la CRIP : le mot « socail » n’existe pas ici ; vouliez-vous dire « social » ?",
+        ),
         ("ask =", "parent = \"faite\"\nask =", "la clé « parent » n’existe pas ; vouliez-vous dire « parents »"),
         ("ask =", "case = \"oui\"\nask =", "cette valeur n’a pas la forme qu’il faut"),
         ("[[case]]", "[[cas]]", "l’entrée « cas » n’existe pas"),

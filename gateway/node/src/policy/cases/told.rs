@@ -19,7 +19,10 @@ fn french(what: &str) -> Option<(String, String)> {
     let told = if what.starts_with("unknown variant ") {
         let word = words.next()?;
         let known: Vec<&str> = words.collect();
-        (format!("le mot « {word} » n’existe pas ici{}", meant(word, known.iter().copied())), format!("écrire un de : {}", known.join(", ")))
+        (
+            format!("le mot « {word} » n’existe pas ici{}", meant(word, known.iter().copied())),
+            format!("écrire un de : {}", known.join(", ")),
+        )
     } else if what.starts_with("unknown field ") {
         let word = words.next()?;
         (format!("la clé « {word} » n’existe pas{}", meant(word, words)), keys())

@@ -41,7 +41,8 @@ pub(super) fn unknown(case: &Case, policies: &Policies, catalogue: &Catalogue) -
     check.hold("form", texts(&case.form), Some(types.iter().flat_map(|one| one.forms.keys().cloned()).collect()));
 
     // What it says of the document.
-    let fields: Vec<&Field> = types.iter().flat_map(|one| std::iter::once(*one).chain(one.forms.values())).flat_map(|one| &one.fields).collect();
+    let fields: Vec<&Field> =
+        types.iter().flat_map(|one| std::iter::once(*one).chain(one.forms.values())).flat_map(|one| &one.fields).collect();
     check.hold("paths", texts(case.paths.iter().flatten()), Some(fields.iter().map(|field| field.path.clone()).collect()));
     let mut said: BTreeSet<String> = fields.iter().filter(|field| field.fact).flat_map(|field| facts(field, catalogue)).collect();
     if case.declared.is_some() {

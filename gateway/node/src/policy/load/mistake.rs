@@ -40,23 +40,25 @@ impl Mistake {
 
     /// The schema does not admit the rule.
     pub(super) fn unfit(text: &str, error: &ValidationError) -> Self {
-        let what = match error {
-            ValidationError::UnrecognizedEntityType(_) => "le schéma ne connaît pas cette sorte d’entité",
-            ValidationError::UnrecognizedActionId(_) => "le schéma ne connaît pas cette action",
-            ValidationError::UnsafeAttributeAccess(_) => "le schéma ne connaît pas ce fait",
-            ValidationError::UnexpectedType(_) | ValidationError::IncompatibleTypes(_) => "ces mots ne sont pas du même type",
-            // Cedar's list is longer, and may grow.
-            _ => "le schéma n’admet pas cette règle",
+        // Cedar's list is longer, and may grow.
+        let what = if matches!(error, ValidationError::UnrecognizedEntityType(_)) {
+            "le schéma ne connaît pas cette sorte d’entité"
+        } else if matches!(error, ValidationError::UnrecognizedActionId(_)) {
+            "le schéma ne connaît pas cette action"
+        } else if matches!(error, ValidationError::UnsafeAttributeAccess(_)) {
+            "le schéma ne connaît pas ce fait"
+        } else if matches!(error, ValidationError::UnexpectedType(_) | ValidationError::IncompatibleTypes(_)) {
+            "ces mots ne sont pas du même type"
+        } else {
+            "le schéma n’admet pas cette règle"
         };
         Self::of_cedar(text, error, what, &error.to_string())
     }
 
     /// The rule does not do what its author meant.
     pub(super) fn doubtful(text: &str, warning: &ValidationWarning) -> Self {
-        let what = match warning {
-            ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) => "cette règle ne s’applique jamais",
-            _ => "ce texte trompe qui le lit",
-        };
+        let never = matches!(warning, ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_));
+        let what = if never { "cette règle ne s’applique jamais" } else { "ce texte trompe qui le lit" };
         Self::of_cedar(text, warning, what, &warning.to_string())
     }
 
@@ -81,6 +83,12 @@ fn place<'t>(text: &'t str, diagnostic: &dyn Diagnostic) -> (usize, &'t str) {
 
 /// What Cedar would have expected, as a list in French.
 fn french(expected: &str) -> String {
-    let words = [(", or ", " ou "), (" or ", " ou "), ("identifier", "un nom"), ("number", "un nombre"), ("string literal", "un texte entre guillemets")];
+    let words = [
+        (", or ", " ou "),
+        (" or ", " ou "),
+        ("identifier", "un nom"),
+        ("number", "un nombre"),
+        ("string literal", "un texte entre guillemets"),
+    ];
     words.iter().fold(expected.to_owned(), |told, (english, french)| told.replace(english, french))
 }

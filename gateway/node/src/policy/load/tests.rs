@@ -50,7 +50,10 @@ fn each_mistake_is_told() {
     assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @obligation(\"inventee\")").contains("obligation inconnue : « inventee »"));
     assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @hidden(\"tout\")").contains("seul « existence » s’écrit"));
     // A field is taken out of a class, and by the law alone.
-    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @except(\"payload.besoins_soins\")").contains("une interdiction qui porte sur des classes"));
+    assert!(
+        spoilt("@who(\"personne\")", "@who(\"personne\") @except(\"payload.besoins_soins\")")
+            .contains("une interdiction qui porte sur des classes")
+    );
     assert!(spoilt("2016-03-14", "14/03/2016").contains("n’est pas un jour"));
     assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @effective_to(\"2015-01-01\")").contains("avant le premier"));
     assert!(spoilt("forbid", "permit").contains("law/ ne tient que des interdictions"));
