@@ -135,13 +135,14 @@ async fn a_child_of_another_departement_is_passed_on_and_the_receipt_stays() {
     let deposited = school.submit(&envelope, &key).await.unwrap();
     let id = text(&deposited, "/id");
     let task = path(&scene.task(CADRE, &id, "reroute").await.expect("R83: the competent département gets it"));
-    assert!(scene.task(CADRE, &scene.accepted(SCHOOL, &envelopes::of_the_school()).await, "reroute").await.is_none(), "a child of here stays");
+    assert!(
+        scene.task(CADRE, &scene.accepted(SCHOOL, &envelopes::of_the_school()).await, "reroute").await.is_none(),
+        "a child of here stays"
+    );
     // Where it went is what ends it: a département that exists, or the exchange that carried it.
-    for (body, code) in [
-        (json!({}), "task-destination"),
-        (json!({"departement": "20"}), "task-destination"),
-        (json!({"exchange": id}), "task-destination"),
-    ] {
+    for (body, code) in
+        [(json!({}), "task-destination"), (json!({"departement": "20"}), "task-destination"), (json!({"exchange": id}), "task-destination")]
+    {
         assert_eq!(code_of(&scene, CADRE, &format!("{task}/done"), &body).await, code, "{body}");
     }
     scene.acting(CADRE).post(&format!("{task}/done"), &json!({"departement": "82"})).await.unwrap();

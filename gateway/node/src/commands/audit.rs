@@ -103,8 +103,13 @@ fn public_keys(config: &Config, keystore: &KeyStore) -> Result<Value, CommandFau
 
 /// A bar for a walk through the log.
 pub(super) fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} entrées, {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style)
+    bar_of("entrées")
+}
+
+/// A line of progress on standard error, when that is a terminal.
+pub(super) fn bar_of(what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {what}, {{eta}}"));
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 pub(super) fn advance(bar: &ProgressBar, done: u64, of: u64) {

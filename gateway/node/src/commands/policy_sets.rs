@@ -65,7 +65,7 @@ pub enum Sets {
     Show {
         /// The set: its hash, or 8 letters of it at least
         set: String,
-        /// New folder to write its files into, to be read, tested and compared
+        /// New folder to write its files into, to be read and compared; cases are no part of a set: put `decisions/` beside to test it
         #[arg(long)]
         write: Option<PathBuf>,
         /// How to reach the gateway

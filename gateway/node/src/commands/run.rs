@@ -231,7 +231,7 @@ fn forbid_core_dumps() {
 pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
     match command {
         Policy::Test { folder } => {
-            let report = run_cases(&folder)?;
+            let report = policy::run_cases(&folder).map_err(|e| mistaken(&folder, &e))?;
             print(&report.to_string());
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
@@ -239,7 +239,7 @@ pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
         Policy::Simulate(options) => decision::simulate(options).await,
         Policy::Sets(command) => policy_sets::sets(*command).await.map(|()| ExitCode::SUCCESS),
         Policy::Table { folder } => {
-            let table = policy::rules_table(&folder).map_err(|e| CommandFault::file(&folder, &e))?;
+            let table = policy::rules_table(&folder).map_err(|e| mistaken(&folder, &e))?;
             print(table.to_string().trim_end());
             table.faults().iter().for_each(|fault| print(fault));
             Ok(if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -247,8 +247,9 @@ pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
     }
 }
 
-fn run_cases(folder: &Path) -> Result<policy::Report, CommandFault> {
-    policy::run_cases(folder).map_err(|e| CommandFault::file(folder, &e))
+/// Mistakes that keep a folder from being played, for the jurist who wrote it.
+fn mistaken(folder: &Path, faults: &policy::CasesFault) -> CommandFault {
+    CommandFault::Gateway(format!("le dossier {} a des fautes, rien n’est joué :\n{faults}", folder.display()))
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -106,7 +106,10 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
     ensure(opened.iter().any(|d| d.pointer("/payload/constats_sante/texte").is_some()), "la CRIP n’a pas lu les constats")?;
     let children: std::collections::BTreeSet<String> = opened.iter().map(|d| text(d, "/subjects/0/pseudonym")).collect();
     ensure(children.len() == 1, "les deux envois ne sont pas rattachés à la même enfant")?;
-    voice.say(&format!("   Même enfant pour la CRIP, sous un pseudonyme qu’elle est seule à connaître : {}.", children.into_iter().next().unwrap_or_default()));
+    voice.say(&format!(
+        "   Même enfant pour la CRIP, sous un pseudonyme qu’elle est seule à connaître : {}.",
+        children.into_iter().next().unwrap_or_default()
+    ));
     let medical = school.run(&["exchange", "show", &text(&second, "/id")], None).await?.refused("lecture par l’école")?;
     ensure(text(&medical, "/code") == "not-found", "l’école apprend que l’hôpital a écrit")?;
     let seen = school.run(&["exchange", "show", &information], None).await?.done("suivi par l’école")?;
