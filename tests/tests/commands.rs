@@ -267,7 +267,7 @@ async fn what_was_copied_out_verifies_and_what_was_altered_does_not() {
     // The whole log.
     let bundle = running.file("bundle");
     let told = running.here(&["audit", "bundle", path(&bundle)]).await.done();
-    assert!(told.out.contains("feuilles copiées"), "{told:?}");
+    assert!(told.out.contains("entrées copiées"), "{told:?}");
     // Neither the copy nor the databases are for other users of the machine.
     for private in [&bundle, &running.world.folder.join("data")] {
         assert_eq!(fs::metadata(private).unwrap().permissions().mode() & 0o777, 0o700, "{}", private.display());

@@ -2,10 +2,13 @@
 //! exist, whether it is another's, sealed from the asker, or erased.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use gateway::{client::Client, demo::envelopes};
+use gateway::{
+    client::Client,
+    demo::{envelopes, requests},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Scene, people::*, text};
+use tests::{Problem, Scene, people::*, text};
 
 /// A thing of the gateway by its ids; [`Thing::none`] for one that does not exist.
 struct Thing {
@@ -101,6 +104,39 @@ async fn i15_an_answer_does_not_try_out_ids() {
         tried.push((refusal.status, body));
     }
     assert_eq!(tried[0], tried[1]);
+}
+
+/// Nor does how an answer is read, in the form of what it answers, tell of what is sealed from its author, or was asked of
+/// another unit. A danger goes through whatever it says that it answers.
+#[tokio::test]
+async fn i15_how_an_answer_is_read_does_not_tell_what_it_answers() {
+    let scene = Scene::start().await;
+    let mut sealed = requests::advice();
+    sealed["exclus"] = json!([{"issuer": "urn:passerelle:institution:departement-31", "subject": CRIP.1}]);
+    let (advice, sealed) = (scene.accepted(TEACHER, &requests::advice()).await, scene.accepted(TEACHER, &sealed).await);
+    // School facts are no part of advice, and of any other answer they are.
+    let answer = |id: &str, unit: &str| {
+        let mut answer = requests::advised(id);
+        answer["sender"]["unit"] = json!(unit);
+        answer["payload"]["scolarite"] = json!({"inscrit": true});
+        answer
+    };
+    let code = |refusal: &Problem| text(&refusal.body, "/errors/0/code");
+    let own = scene.submit(&scene.acting(CRIP), &answer(&advice, "crip")).await.unwrap_err();
+    assert_ne!(code(&own), "bad-reference", "{own:?}");
+    for (who, unit, id) in [(CRIP, "crip", &sealed), (FORMER, "crip", &advice), (ASE, "ase", &advice)] {
+        let mut told = Vec::new();
+        for id in [id, &Thing::none().exchange] {
+            let mut refusal = scene.submit(&scene.acting(who), &answer(id, unit)).await.unwrap_err();
+            refusal.body.as_object_mut().unwrap().remove("instance");
+            told.push((refusal.status, refusal.body));
+        }
+        assert_eq!(told[0], told[1], "{who:?}");
+    }
+    let mut alert = envelopes::of_the_school();
+    (alert["sender"], alert["in_reply_to"]) = (json!({"institution": "departement-31", "unit": "crip"}), json!(sealed));
+    scene.accepted(CRIP, &alert).await;
+    scene.accepted(CADRE, &requests::advised(&sealed)).await;
 }
 
 /// A second social worker of the school's unit.

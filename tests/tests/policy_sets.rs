@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use gateway::{
+    config::Config,
     demo::envelopes,
     log::{Event, entry::field},
+    node::Node,
 };
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tests::{
     Scene,
+    cli::{path, run},
     people::{ADMIN, AUDITOR, CADRE, CRIP, DPO, SCHOOL, TEACHER},
     scene::problem,
     text,
@@ -154,6 +158,78 @@ async fn a_restart_decides_with_the_approved_set_and_finishes_what_was_under_way
     assert_eq!(refused(&scene, CADRE, &format!("/v1/policy-sets/{waiting}/approvals"), json!({})).await.1, "policy-set-not-waiting");
     let list = scene.acting(ADMIN).get("/v1/policy-sets").await.unwrap();
     assert_eq!(list["proposals"].as_array().unwrap().iter().find(|one| one["set"] == json!(waiting)).unwrap()["state"], "dropped");
+}
+
+/// Taken back, a proposal is nothing: it does not wait, nor take force on its day; proposed again, it is approved anew.
+#[tokio::test]
+async fn i08_a_withdrawn_set_takes_no_force() {
+    let mut scene = Scene::start().await;
+    let first = in_force(&scene);
+    fs::write(reception(&scene), "").unwrap();
+    let wish = json!({"motive": "Au premier décembre.", "effective_from": "2026-11-30T23:00:00.000Z"});
+    let set = text(&scene.acting(CRIP).post("/v1/policy-sets", &wish).await.unwrap(), "/set");
+    let (approve, withdraw) = (format!("/v1/policy-sets/{set}/approvals"), format!("/v1/policy-sets/{set}/withdrawal"));
+    // Its author, or who may approve; nobody else is told whether it waits.
+    for who in [SCHOOL, TEACHER, AUDITOR] {
+        assert_eq!(refused(&scene, who, &withdraw, json!({})).await, (403, "role-missing".to_owned()), "{who:?}");
+    }
+    assert_eq!(refused(&scene, ADMIN, &withdraw.replace(&set, &first), json!({})).await.1, "policy-set-not-waiting");
+    assert_eq!(refused(&scene, ADMIN, &withdraw.replace(&set, "0"), json!({})).await.1, "policy-set-unknown");
+
+    // Half approved, by its author.
+    scene.acting(DPO).post(&approve, &json!({})).await.unwrap();
+    let told = scene.acting(CRIP).post(&withdraw, &json!({})).await.unwrap();
+    assert_eq!((text(&told, "/proposals/0/state"), text(&told, "/proposals/0/withdrawn/by/subject")), ("withdrawn".into(), CRIP.1.into()));
+    for (who, path) in [(CADRE, &approve), (CADRE, &withdraw), (CRIP, &withdraw)] {
+        assert_eq!(refused(&scene, who, path, json!({})).await.1, "policy-set-not-waiting", "{who:?} {path}");
+    }
+    // Proposed again by the same person: what was approved before does not count.
+    scene.acting(CRIP).post("/v1/policy-sets", &wish).await.unwrap();
+    let once = scene.acting(CADRE).post(&approve, &json!({})).await.unwrap();
+    assert_eq!((text(&once, "/proposals/0/state"), text(&once, "/proposals/1/state")), ("proposed".into(), "withdrawn".into()));
+    assert_eq!(text(&scene.acting(DPO).post(&approve, &json!({})).await.unwrap(), "/proposals/0/state"), "approved");
+    // Approved by two for a day to come, by one of them.
+    scene.acting(DPO).post(&withdraw, &json!({})).await.unwrap();
+    scene.stop().await;
+    scene.travel("2026-12-01T08:00:00.000Z").await;
+    scene.resume().await;
+    assert!(in_force(&scene) == first && shown(&scene).await);
+    // In force, it is not taken back: an earlier set is proposed.
+    assert_eq!(scene.amended("Tout de suite.").await, set);
+    assert_eq!(refused(&scene, CADRE, &withdraw, json!({})).await.1, "policy-set-not-waiting");
+    let steps = entries(&scene, &[Event::PolicyWithdrawn]).await;
+    let people: Vec<String> = steps.iter().map(|(_, _, values)| values["professional"].to_string()).collect();
+    assert!(people.len() == 2 && people[0].contains(CRIP.1) && people[1].contains(DPO.1), "{people:?}");
+    assert!(steps.iter().all(|(_, policy, values)| *policy == first && values["set"] == json!(set)));
+}
+
+/// Whoever could empty the table of sets would decide the law by the folder: the gateway stays closed, and says what to do.
+#[tokio::test]
+async fn i08_a_gateway_of_whose_sets_none_is_in_force_does_not_start() {
+    let mut scene = Scene::start().await;
+    let first = in_force(&scene);
+    fs::write(reception(&scene), "").unwrap();
+    scene.stop().await;
+    let by_hand = |statement: &'static str| {
+        let file = scene.world.folder.join("data/gateway.db");
+        async move {
+            sqlx::any::install_default_drivers();
+            let mut database = sqlx::AnyConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+            assert_eq!(sqlx::query(statement).execute(&mut database).await.unwrap().rows_affected(), 1);
+            database.close().await.unwrap();
+        }
+    };
+    by_hand("UPDATE policy_proposal SET state = 'ended', in_force_until = in_force_from WHERE state = 'in-force'").await;
+    let config = Config::load(&scene.world.config()).unwrap();
+    let fault = Node::start(config, Arc::new(scene.clock.clone())).await.err().expect("must not start").to_string();
+    assert!(fault.starts_with("policies: ") && fault.contains("none is in force") && fault.contains("restore a backup"), "{fault}");
+    let config = scene.world.config();
+    let checked = run(&["check", "--config", path(&config)], &[], None).await;
+    assert!(checked.code != 0 && checked.err.contains("restore a backup"), "{checked:?}");
+    // As the backup has it, it starts, with what was approved.
+    by_hand("UPDATE policy_proposal SET state = 'in-force', in_force_until = NULL WHERE state = 'ended'").await;
+    scene.resume().await;
+    assert_eq!(in_force(&scene), first);
 }
 
 /// Who approved and left before it counts approved nothing, whether the second approval or the day was waited for.

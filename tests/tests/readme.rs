@@ -58,7 +58,7 @@ async fn its_commands_work_as_they_stand() {
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err(), "the gateway outlived its demonstration");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for expected in ["\"receipt\":\"ey", "IMAGINAIRE", "204", "\"verdict\": \"permit\"", "Réponse consignée.", "feuilles copiées"] {
+    for expected in ["\"receipt\":\"ey", "IMAGINAIRE", "204", "\"verdict\": \"permit\"", "Réponse consignée.", "entrées copiées"] {
         assert!(said.contains(expected), "`{expected}` was not said:\n{said}");
     }
 }
@@ -85,7 +85,7 @@ async fn its_samples_of_data_are_taken_as_they_stand() {
     let policies = world.folder.join("policies");
     for (section, language, file, (taken, free)) in [
         ("### A type", "toml", "catalogue/essai.toml", ("code = \"retour-information\"", "code = \"essai\"")),
-        ("### An agreement", "toml", "agreements/p02.toml", ("", "")),
+        ("### An agreement", "toml", "agreements/n02.toml", ("", "")),
         ("### A rule", "cedar", "law/essai.cedar", ("@id(\"R06-service\")", "@id(\"R06-essai\")")),
         ("### A case", "toml", "decisions/essai.toml", ("", "")),
     ] {
@@ -93,6 +93,10 @@ async fn its_samples_of_data_are_taken_as_they_stand() {
         assert!(sample.contains(taken), "{section}: {sample}");
         fs::write(policies.join(file), sample.replacen(taken, free, 1)).unwrap();
     }
+    // The rule that it shows is the one of the law, word for word.
+    let bare = |text: &str| text.lines().map(|line| line.split("   //").next().unwrap().trim()).collect::<Vec<_>>().join("\n");
+    let law = fs::read_to_string(policies.join("law/secret-partage.cedar")).unwrap();
+    assert!(bare(&law).contains(bare(&blocks(&readme(), "### A rule", "cedar").remove(0)).trim()));
     let checked = run(&["check", "--config", path(&world.config())], &[], None).await.done().out;
     // Nothing is doubted either.
     assert!(checked.starts_with("Prêt : "), "{checked}");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use gateway::demo::envelopes;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{Scene, people::*, scene::problem, text};
 
@@ -59,6 +60,10 @@ async fn i07_a_pseudonym_is_lifted_by_two_people_of_two_roles_once() {
         assert!(![&database, &also].iter().any(|file| file.windows(secret.len()).any(|window| window == secret)));
     }
     assert!(!exchange.is_empty());
+    // Nor do the openings of the log, which outlive it and are read by auditors, hold the words of the reason.
+    let opened = openings(&scene).await;
+    assert!(opened.iter().any(|one| one.contains("reidentification-requested")), "{opened:?}");
+    assert!(opened.iter().all(|one| !one.contains(REASON)));
 }
 
 #[tokio::test]
@@ -112,6 +117,40 @@ async fn i15_a_wrong_pseudonym_answers_like_an_unknown_one() {
     assert!(scene.acting(CADRE).post("/v1/reidentifications", &again).await.is_ok(), "another person has a limit of their own");
 }
 
+/// Whoever is kept out of one exchange about a child does not learn through a pseudonym who the child is: neither as the
+/// one who asks nor, unknowing, as one who approves.
+#[tokio::test]
+async fn i15_nobody_stands_there_for_whom_an_exchange_about_the_child_is_sealed() {
+    let scene = Scene::start().await;
+    let (_, pseudonym) = child(&scene).await;
+    let answer = async |pseudonym: &str| {
+        let id = asked(&scene, CRIP, pseudonym).await;
+        for who in [DPO, CADRE] {
+            approved(&scene, who, &id).await.unwrap();
+        }
+        let answer = problem(scene.acting(CRIP).post(&format!("/v1/reidentifications/{id}/opening"), &json!({})).await);
+        answer.map_err(|mut refusal| {
+            refusal.body.as_object_mut().unwrap().remove("instance");
+            (refusal.status, refusal.body)
+        })
+    };
+    let nobody = answer("P1-1-GMY780WKFP5P4EAPKCC4XDWS7Z*").await.unwrap_err();
+    assert_eq!(nobody.0, 404);
+    for (excluded, other) in [(CRIP, CADRE), (CADRE, CRIP)] {
+        let mut envelope = envelopes::of_the_school();
+        envelope["exclus"] = json!([{"issuer": "urn:passerelle:institution:departement-31", "subject": excluded.1}]);
+        let sealed = scene.accepted(SCHOOL, &envelope).await;
+        assert_eq!(answer(&pseudonym).await.unwrap_err(), nobody, "{excluded:?}");
+        // Once erased, it speaks of nobody.
+        let delivery = scene.delivery_of(other, "crip", &sealed).await;
+        let taken = json!({"outcome": "taken-in-charge"});
+        scene.acting(other).post(&format!("/v1/mailbox/{delivery}/acknowledgement"), &taken).await.unwrap();
+        let erase = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{sealed}")).json(&json!({"motive": "essai"}));
+        assert_eq!(erase.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
+    assert_eq!(answer(&pseudonym).await.unwrap()["identity"]["birth_name"], "FICTIVE");
+}
+
 #[tokio::test]
 async fn what_no_approval_lifts_is_not_even_taken_down() {
     let scene = Scene::start().await;
@@ -153,6 +192,15 @@ async fn an_approver_who_left_counts_no_more() {
     std::fs::write(&file, written.replace("roles = [\"dpo\"]", "roles = []")).unwrap();
     scene.resume().await;
     assert_eq!(opened(&scene, CRIP, &id).await.unwrap_err(), "denied");
+}
+
+/// What every entry of the log opens to.
+async fn openings(scene: &Scene) -> Vec<String> {
+    let rooms = scene.rooms();
+    scene.until("all is signed", || async { rooms.store.pending_entries().await.unwrap().is_empty() }).await;
+    let entries = rooms.store.entries_from(0, 10_000).await.unwrap();
+    let open = |leaf: &[u8; 32], sealed: &[u8]| String::from_utf8(rooms.keystore.open_opening(leaf, sealed).unwrap().to_vec()).unwrap();
+    entries.iter().map(|entry| open(&entry.leaf_hash, entry.opening.as_ref().unwrap())).collect()
 }
 
 /// An exchange of the school, and what the CRIP calls its child.

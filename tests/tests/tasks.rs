@@ -17,12 +17,14 @@ async fn the_parents_are_told_by_a_named_person_who_says_how() {
     assert_eq!((text(&shown, "/state"), text(&shown, "/clock/limit")), ("open".into(), "2026-12-03T09:30:00.000Z".into()));
     assert_eq!(shown["means"], json!(["courrier", "remise-en-main-propre"]));
     assert!(!shown.to_string().contains("FICTIVE"));
-    // By telephone is not in writing; the law knows no exception; tomorrow is not done.
+    // By telephone is not in writing; the law knows no exception; tomorrow is not done, nor was it long before.
     for (body, code) in [
         (json!({}), "task-means"),
         (json!({"means": "telephone"}), "task-means"),
         (json!({"dispense": "interet-enfant", "words": WHY}), "task-dispense"),
         (json!({"means": "courrier", "on": "2026-11-26"}), "task-day"),
+        (json!({"means": "courrier", "on": "2026-10-24"}), "task-day"),
+        (json!({"means": "courrier", "on": "0001-01-01"}), "task-day"),
         (json!({"means": "courrier", "words": "court"}), "task-words"),
         (json!({"means": "courrier", "on": "hier"}), "malformed"),
         (json!({"means": "courrier", "cause": "x"}), "malformed"),
@@ -123,6 +125,35 @@ async fn what_must_not_wait_does_not_and_a_child_may_be_spared_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_child_of_another_departement_is_passed_on_and_the_receipt_stays() {
+    let scene = Scene::start().await;
+    // The school is here, the child lives in Tarn-et-Garonne: the residence counts (R83).
+    let mut envelope = envelopes::of_the_school();
+    envelope["subjects"][0]["address"] = json!({"lines": ["3 quai Inventé"], "postcode": "82000", "city": "Port-Exemple"});
+    let key = gateway::client::new_key().unwrap();
+    let school = scene.acting(SCHOOL);
+    let deposited = school.submit(&envelope, &key).await.unwrap();
+    let id = text(&deposited, "/id");
+    let task = path(&scene.task(CADRE, &id, "reroute").await.expect("R83: the competent département gets it"));
+    assert!(
+        scene.task(CADRE, &scene.accepted(SCHOOL, &envelopes::of_the_school()).await, "reroute").await.is_none(),
+        "a child of here stays"
+    );
+    // Where it went is what ends it: a département that exists, or the exchange that carried it.
+    for (body, code) in
+        [(json!({}), "task-destination"), (json!({"departement": "20"}), "task-destination"), (json!({"exchange": id}), "task-destination")]
+    {
+        assert_eq!(code_of(&scene, CADRE, &format!("{task}/done"), &body).await, code, "{body}");
+    }
+    scene.acting(CADRE).post(&format!("{task}/done"), &json!({"departement": "82"})).await.unwrap();
+    assert!(scene.task(CADRE, &id, "reroute").await.is_none());
+    assert_eq!(text(&scene.acting(DPO).get(&task).await.unwrap(), "/record/departement"), "82");
+    // The school holds the receipt of its deposit, and learns nothing of where the file is treated.
+    assert_eq!(school.submit(&envelope, &key).await.unwrap(), deposited);
+    assert!(!school.get(&format!("/v1/exchanges/{id}")).await.unwrap().to_string().contains("\"82\""));
+}
+
+#[tokio::test]
 async fn what_an_answer_ends_needs_nobodys_word() {
     let scene = Scene::start().await;
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
@@ -140,7 +171,10 @@ async fn a_child_who_could_not_be_met_is_referred_to_justice() {
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     let evaluation = path(&scene.task(CRIP, &id, "evaluation").await.unwrap());
     assert_eq!(code_of(&scene, CRIP, &format!("{evaluation}/done"), &json!({"finding": "justifiee"})).await, "task-finding");
-    scene.acting(CRIP).post(&format!("{evaluation}/done"), &json!({"finding": "mineur-non-rencontre"})).await.unwrap();
+    // An exchange is not evaluated before it came in.
+    let early = json!({"finding": "mineur-non-rencontre", "on": "2026-11-24"});
+    assert_eq!(code_of(&scene, CRIP, &format!("{evaluation}/done"), &early).await, "task-day");
+    scene.acting(CRIP).post(&format!("{evaluation}/done"), &json!({"finding": "mineur-non-rencontre", "on": "2026-11-25"})).await.unwrap();
     let referred = scene.task(CRIP, &id, "refer-justice").await.expect("R19: the judicial authority is seized");
     assert_eq!(text(&referred, "/clock/limit"), "2026-11-26T09:30:00.000Z");
     // It ends by a signalement that this unit really sent.

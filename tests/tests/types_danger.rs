@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use gateway::demo::{envelopes, requests};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Scene, people::*, text};
 
 #[tokio::test]
@@ -164,11 +164,30 @@ async fn an_immediate_alert_at_night_reaches_the_on_call_service_too() {
     scene.clock.set("2026-11-25T22:00:00Z".parse().unwrap());
     let mut envelope = envelopes::of_the_school();
     envelope["urgency"] = json!("immediate");
+    // Sealed from one of the on-call service, it does not exist for this person.
+    envelope["exclus"] = json!([{"issuer": "urn:passerelle:institution:departement-31", "subject": ON_CALL.1}]);
+    let sealed = scene.accepted(SCHOOL, &envelope).await;
+    assert_eq!(scene.refused(&scene.acting(ON_CALL), &format!("/v1/exchanges/{sealed}")).await.status, 404);
+    envelope.as_object_mut().unwrap().remove("exclus");
     let alert = scene.accepted(SCHOOL, &envelope).await;
     let document = scene.opened(ON_CALL, "astreinte-ase", &alert).await;
     assert_eq!(text(&document, "/subjects/0/birth_name"), "FICTIVE");
     let document = scene.opened(CADRE, "crip", &alert).await;
     assert_eq!(text(&document, "/subjects/0/birth_name"), "FICTIVE");
+    // Whoever it was handed to follows it and has its evidence, like any recipient; who wrote it is not in there.
+    let path = format!("/v1/exchanges/{alert}");
+    for who in [CADRE, ON_CALL] {
+        let timeline = scene.acting(who).get(&path).await.unwrap();
+        assert_eq!(timeline["deliveries"].as_array().unwrap().len(), 2, "{timeline}");
+        assert!(timeline["deliveries"][0]["delivery"].is_string(), "{timeline}");
+        let evidence = scene.acting(who).get(&format!("{path}/evidence")).await.unwrap();
+        let openings = evidence["openings"].as_object().unwrap();
+        assert!(openings.contains_key("payload") && !openings.contains_key("professional"), "{who:?}: {evidence}");
+        assert!(evidence.get("receipt").is_none_or(Value::is_null) && evidence["proof"].is_string(), "{evidence}");
+    }
+    for other in [ASE, PMI, FORMER] {
+        assert_eq!(scene.refused(&scene.acting(other), &path).await.status, 404, "{other:?}");
+    }
     // Two deliveries, each with its decision in the log.
     assert_eq!(scene.rooms().store.deliveries_of(alert.parse().unwrap()).await.unwrap().len(), 2);
     let events = events(&scene, &alert).await;
@@ -180,6 +199,7 @@ async fn an_immediate_alert_at_night_reaches_the_on_call_service_too() {
         envelope["urgency"] = json!(urgency);
         let alert = scene.accepted(SCHOOL, &envelope).await;
         assert_eq!(scene.rooms().store.deliveries_of(alert.parse().unwrap()).await.unwrap().len(), 1, "{at} {urgency}");
+        assert_eq!(scene.refused(&scene.acting(ON_CALL), &format!("/v1/exchanges/{alert}")).await.status, 404, "{at} {urgency}");
     }
 }
 

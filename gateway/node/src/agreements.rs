@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::Date;
 use toml::{Spanned, value::Datetime};
 
-use crate::directory::{Directory, day::day_in_france};
+use crate::directory::day::day_in_france;
 use crate::source::{Files, Folder, Source, SourceFault};
 
 /// Every agreement of the register.
@@ -98,20 +98,20 @@ pub enum InForce<'a> {
 }
 
 impl Agreements {
-    /// Reads every `.toml` file of `dir`, one agreement each. Parties must be in `directory`; `is_type` and
-    /// `is_code` (name of a list, code) say which codes the catalogue has.
+    /// Reads every `.toml` file of `dir`, one agreement each. `is_party` says whether the directory knows who signed; `is_type`
+    /// and `is_code` (name of a list, code) which codes the catalogue has.
     ///
     /// # Errors
     /// Every mistake of every file; within one file only the first mistake of shape shows.
     pub fn load(
         dir: &Path,
-        directory: &Directory,
+        is_party: &dyn Fn(&Party) -> bool,
         is_type: &dyn Fn(&TypeCode) -> bool,
         is_code: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = Folder::read(dir, &mut faults);
-        Self::gather(&folder, faults, directory, is_type, is_code)
+        Self::gather(&folder, faults, is_party, is_type, is_code)
     }
 
     /// The same of a policy set that was read before.
@@ -120,19 +120,19 @@ impl Agreements {
     /// As [`Agreements::load`].
     pub fn of(
         files: &Files,
-        directory: &Directory,
+        is_party: &dyn Fn(&Party) -> bool,
         is_type: &dyn Fn(&TypeCode) -> bool,
         is_code: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
         let folder = files.folder("agreements", &mut faults);
-        Self::gather(&folder, faults, directory, is_type, is_code)
+        Self::gather(&folder, faults, is_party, is_type, is_code)
     }
 
     fn gather(
         folder: &Folder,
         mut faults: Vec<SourceFault>,
-        directory: &Directory,
+        is_party: &dyn Fn(&Party) -> bool,
         is_type: &dyn Fn(&TypeCode) -> bool,
         is_code: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Self, Vec<SourceFault>> {
@@ -140,9 +140,9 @@ impl Agreements {
         for source in folder.toml() {
             let Some(item) = source.whole::<Written>(&mut faults) else { continue };
             let at = item.value.id.span().start;
-            let agreement = item.value.check(source, directory, is_type, is_code, &mut faults);
+            let agreement = item.value.check(source, is_party, is_type, is_code, &mut faults);
             if all.contains_key(&agreement.id) {
-                faults.push(source.fault(at, format!("agreement `{}` is declared twice", agreement.id), "keep one declaration"));
+                faults.push(source.fault(at, format!("le protocole « {} » est déclaré deux fois", agreement.id), "n’en garder qu’un"));
             } else {
                 all.insert(agreement.id.clone(), agreement);
             }
@@ -234,7 +234,7 @@ impl Written {
     fn check(
         self,
         source: &Source,
-        directory: &Directory,
+        is_party: &dyn Fn(&Party) -> bool,
         is_type: &dyn Fn(&TypeCode) -> bool,
         is_code: &dyn Fn(&str, &str) -> bool,
         faults: &mut Vec<SourceFault>,
@@ -243,36 +243,40 @@ impl Written {
         let at = self.id.span().start;
         let mut parties = Vec::new();
         for written in &self.parties {
-            match party(written.get_ref()).filter(|party| directory.party(party).is_some()) {
+            match party(written.get_ref()).filter(is_party) {
                 Some(party) => parties.push(party),
                 None => {
-                    let what = format!("unknown party `{}`", written.get_ref());
-                    faults.push(source.fault(written.span().start, what, "write `institution` or `institution/unit` of the directory"));
+                    let what = format!("l’annuaire ne connaît pas « {} »", written.get_ref());
+                    faults.push(source.fault(
+                        written.span().start,
+                        what,
+                        "écrire `institution` ou `institution/service`, comme l’annuaire",
+                    ));
                 }
             }
         }
         if self.parties.len() < 2 {
-            faults.push(source.fault(at, "an agreement has two parties at least", "write who signed"));
+            faults.push(source.fault(at, "un protocole lie deux parties au moins", "écrire qui a signé"));
         }
         for written in self.types.iter().filter(|written| !is_type(written.get_ref())) {
-            let what = format!("unknown exchange type `{}`", written.get_ref());
-            faults.push(source.fault(written.span().start, what, "use a type of the catalogue"));
+            let what = format!("le type d’échange « {} » n’existe pas", written.get_ref());
+            faults.push(source.fault(written.span().start, what, "écrire un type du catalogue"));
         }
-        for (list, name, codes) in [("CL-purpose", "purpose", &self.purposes), ("CL-question", "question", &self.questions)] {
+        for (list, name, codes) in [("CL-purpose", "le but", &self.purposes), ("CL-question", "la question", &self.questions)] {
             for written in codes.iter().filter(|written| !is_code(list, written.get_ref())) {
-                let what = format!("unknown {name} `{}`", written.get_ref());
-                faults.push(source.fault(written.span().start, what, format!("use a code of {list}")));
+                let what = format!("{name} « {} » n’existe pas", written.get_ref());
+                faults.push(source.fault(written.span().start, what, format!("écrire un code de {list} (catalogue/_codes.toml)")));
             }
         }
         if let Some(days) = self.delai_reponse_jours.as_ref().filter(|days| !(1..=90).contains(days.get_ref())) {
-            let what = format!("an answer within {} days", days.get_ref());
-            faults.push(source.fault(days.span().start, what, "write worked days, from 1 to 90"));
+            let what = format!("une réponse en {} jours", days.get_ref());
+            faults.push(source.fault(days.span().start, what, "écrire des jours ouvrés, de 1 à 90"));
         }
         for (list, empty) in
             [("types", self.types.is_empty()), ("purposes", self.purposes.is_empty()), ("classes", self.classes.is_empty())]
         {
             if empty {
-                faults.push(source.fault(at, format!("`{list}` is empty: nothing could flow"), "write what the text covers"));
+                faults.push(source.fault(at, format!("« {list} » est vide : rien ne passerait"), "écrire ce que le texte couvre"));
             }
         }
         Agreement {

@@ -14,10 +14,12 @@ mod decide;
 mod explain;
 mod fitness;
 mod load;
+mod near;
 mod question;
 mod record;
 mod whole;
 mod withhold;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +73,12 @@ impl Permit {
     pub(crate) fn for_test(exchange: ExchangeId) -> Self {
         Self { exchange }
     }
+}
+
+/// The words that a fact may have.
+#[cfg(test)]
+pub(crate) fn words_of(fact: &str, catalogue: &crate::catalogue::Catalogue) -> std::collections::BTreeSet<String> {
+    words::list(fact, catalogue).unwrap_or_default()
 }
 
 impl std::fmt::Debug for Permit {

@@ -7,6 +7,7 @@
 pub mod changes;
 #[cfg(feature = "solver")]
 pub mod compare;
+pub mod label;
 #[cfg(feature = "solver")]
 mod solve;
 #[cfg(feature = "solver")]

@@ -2,6 +2,7 @@
 
 mod caller;
 mod open_api;
+mod policy_sets;
 mod tasks;
 
 use std::{convert::Infallible, sync::Arc};
@@ -24,7 +25,7 @@ use caller::{Fresh, Segment};
 pub use caller::Edge;
 
 use crate::{
-    flows::{Caller, accept, acknowledge, amend, collect, decide, erase, follow, known, reidentify},
+    flows::{Caller, accept, acknowledge, collect, decide, erase, follow, known, reidentify},
     log::{TileId, TileKind},
     refusal::Refusal,
 };
@@ -47,9 +48,10 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/follow-ups/{id}/done", post(tasks::done))
         .route("/v1/follow-ups/{id}/deferral", post(tasks::defer))
         .route("/v1/decisions", post(decision)) // "may I?"
-        .route("/v1/policy-sets", get(policy_sets).post(propose_policy_set)) // who changes the rules, and how far it is
-        .route("/v1/policy-sets/{set}", get(policy_set))
-        .route("/v1/policy-sets/{set}/approvals", post(approve_policy_set)) // two people of two functions
+        .route("/v1/policy-sets", get(policy_sets::policy_sets).post(policy_sets::propose_policy_set)) // who changes the rules, and how far it is
+        .route("/v1/policy-sets/{set}", get(policy_sets::policy_set))
+        .route("/v1/policy-sets/{set}/approvals", post(policy_sets::approve_policy_set)) // two people of two functions
+        .route("/v1/policy-sets/{set}/withdrawal", post(policy_sets::withdraw_policy_set)) // or taken back
         .route("/v1/reidentifications", post(reidentification).get(reidentifications)) // who stands behind a pseudonym: asked
         .route("/v1/reidentifications/{id}", get(reidentification_reason))
         .route("/v1/reidentifications/{id}/approvals", post(reidentification_approval)) // approved by two
@@ -157,43 +159,6 @@ async fn decision(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> 
     edge.count_question(&caller)?;
     let question = sent.parsed()?;
     decide::ask(&edge.rooms, &caller, question).await.map(Json)
-}
-
-/// The set in force, how the folder of the rules stands to it, and the proposals.
-#[utoipa::path(get, path = "/v1/policy-sets", tag = "règles",
-    responses((status = 200, description = "Jeu en vigueur, état du dossier, propositions", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn policy_sets(State(edge): State<Arc<Edge>>, caller: Caller) -> Result<Json<Value>, Refusal> {
-    amend::list(&edge.rooms, &caller).await.map(Json)
-}
-
-/// Proposes what the folder of the rules holds now, or an earlier set.
-#[utoipa::path(post, path = "/v1/policy-sets", tag = "règles",
-    request_body(content = Value, content_type = "application/json", description = "{\"motive\": \"…\", \"set\": \"empreinte d’un jeu antérieur\", \"effective_from\": \"2027-01-01T00:00:00Z\"}"),
-    responses((status = 201, description = "Proposé", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn propose_policy_set(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
-    let proposed = amend::propose(&edge.rooms, &caller, sent.parsed()?).await?;
-    Ok((StatusCode::CREATED, Json(proposed)).into_response())
-}
-
-/// One set: who proposed and approved it, what it changes, its files.
-#[utoipa::path(get, path = "/v1/policy-sets/{set}", tag = "règles", params(("set" = String, Path, description = "Empreinte du jeu, ou son début (8 caractères au moins)")),
-    responses((status = 200, description = "Jeu de règles", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn policy_set(State(edge): State<Arc<Edge>>, caller: Caller, Segment(set): Segment) -> Result<Json<Value>, Refusal> {
-    amend::show(&edge.rooms, &caller, &set).await.map(Json)
-}
-
-/// Approves a proposed set, named by its whole hash; with the second approval it takes force.
-#[utoipa::path(post, path = "/v1/policy-sets/{set}/approvals", tag = "règles", params(("set" = String, Path, description = "Empreinte entière du jeu examiné")),
-    request_body(content = Value, content_type = "application/json", description = "{\"as\": \"dpo\", \"against\": \"empreinte du jeu en vigueur comparé\"}"),
-    responses((status = 200, description = "Approuvé", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn approve_policy_set(
-    State(edge): State<Arc<Edge>>,
-    caller: Caller,
-    Segment(set): Segment,
-    sent: Sent,
-) -> Result<Json<Value>, Refusal> {
-    let assent = sent.parsed()?;
-    amend::approve(&edge.rooms, &caller, &set, &assent).await.map(Json)
 }
 
 /// Asks who stands behind a pseudonym; two other people must approve within thirty minutes.

@@ -48,6 +48,7 @@ fn every_command_explains_itself() {
         &["policy", "propose"],
         &["policy", "rollback"],
         &["policy", "approve"],
+        &["policy", "withdraw"],
         &["policy", "list"],
         &["policy", "show"],
     ];

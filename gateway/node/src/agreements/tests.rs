@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::directory::Directory;
 
 fn sample(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
@@ -13,7 +14,8 @@ fn directory() -> Directory {
 }
 
 fn register() -> Agreements {
-    Agreements::load(&sample("policies/agreements"), &directory(), &|_| true, &|_, _| true).unwrap()
+    let directory = directory();
+    Agreements::load(&sample("policies/agreements"), &|party| directory.party(party).is_some(), &|_| true, &|_, _| true).unwrap()
 }
 
 fn at(text: &str) -> Instant {
@@ -89,7 +91,8 @@ fn load(files: &[&str]) -> Result<Agreements, Vec<String>> {
     for (n, text) in files.iter().enumerate() {
         fs::write(dir.path().join(format!("{n}.toml")), text).unwrap();
     }
-    let loaded = Agreements::load(dir.path(), &directory(), &|t| t.as_str() == "notification-placement", &|_, p| p == "benefit");
+    let (directory, is_type) = (directory(), |code: &TypeCode| code.as_str() == "notification-placement");
+    let loaded = Agreements::load(dir.path(), &|party| directory.party(party).is_some(), &is_type, &|_, code| code == "benefit");
     loaded.map_err(|faults| faults.iter().map(|f| format!("{}: {}", f.line, f.what)).collect())
 }
 
@@ -112,17 +115,17 @@ fn suspension_and_missing_days_stop_everything() {
 #[test]
 fn each_mistake_is_told() {
     let mistake = |from: &str, to: &str| load(&[&GOOD.replace(from, to)]).unwrap_err();
-    assert_eq!(mistake("caf-31", "caf-32"), ["5: unknown party `caf-32`"]);
-    assert_eq!(mistake("31/ase", "31/asse"), ["5: unknown party `departement-31/asse`"]);
-    assert_eq!(mistake(", \"caf-31\"", ""), ["1: an agreement has two parties at least"]);
-    assert_eq!(mistake("notification-placement", "placement"), ["6: unknown exchange type `placement`"]);
-    assert_eq!(mistake("benefit", "profit"), ["7: unknown purpose `profit`"]);
-    assert_eq!(mistake("[\"identite\"]", "[]"), ["1: `classes` is empty: nothing could flow"]);
+    assert_eq!(mistake("caf-31", "caf-32"), ["5: l’annuaire ne connaît pas « caf-32 »"]);
+    assert_eq!(mistake("31/ase", "31/asse"), ["5: l’annuaire ne connaît pas « departement-31/asse »"]);
+    assert_eq!(mistake(", \"caf-31\"", ""), ["1: un protocole lie deux parties au moins"]);
+    assert_eq!(mistake("notification-placement", "placement"), ["6: le type d’échange « placement » n’existe pas"]);
+    assert_eq!(mistake("benefit", "profit"), ["7: le but « profit » n’existe pas"]);
+    assert_eq!(mistake("[\"identite\"]", "[]"), ["1: « classes » est vide : rien ne passerait"]);
     assert_eq!(mistake("effective_from = 2026-01-01", "effective_from = 2026-01-01\neffective_to = 2025-01-01").len(), 1);
     assert!(mistake("\"identite\"", "\"identity\"")[0].starts_with("8: "));
     assert!(mistake("en-vigueur", "valide")[0].starts_with("3: "));
     assert!(mistake("title", "titel")[0].starts_with("2: "));
-    assert_eq!(load(&[GOOD, GOOD]).unwrap_err(), ["1: agreement `c1` is declared twice"]);
+    assert_eq!(load(&[GOOD, GOOD]).unwrap_err(), ["1: le protocole « c1 » est déclaré deux fois"]);
     assert_eq!(mistake("caf-31\"]\ntypes = [\"notification-placement", "caf-32\"]\ntypes = [\"placement").len(), 2);
 }
 

@@ -65,7 +65,7 @@ pub async fn audit(command: Audit) -> Result<ExitCode, CommandFault> {
                 .map_err(|e| CommandFault::file(&folder, &e))?;
             bar.finish_and_clear();
             store.close().await;
-            print(&format!("{leaves} feuilles copiées dans {}.", folder.display()));
+            print(&format!("{leaves} entrées copiées dans {}.", folder.display()));
             Ok(ExitCode::SUCCESS)
         }
         Audit::Verify { bundle, log_keys, receipt_keys, witnesses, quorum, json } => {
@@ -103,8 +103,13 @@ fn public_keys(config: &Config, keystore: &KeyStore) -> Result<Value, CommandFau
 
 /// A bar for a walk through the log.
 pub(super) fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} feuilles, {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style)
+    bar_of("entrées")
+}
+
+/// A line of progress on standard error, when that is a terminal.
+pub(super) fn bar_of(what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {what}, {{eta}}"));
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 pub(super) fn advance(bar: &ProgressBar, done: u64, of: u64) {

@@ -1,4 +1,4 @@
-//! What people of the Département type to change the rules: `policy propose`, `approve`, `list`, `show`, `rollback`.
+//! What people of the Département type to change the rules: `policy propose`, `approve`, `withdraw`, `list`, `show`, `rollback`.
 //!
 //! Member commands: each person with the certificate of the Département and a token of their own.
 
@@ -14,9 +14,9 @@ use super::{
     member::{Link, show},
     print,
 };
-use crate::directory::day::begins_in_france;
+use crate::{client::Client, directory::day::begins_in_france};
 
-/// `gateway policy propose|rollback|approve|list|show`
+/// `gateway policy propose|rollback|approve|withdraw|list|show`
 #[derive(Debug, Subcommand)]
 pub enum Sets {
     /// Propose what the gateway's policies folder holds now; it takes force when two others approved
@@ -47,6 +47,14 @@ pub enum Sets {
     },
     /// Approve the set that you reviewed: two people, of two functions, neither of them its author
     Approve(Approve),
+    /// Take a proposal back before it is in force: its author, or whoever may approve; it may be proposed again
+    Withdraw {
+        /// The set: its hash, or 8 letters of it at least
+        set: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
     /// The set in force, how the folder stands to it, and what was proposed
     List {
         /// How to reach the gateway
@@ -57,7 +65,7 @@ pub enum Sets {
     Show {
         /// The set: its hash, or 8 letters of it at least
         set: String,
-        /// New folder to write its files into, to be read, tested and compared
+        /// New folder to write its files into, to be read and compared; cases are no part of a set: put `decisions/` beside to test it
         #[arg(long)]
         write: Option<PathBuf>,
         /// How to reach the gateway
@@ -86,13 +94,17 @@ impl Sets {
     /// How the command reaches the gateway.
     pub fn link(&self) -> &Link {
         match self {
-            Self::Propose { link, .. } | Self::Rollback { link, .. } | Self::List { link } | Self::Show { link, .. } => link,
+            Self::Propose { link, .. }
+            | Self::Rollback { link, .. }
+            | Self::Withdraw { link, .. }
+            | Self::List { link }
+            | Self::Show { link, .. } => link,
             Self::Approve(approve) => &approve.link,
         }
     }
 }
 
-/// Proposes, approves, lists, shows.
+/// Proposes, approves, withdraws, lists, shows.
 ///
 /// # Errors
 /// [`CommandFault`].
@@ -105,8 +117,7 @@ pub async fn sets(command: Sets) -> Result<(), CommandFault> {
         }
         Sets::Rollback { set, motive, effective_from, link } => {
             let client = link.client()?;
-            let whole = client.get(&format!("/v1/policy-sets/{set}")).await?;
-            let wish = json!({"motive": motive, "set": whole.get("set"), "effective_from": effective_from});
+            let wish = json!({"motive": motive, "set": whole(&client, &set).await?, "effective_from": effective_from});
             let answer = client.post("/v1/policy-sets", &wish).await?;
             (link, answer)
         }
@@ -115,6 +126,12 @@ pub async fn sets(command: Sets) -> Result<(), CommandFault> {
             assent.extend(capacity.map(|role| ("as".to_owned(), json!(role))));
             assent.extend(against.map(|set| ("against".to_owned(), json!(set))));
             let answer = link.client()?.post(&format!("/v1/policy-sets/{set}/approvals"), &assent.into()).await?;
+            (link, answer)
+        }
+        Sets::Withdraw { set, link } => {
+            let client = link.client()?;
+            let set = whole(&client, &set).await?;
+            let answer = client.post(&format!("/v1/policy-sets/{set}/withdrawal"), &Value::Null).await?;
             (link, answer)
         }
         Sets::List { link } => {
@@ -141,6 +158,12 @@ pub async fn sets(command: Sets) -> Result<(), CommandFault> {
         print(&told(&answer));
     }
     Ok(())
+}
+
+/// The whole hash of the set that begins so.
+async fn whole(client: &Client, beginning: &str) -> Result<String, CommandFault> {
+    let found = client.get(&format!("/v1/policy-sets/{beginning}")).await?;
+    Ok(found.get("set").and_then(Value::as_str).unwrap_or(beginning).to_owned())
 }
 
 /// A set and what became of its newest proposal.
@@ -184,6 +207,10 @@ fn proposals(answer: &Value, text: &mut String) {
             "approved" => format!("approuvé, prend effet le {}", of("/effective_from").unwrap_or("-")),
             "in-force" => format!("en vigueur depuis le {}", of("/in_force_from").unwrap_or("-")),
             "ended" => format!("en vigueur du {} au {}", of("/in_force_from").unwrap_or("-"), of("/in_force_until").unwrap_or("-")),
+            "withdrawn" => {
+                let (at, by) = (of("/withdrawn/at").unwrap_or("-"), of("/withdrawn/by/subject").unwrap_or("-"));
+                format!("retiré le {at} par {by} ; peut être proposé de nouveau")
+            }
             _ => "périmé : un autre jeu est passé avant lui ; à proposer de nouveau".to_owned(),
         };
         let author = of("/author/subject").unwrap_or("l’installation");

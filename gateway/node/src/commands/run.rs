@@ -18,13 +18,16 @@ use crate::{
     agreements::InForce,
     clock::{Clock, SystemClock},
     config::Config,
-    flows::Law,
+    flows::{Law, amend::FirstFault},
     listen::Door,
     node::{self, Node},
     policy,
     seal::KeyStore,
     source::Files,
-    store::{Part, policy_sets::archived_in_force},
+    store::{
+        Part,
+        policy_sets::{Archived, archived_in_force},
+    },
 };
 
 /// `gateway init`
@@ -152,9 +155,13 @@ async fn law_and_folder(config: &Config) -> Result<(Result<Law, String>, Option<
         let looked = archived_in_force(&config.database(Part::Gateway)).await;
         looked.map_err(|e| CommandFault::Gateway(format!("the set in force cannot be read: {}", with_causes(&e))))?
     } else {
-        None
+        Archived::Nothing
     };
-    let Some((set, texts)) = archived else { return Ok((folder, None)) };
+    let (set, texts) = match archived {
+        Archived::Nothing => return Ok((folder, None)),
+        Archived::NoneInForce => return Ok((Err(FirstFault::NothingInForce.to_string()), None)),
+        Archived::InForce(set, texts) => (set, texts),
+    };
     let name = set.get(..12).unwrap_or(&set).to_owned();
     let told = match &folder {
         Ok(law) if law.files.hash() == set => None,
@@ -229,7 +236,7 @@ fn forbid_core_dumps() {
 pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
     match command {
         Policy::Test { folder } => {
-            let report = run_cases(&folder)?;
+            let report = policy::run_cases(&folder).map_err(|e| mistaken(&folder, &e))?;
             print(&report.to_string());
             Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
@@ -237,7 +244,7 @@ pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
         Policy::Simulate(options) => decision::simulate(options).await,
         Policy::Sets(command) => policy_sets::sets(*command).await.map(|()| ExitCode::SUCCESS),
         Policy::Table { folder } => {
-            let table = policy::rules_table(&folder).map_err(|e| CommandFault::file(&folder, &e))?;
+            let table = policy::rules_table(&folder).map_err(|e| mistaken(&folder, &e))?;
             print(table.to_string().trim_end());
             table.faults().iter().for_each(|fault| print(fault));
             Ok(if table.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -245,8 +252,9 @@ pub async fn policy(command: Policy) -> Result<ExitCode, CommandFault> {
     }
 }
 
-fn run_cases(folder: &Path) -> Result<policy::Report, CommandFault> {
-    policy::run_cases(folder).map_err(|e| CommandFault::file(folder, &e))
+/// Mistakes that keep a folder from being played, for the jurist who wrote it.
+fn mistaken(folder: &Path, faults: &policy::CasesFault) -> CommandFault {
+    CommandFault::Gateway(format!("le dossier {} a des fautes, rien n’est joué :\n{faults}", folder.display()))
 }
 
 /// Waits for SIGTERM or Ctrl-C.

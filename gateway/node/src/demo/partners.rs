@@ -17,9 +17,9 @@ pub(super) async fn ask_partners(stage: &Stage, voice: &Voice, summary: &mut Sum
     let waiting = head.first_waiting("direction").await?;
     let document = head.run(&["mailbox", "open", &text(&waiting, "/delivery")], None).await?.done("ouverture par le principal")?;
     ensure(document.pointer("/payload/necessite").is_none(), "le collège lit pourquoi on l’interroge")?;
+    ensure(text(&document, "/payload/questions/0/code") == "scolarite.assiduite", "le collège ne lit pas la question")?;
     voice.say(&format!(
-        "   Le principal lit l’enfant et la question ({}) ; ni le danger, ni pourquoi. Réponse attendue le {}.",
-        text(&document, "/payload/questions/0/code"),
+        "   Le principal lit l’enfant et la question, sur ses absences ; ni le danger, ni pourquoi. Réponse attendue le {}.",
         text(&document, "/payload/echeance")
     ));
     submit(&head, &requests::of_the_school(&request)).await?.done("réponse du collège")?;

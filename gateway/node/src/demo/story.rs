@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{process::Command, task::JoinSet};
 
 use super::{
@@ -58,7 +58,7 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
     voice.scene(2, "Le réseau coupe, elle renvoie : c’est le même échange");
     let again = school.submit(&envelopes::of_the_school(), &key).await?.done("répétition")?;
     ensure(again == first, "la répétition n’a pas donné le même reçu")?;
-    voice.say("   Même identifiant, même reçu, octet pour octet.");
+    voice.say("   Même numéro, même reçu : rien n’est compté deux fois.");
     summary.add("même dépôt, deux fois", "un seul échange");
 
     voice.scene(3, "Une pédiatre signale la même enfant, avec une faute dans le nom et des constats médicaux");
@@ -96,18 +96,20 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
         let delivery = text(&waiting, "/delivery");
         let document = crip.run(&["mailbox", "open", &delivery], None).await?.done("ouverture")?;
         crip.run(&["mailbox", "acknowledge", &delivery], None).await?.done("prise en charge")?;
-        voice.say(&format!(
-            "   {} de {} : {} classe(s) retenue(s).",
-            text(&document, "/type"),
-            text(&document, "/sender/institution"),
-            count(&document, "/withheld")
-        ));
+        let kept_back = match count(&document, "/withheld") {
+            0 => "lue en entier".to_owned(),
+            some => format!("{some} parties lui sont cachées, avec la raison"),
+        };
+        voice.say(&format!("   L’information préoccupante de {} : {kept_back}.", text(&document, "/sender/institution")));
         opened.push(document);
     }
     ensure(opened.iter().any(|d| d.pointer("/payload/constats_sante/texte").is_some()), "la CRIP n’a pas lu les constats")?;
     let children: std::collections::BTreeSet<String> = opened.iter().map(|d| text(d, "/subjects/0/pseudonym")).collect();
     ensure(children.len() == 1, "les deux envois ne sont pas rattachés à la même enfant")?;
-    voice.say(&format!("   Même enfant pour la CRIP : {}.", children.into_iter().next().unwrap_or_default()));
+    voice.say(&format!(
+        "   Même enfant pour la CRIP, sous un pseudonyme qu’elle est seule à connaître : {}.",
+        children.into_iter().next().unwrap_or_default()
+    ));
     let medical = school.run(&["exchange", "show", &text(&second, "/id")], None).await?.refused("lecture par l’école")?;
     ensure(text(&medical, "/code") == "not-found", "l’école apprend que l’hôpital a écrit")?;
     let seen = school.run(&["exchange", "show", &information], None).await?.done("suivi par l’école")?;
@@ -136,14 +138,19 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
     magistrate.submit(&envelopes::suites(&signalement), &key).await?.done("suites")?;
     let waiting = crip.first_waiting("crip").await?;
     let suites = crip.run(&["mailbox", "open", &text(&waiting, "/delivery")], None).await?.done("suites")?;
-    voice.say(&format!("   Suites reçues par la CRIP : {}", suites.pointer("/payload/suites").map(Value::to_string).unwrap_or_default()));
+    ensure(
+        suites.pointer("/payload/suites") == Some(&json!(["opp", "saisine-juge-des-enfants"])),
+        "la CRIP ne lit pas les suites que la magistrate a données",
+    )?;
+    voice.say("   La CRIP lit les suites : placement provisoire, et saisine du juge des enfants.");
     let key = client::new_key().map_err(|e| DemoFault::Story(e.to_string()))?;
     crip.submit(&envelopes::retour(&information), &key).await?.done("retour")?;
     let waiting = school.first_waiting("ssfe").await?;
     let feedback = school.run(&["mailbox", "open", &text(&waiting, "/delivery")], None).await?.done("retour")?;
     ensure(!SECRETS.iter().any(|secret| feedback.to_string().contains(secret)), "le retour dit quelque chose du dossier")?;
     ensure(!feedback.to_string().contains("parquet"), "le retour dit la saisine du parquet")?;
-    voice.say(&format!("   L’école lit : {}", text(&feedback, "/payload/statut")));
+    ensure(text(&feedback, "/payload/statut") == "evaluation-en-cours", "l’école ne lit pas le statut")?;
+    voice.say("   L’école lit que l’évaluation est en cours, et rien d’autre.");
     summary.add("retour d’information à l’école", "un statut, rien du dossier");
 
     voice.scene(8, "Le collège est interrogé sous son protocole ; la CAF, non");
@@ -152,10 +159,10 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
     voice.scene(9, "Un hôpital saisit lui-même le procureur : la passerelle fait la copie à la CRIP");
     copy_to_the_crip(voice, &hospital, &crip, &mut summary).await?;
 
-    voice.scene(10, "kill -9 en plein dépôt");
+    voice.scene(10, "La passerelle est tuée en plein dépôt (kill -9)");
     let kept = kill_under_load(stage, &school).await?;
     voice.say(&format!("   {kept} dépôts : chacun présent une fois et une seule après redémarrage."));
-    summary.add("kill -9 pendant les dépôts", format!("{kept} acceptés, 0 perdu, 0 en double"));
+    summary.add("arrêt brutal pendant les dépôts", format!("{kept} acceptés, 0 perdu, 0 en double"));
 
     voice.scene(11, "L’auditeur ne croit que les clés qu’il a notées");
     let (leaves, named) = audit(stage, &school).await?;
@@ -210,7 +217,7 @@ async fn audit(stage: &Stage, school: &Partner) -> Result<(String, String), Demo
     let keys = keys.map_err(|e| DemoFault::Story(e.to_string()))?;
     let folder = &stage.world.folder;
     let pinned = folder.join("pinned-receipt-keys.json");
-    std::fs::write(&pinned, serde_json::json!({"keys": keys.get("keys")}).to_string()).map_err(DemoFault::File)?;
+    std::fs::write(&pinned, json!({"keys": keys.get("keys")}).to_string()).map_err(DemoFault::File)?;
     let vkey = text(&keys, "/log/vkey");
 
     let honest = folder.join("bundle");
@@ -222,7 +229,7 @@ async fn audit(stage: &Stage, school: &Partner) -> Result<(String, String), Demo
     let (code, report) = verify(honest).await?;
     ensure(code == 0, &format!("le journal honnête ne se vérifie pas : {report}"))?;
     let report: Value = serde_json::from_str(&report).unwrap_or(Value::Null);
-    let leaves = format!("{} feuilles", report.get("size").or_else(|| report.get("leaves")).map(Value::to_string).unwrap_or_default());
+    let leaves = format!("{} entrées", report.get("size").or_else(|| report.get("leaves")).map(Value::to_string).unwrap_or_default());
 
     // A copy of the database, one row of the log changed, bundled as if nothing had happened.
     let altered = folder.join("altered");
@@ -235,8 +242,8 @@ async fn audit(stage: &Stage, school: &Partner) -> Result<(String, String), Demo
     let finding =
         report.get("findings").and_then(Value::as_array).and_then(|list| list.iter().find(|f| f.get("leaf").is_some_and(Value::is_u64)));
     let leaf = finding.and_then(|f| f.get("leaf")).and_then(Value::as_u64);
-    ensure(leaf == Some(ALTERED), &format!("la feuille altérée n’est pas nommée : {report}"))?;
-    Ok((leaves, format!("la feuille {ALTERED} est nommée")))
+    ensure(leaf == Some(ALTERED), &format!("l’entrée altérée n’est pas nommée : {report}"))?;
+    Ok((leaves, format!("l’entrée n° {ALTERED} est nommée")))
 }
 
 async fn alter_copy(stage: &Stage, to: &Path) -> Result<(), DemoFault> {

@@ -45,14 +45,20 @@ pub fn is_rpps(text: &str) -> bool {
     text.len() == 11 && luhn(text)
 }
 
-/// A commune of the INSEE code: five characters, the second may be `A` or `B` in Corsica.
+/// A commune or foreign country of the INSEE code: five digits, or `2A` and `2B` and three digits in Corsica.
 pub fn is_insee(text: &str) -> bool {
-    text.split_at_checked(2).is_some_and(|(head, rest)| rest.len() == 3 && all_digits(rest) && is_departement(head))
+    let corsican = |head: &str| matches!(head, "2A" | "2B");
+    text.split_at_checked(2).is_some_and(|(head, rest)| rest.len() == 3 && all_digits(rest) && (all_digits(head) || corsican(head)))
 }
 
-/// A département of the INSEE code: two digits, `2A`, `2B`, or three digits overseas.
+/// A département or collectivity of the INSEE code: `01` to `95` with `2A` and `2B` for 20, `971` to `978` overseas.
 pub fn is_departement(text: &str) -> bool {
-    matches!(text, "2A" | "2B") || (matches!(text.len(), 2 | 3) && all_digits(text))
+    match text.len() {
+        2 if all_digits(text) => ("01"..="95").contains(&text) && text != "20",
+        2 => matches!(text, "2A" | "2B"),
+        3 => all_digits(text) && ("971"..="978").contains(&text),
+        _ => false,
+    }
 }
 
 fn all_digits(text: &str) -> bool {
@@ -93,9 +99,10 @@ mod tests {
                 && !is_finess("3100000210")
                 && !is_finess("3A0000014")
         );
-        assert!(is_insee("31069") && is_insee("2B033") && !is_insee("3106") && !is_insee("310699"));
+        assert!(is_insee("31069") && is_insee("2B033") && is_insee("99352") && !is_insee("3106") && !is_insee("310699"));
         assert!(is_rpps("79927398713") && !is_rpps("79927398710"));
-        assert!(is_departement("31") && is_departement("974") && !is_departement("3"));
+        assert!(["01", "19", "2A", "2B", "21", "31", "95", "971", "974", "976"].into_iter().all(is_departement));
+        assert!(!["", "3", "00", "20", "96", "99", "2C", "031", "970", "979", "3é"].into_iter().any(is_departement));
     }
 
     #[test]

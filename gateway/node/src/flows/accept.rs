@@ -71,7 +71,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     }
 
     // 4. Conform: fields, codes, classes. A danger type keeps sealed whatever does not.
-    let answered = route::answered(rooms, deposit.caller, exchange_type, &native.envelope).await?;
+    let answered = route::answered(rooms, &law, (deposit.caller, &author), exchange_type, &native.envelope, now).await?;
     let form = exchange_type.chosen(&native.envelope, answered.as_ref().map(route::Answered::profile));
     let exchange_type = exchange_type.form(form);
     // What the gateway may have to make another exchange of: nothing else is held twice.

@@ -1,10 +1,11 @@
-//! Amending the rules: a person proposes a policy set, two others approve it, and it takes force.
+//! Amending the rules: a person proposes a policy set, two others approve it, and it takes force, unless it is withdrawn before.
 //!
 //! Each step is an entry of the log, committed with what it states. A set takes force in the commit that ends the one
 //! before it; only then is the law of this process exchanged, so a crash in between is mended by the next start, which
 //! reads what the store says is in force.
 
 mod show;
+mod withdraw;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use show::{list, show};
+pub use withdraw::withdraw;
 
 /// What a person proposes.
 #[derive(Debug, Deserialize)]
@@ -105,7 +107,7 @@ pub async fn keep_first(rooms: &Rooms) -> Result<(), Refusal> {
     let set = NewSet::of(law.files.hash(), law.files.texts())?;
     match rooms.store.write(KeepFirst { set, motive: FIRST.to_owned(), at: now, entry }).await {
         // Another replica started first: its set is the first.
-        Err(StoreError::AlreadyThere) => follow(rooms).await,
+        Err(StoreError::AlreadyThere) if rooms.store.has_replicas() => follow(rooms).await,
         other => Ok(other?),
     }
 }
@@ -120,6 +122,10 @@ pub async fn follow(rooms: &Rooms) -> Result<(), Refusal> {
 }
 
 async fn follow_in_turn(rooms: &Rooms) -> Result<(), Refusal> {
+    // Alone, nobody else puts anything in force: a table that says so was changed by hand.
+    if !rooms.store.has_replicas() {
+        return Ok(());
+    }
     let older = rooms.law.load_full();
     let Some(proposal) = rooms.store.policy_in_force().await?.filter(|one| one.set != older.files.hash()) else { return Ok(()) };
     let files = kept(rooms, &proposal.set).await?;

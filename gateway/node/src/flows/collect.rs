@@ -3,20 +3,23 @@
 //! Nothing leaves before the entry that says so stands in a signed checkpoint (invariant 5). What a person may not
 //! see answers exactly as what does not exist (invariant 15).
 
+mod mailbox;
 pub mod urgence;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use exchange::{
-    DataClass, DeliveryId, Disclosure, Identity, Instant, Kind, Party, ProfessionalId, UnitId,
+    DataClass, DeliveryId, Disclosure, Identity, Instant, Kind, Party,
     document::{Leaves, Pointer},
     envelope::Route,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use mailbox::{Ask, Notice, Page, mailbox};
+
 use super::{
-    Author, Caller, Law, Rooms, acting_unit, answers_for, gone,
+    Caller, Law, Rooms, answers_for, gone,
     law::archive::{ArchiveFault, Past},
 };
 use crate::{
@@ -24,89 +27,13 @@ use crate::{
     directory::{Professional, day::day_in_france},
     log::Event,
     policy::{AgreementState, DecisionRecord, Denial, Opening, Reading, Release, Side, Withheld},
-    refusal::{CertificateFault, Refusal},
+    refusal::Refusal,
     seal::{self, ExchangeKey},
     store::{
-        delivery::{DeliveryRow, MailboxQuery, OpenDelivery},
+        delivery::{DeliveryRow, OpenDelivery},
         exchange::ExchangeRow,
     },
 };
-
-/// What is asked of a mailbox.
-#[derive(Debug, Default)]
-pub struct Ask {
-    /// The unit; absent: the professional's own.
-    pub unit: Option<UnitId>,
-    /// Only what arrived after this cursor.
-    pub after: i64,
-    /// Seconds to wait for something new, 60 at most.
-    pub wait: u64,
-    /// Page size, 200 at most.
-    pub limit: Option<u32>,
-}
-
-/// One page of a mailbox, without content.
-#[derive(Debug, Serialize)]
-pub struct Page {
-    /// What waits, urgent first.
-    pub deliveries: Vec<Notice>,
-    /// Cursor for the next page.
-    pub after: i64,
-}
-
-/// One thing that waits.
-#[derive(Debug, Serialize)]
-pub struct Notice {
-    /// Delivery id.
-    pub delivery: DeliveryId,
-    /// Exchange id; withheld from machines, which see ids of deliveries and counts only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exchange: Option<exchange::ExchangeId>,
-    /// Exchange type.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<exchange::TypeCode>,
-    /// Who sent it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender: Option<Party>,
-    /// Urgency.
-    pub urgency: &'static str,
-    /// When it arrived.
-    pub delivered_at: Instant,
-    /// When somebody of the unit first opened it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub opened_at: Option<Instant>,
-    /// Something is missing or did not conform.
-    pub incomplete: bool,
-}
-
-/// What waits for a unit: for a habilitated professional, or for a machine of the unit (ids and counts only).
-///
-/// # Errors
-/// [`Refusal`] when the caller is neither.
-pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, Refusal> {
-    // 1. Who looks, into which mailbox?
-    let (unit, reader) = looks(rooms, caller, ask)?;
-    // 2. Look, and wait once for something new if nothing is there.
-    let query = MailboxQuery { unit: &unit, reader: reader.as_ref(), after: ask.after, limit: ask.limit.unwrap_or(50).clamp(1, 200) };
-    let bell = if ask.wait == 0 { None } else { rooms.store.wait_at(&unit, WAITING) };
-    let until = tokio::time::Instant::now() + Duration::from_secs(ask.wait.min(60));
-    let (mut rows, mut after) = rooms.store.mailbox(&query).await?;
-    if let Some(mut bell) = bell {
-        while rows.is_empty() && tokio::time::Instant::now() < until {
-            let look = until.min(tokio::time::Instant::now() + LOOK_AGAIN);
-            // Rung or not, the mailbox itself says what came; the bell only says when to look.
-            tokio::select! {
-                _ = tokio::time::timeout_at(look, bell.changed()) => {}
-                // A gateway that stops answers who waits.
-                () = rooms.stopping.cancelled() => break,
-            }
-            // Who may no longer look is told nothing of what came since.
-            looks(rooms, caller, ask)?;
-            (rows, after) = rooms.store.mailbox(&query).await?;
-        }
-    }
-    Ok(page(rows, after, reader.is_some()))
-}
 
 /// The document of one delivery as the law lets this professional read it, with what was withheld and why.
 ///
@@ -399,58 +326,3 @@ async fn refused(rooms: &Rooms, law: &Law, professional: &Professional, delivery
 fn member(professional: &Professional, recipient: &Party) -> bool {
     professional.institution == recipient.institution && recipient.unit.as_ref().is_none_or(|unit| professional.units.contains(unit))
 }
-
-/// Who looks, into which mailbox: as law and directory are now.
-fn looks(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<(Party, Option<ProfessionalId>), Refusal> {
-    match &caller.author {
-        Author::Unnamed => Ok((machine_unit(caller, ask)?, None)),
-        Author::Professional(_) | Author::Faulty(_) => {
-            let law = rooms.law.load_full();
-            let professional = caller.professional(&law)?;
-            let unit = acting_unit(professional, ask.unit.as_ref())?;
-            may_look(professional, &unit, rooms.clock.now())?;
-            Ok((unit, Some(professional.id.clone())))
-        }
-    }
-}
-
-fn machine_unit(caller: &Caller, ask: &Ask) -> Result<Party, Refusal> {
-    if caller.stale {
-        return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
-    }
-    // A machine sees the mailbox of the one unit its certificate names.
-    let unit = caller.unit.clone().ok_or(Refusal::TokenMissing)?;
-    if ask.unit.as_ref().is_some_and(|asked| *asked != unit) {
-        return Err(Refusal::RoleMissing("certificat du service demandé"));
-    }
-    Ok(Party { institution: caller.institution.clone(), unit: Some(unit) })
-}
-
-fn may_look(professional: &Professional, unit: &Party, now: Instant) -> Result<(), Refusal> {
-    match &unit.unit {
-        Some(unit) if professional.habilitated(unit, day_in_france(now)) => Ok(()),
-        _ => Err(Refusal::RoleMissing("habilitation en cours de validité pour ce service")),
-    }
-}
-
-fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
-    let deliveries = rows
-        .into_iter()
-        .map(|row| Notice {
-            delivery: row.id,
-            exchange: named.then_some(row.exchange),
-            kind: named.then_some(row.kind),
-            sender: named.then_some(row.sender),
-            urgency: row.urgency.as_str(),
-            delivered_at: row.delivered_at,
-            opened_at: row.opened_at,
-            incomplete: row.incomplete,
-        })
-        .collect();
-    Page { deliveries, after }
-}
-
-/// How many may wait at one mailbox: whoever comes after is answered at once.
-const WAITING: usize = 64;
-/// Who waits looks again after this time all the same: an arrival may have had nobody left to tell of it.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);

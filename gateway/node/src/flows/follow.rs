@@ -31,7 +31,7 @@ enum View {
         /// A professional or elected reporter: nothing of what the recipient does shows.
         reporter: bool,
     },
-    /// The unit that received it.
+    /// A unit that received it.
     Recipient,
     /// An auditor or data-protection officer of the recipient.
     Auditor,
@@ -44,8 +44,7 @@ enum View {
 pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
-    let (row, view) = seen(rooms, &law, professional, id).await?;
-    let deliveries = rooms.store.deliveries_of(id).await?;
+    let Seen { row, deliveries, view } = seen(rooms, &law, professional, id).await?;
     let inside = !matches!(view, View::Sender { reporter: true });
     let of_a_party = matches!(view, View::Sender { reporter: false } | View::Recipient);
     let reasons = if of_a_party { reasons(rooms, &law, professional, &row, &deliveries).await? } else { BTreeMap::new() };
@@ -129,7 +128,7 @@ async fn reasons(
 pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
-    let (row, view) = seen(rooms, &law, professional, id).await?;
+    let Seen { row, view, .. } = seen(rooms, &law, professional, id).await?;
     let mut hash = [0; 32];
     hash.copy_from_slice(row.leaf_hash.get(..32).ok_or(Refusal::Internal("leaf"))?);
     rooms.signed(&hash).await?;
@@ -224,18 +223,26 @@ fn openings(rooms: &Rooms, entry: &EntryRow) -> Result<Option<Openings>, Refusal
     serde_json::from_slice(&plain).map(Some).map_err(|_| Refusal::Internal("opening"))
 }
 
-/// The exchange, and how this person sees it; nothing when it is not this person's to see.
-async fn seen(rooms: &Rooms, law: &Law, professional: &Professional, id: ExchangeId) -> Result<(ExchangeRow, View), Refusal> {
-    let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
-    let view = view(law, professional, &row, rooms.clock.now()).ok_or(Refusal::NotFound)?;
-    if rooms.store.sealed_from(id, &professional.institution, &professional.id).await? {
-        return Err(Refusal::NotFound);
-    }
-    Ok((row, view))
+/// An exchange as far as this person may know of it.
+struct Seen {
+    row: ExchangeRow,
+    deliveries: Vec<DeliveryRow>,
+    view: View,
 }
 
-fn view(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> Option<View> {
-    if answers_for(professional, &row.recipient, now) {
+/// The exchange, and how this person sees it; nothing when it is not this person's to see.
+async fn seen(rooms: &Rooms, law: &Law, professional: &Professional, id: ExchangeId) -> Result<Seen, Refusal> {
+    let (row, deliveries) = (rooms.store.exchange(id).await?, rooms.store.deliveries_of(id).await?);
+    let sealed = rooms.store.sealed_from(id, &professional.institution, &professional.id).await?;
+    let row = row.filter(|_| !sealed).ok_or(Refusal::NotFound)?;
+    let view = view(law, professional, &row, &deliveries, rooms.clock.now()).ok_or(Refusal::NotFound)?;
+    Ok(Seen { row, deliveries, view })
+}
+
+/// Whoever got it beside its recipient is a recipient too: at night the on-call service, of what is addressed to the CRIP.
+fn view(law: &Law, professional: &Professional, row: &ExchangeRow, deliveries: &[DeliveryRow], now: Instant) -> Option<View> {
+    let mut recipients = deliveries.iter().map(|delivery| &delivery.recipient).chain([&row.recipient]);
+    if recipients.any(|recipient| answers_for(professional, recipient, now)) {
         return Some(View::Recipient);
     }
     let auditor = professional.has_role(Role::Auditeur) || professional.has_role(Role::Dpo);

@@ -65,7 +65,8 @@ impl Law {
         let directory = Directory::load(directory, &is_kind).map_err(|faults| all("directory", &faults))?;
         let is_type = |code: &exchange::TypeCode| catalogue.has_type(code) || catalogue.has_code("CL-type-prevu", code.as_str());
         let is_code = |list: &str, code: &str| catalogue.has_code(list, code);
-        let agreements = Agreements::of(&files, &directory, &is_type, &is_code).map_err(|faults| all("agreements", &faults))?;
+        let is_party = |party: &Party| directory.party(party).is_some();
+        let agreements = Agreements::of(&files, &is_party, &is_type, &is_code).map_err(|faults| all("agreements", &faults))?;
         let is_obligation = |code: &str| catalogue.obligation(code).is_some();
         let policies = Policies::of(&files, &is_obligation).map_err(|faults| all("policies", &faults))?;
         // A schema that asks for a fact which this program does not give would refuse everything; a set that permits what

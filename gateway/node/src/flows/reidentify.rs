@@ -2,7 +2,8 @@
 //!
 //! Order: somebody asks, two approve, the asker opens, once and within thirty minutes. Each step is an entry of the log;
 //! what is shown waits until its entry stands in a signed checkpoint (invariant 5). A pseudonym that leads to nobody, that
-//! belongs to another domain or whose domain is closed answers alike, after the same work (invariant 15).
+//! belongs to another domain, whose domain is closed or whose person an exchange that is sealed from those who act speaks
+//! of, answers alike, after the same work (invariant 15).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
         Place, Secret, body,
         pseudonym::{Domain, DomainKey, Pseudonym},
     },
+    source::sha256_base64url,
     store::{
         StoreError,
         audit::AppendEntries,
@@ -97,7 +99,8 @@ pub async fn request(rooms: &Rooms, caller: &Caller, request: Request) -> Result
         .commit("request", &id)
         .commit("professional", &asker.id.to_string())
         .commit("pseudonym", &pseudonym.to_string())
-        .commit("motive", &reason);
+        // A reason may name somebody: the log keeps the digest of its ciphertext.
+        .commit("words", &sha256_base64url(&sealed));
     let write = RequestReidentification {
         id,
         institution: asker.institution.clone(),
@@ -186,7 +189,7 @@ pub async fn reason(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Va
 /// Says who stands behind the pseudonym, to who asked, once.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] when the request is not this person's, or nobody stands there; [`Refusal::Denied`] with what is
+/// [`Refusal::NotFound`] when the request is not this person's, or nobody stands there for this person; [`Refusal::Denied`] with what is
 /// missing; [`Refusal::Over`] when two open at once.
 pub async fn open(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
@@ -219,13 +222,18 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Valu
     rooms.signed(&leaf).await?;
     metrics::counter!(STEPS, "step" => "opened").increment(1);
     tracing::warn!(gateway = %rooms.gateway, request.id = %id, "a pseudonym was turned back into a person, by two approvers");
-    // 4. Look: the same work, whether the domain has a key, and the key a person, or not.
+    // 4. Look: the same work, whether the domain has a key, and the key a person, or not. Where an exchange is sealed from
+    // the asker or from who approved, without knowing of whom, nobody stands either.
+    let mut sealed = BTreeSet::new();
+    for who in [&asker.id].into_iter().chain(approvals.iter().map(|(who, _)| who)) {
+        sealed.extend(rooms.store.all_sealed_from(&row.institution, who).await?);
+    }
     let pseudonym: Pseudonym = unseal(rooms, &row)?.pseudonym.parse().map_err(|_| Refusal::Internal("pseudonym"))?;
     let key = match rooms.keys.domain_key_of(&row.domain, pseudonym.epoch()).await {
         Err(StoreError::NotThere(_)) => DomainKey::new(Secret::random().map_err(|_| Refusal::Internal("seal"))?, pseudonym.epoch()),
         other => other?,
     };
-    let identity = rooms.vault.behind(&proof, &rooms.keys, &key, &pseudonym).await?.ok_or(Refusal::NotFound)?;
+    let identity = rooms.vault.behind(&proof, &rooms.keys, &key, &pseudonym, &sealed).await?.ok_or(Refusal::NotFound)?;
     Ok(json!({"id": id, "identity": traits(&identity)}))
 }
 

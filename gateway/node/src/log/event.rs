@@ -37,6 +37,8 @@ pub enum Event {
     PolicyProposed,
     /// A person approved a proposed policy set.
     PolicyApproved,
+    /// A proposed policy set was withdrawn.
+    PolicyWithdrawn,
     /// A new policy set is in force.
     PolicyChanged,
     /// Two records were found to be one person.
@@ -73,7 +75,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -87,6 +89,7 @@ impl Event {
         Self::DirectoryChanged,
         Self::PolicyProposed,
         Self::PolicyApproved,
+        Self::PolicyWithdrawn,
         Self::PolicyChanged,
         Self::IdentityMerged,
         Self::IdentitySplit,
@@ -121,6 +124,7 @@ impl Event {
             Self::DirectoryChanged => "directory.changed",
             Self::PolicyProposed => "policy.proposed",
             Self::PolicyApproved => "policy.approved",
+            Self::PolicyWithdrawn => "policy.withdrawn",
             Self::PolicyChanged => "policy.changed",
             Self::IdentityMerged => "identity.merged",
             Self::IdentitySplit => "identity.split",

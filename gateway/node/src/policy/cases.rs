@@ -1,11 +1,13 @@
 //! Cases: situations with the answer a jurist expects, played against the rules as they are written.
 //!
-//! `policies/decisions/*.toml`. Each case is also replayed from its record; and every word that the rules compare a
-//! fact with must exist, since a misspelt kind would make a prohibition silent.
+//! `policies/decisions/*.toml`. Each case is also replayed from its record; and every word of a case, and every word that
+//! the rules compare a fact with, must exist: a misspelt kind would make a prohibition silent, or play another situation.
 
 mod hunt;
 mod play;
 mod table;
+mod told;
+mod words;
 mod written;
 
 #[cfg(test)]
@@ -16,11 +18,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use exchange::TypeCode;
+
 pub use self::hunt::Cases;
 pub use self::table::Table;
 use self::written::Case;
 use super::{Policies, PolicyFault};
-use crate::{catalogue::Catalogue, source::SourceFault};
+use crate::{agreements::Agreements, catalogue::Catalogue, source::SourceFault};
 
 /// The folder cannot be played at all.
 #[derive(Debug, thiserror::Error)]
@@ -63,17 +67,20 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
     let cases = written::read(&folder.join("decisions")).map_err(CasesFault::Sources)?;
     let mut failures = Vec::new();
     for (file, line, case) in &cases {
-        let differences = match play::play(&policies, &catalogue, case) {
-            Ok(differences) => differences,
-            Err(unknown) => vec![unknown],
-        };
+        let mut differences = words::unknown(case, &policies, &catalogue);
+        if differences.is_empty() {
+            differences = play::play(&policies, &catalogue, case).unwrap_or_else(|unknown| vec![unknown]);
+        }
         if !differences.is_empty() {
             failures.push(Failure { file: file.clone(), line: *line, title: case.title.clone(), differences });
         }
     }
-    // Somebody tries rules of their own in a folder without the table: the cases are played all the same.
+    // Somebody tries rules of their own in a folder without the table or the register: the cases are played all the same.
     let tabled = folder.join("rules.toml").exists();
     let mut unfit = policies.unfit(&catalogue);
+    if folder.join("agreements").exists() {
+        unfit.extend(agreements(folder, &catalogue));
+    }
     let (carried, bare) = if tabled {
         let table = Table::of(folder, &policies, &catalogue, &cases)?;
         unfit.extend(table.faults().iter().cloned());
@@ -82,6 +89,14 @@ pub fn run_cases(folder: &Path) -> Result<Report, CasesFault> {
         (0, Vec::new())
     };
     Ok(Report { played: cases.len(), failures, unfit, carried, bare })
+}
+
+/// The mistakes of the agreements. Who their parties are is the directory's word, which is not part of a folder of policies.
+fn agreements(folder: &Path, catalogue: &Catalogue) -> Vec<String> {
+    let is_type = |code: &TypeCode| catalogue.has_code("CL-type", code.as_str());
+    let read = Agreements::load(&folder.join("agreements"), &|_| true, &is_type, &|list, code| catalogue.has_code(list, code));
+    let faults = read.err().unwrap_or_default();
+    faults.into_iter().map(|fault| told::in_french(fault).to_string()).collect()
 }
 
 /// The table of rules of `folder`.
@@ -96,7 +111,8 @@ pub fn rules_table(folder: &Path) -> Result<Table, CasesFault> {
 }
 
 impl Report {
-    /// Every case gave the expected answer, there is at least one, the rules use no unknown word and stop no alert.
+    /// Every case gave the expected answer, there is at least one, no word is unknown, no rule stops an alert and the
+    /// agreements have no mistake.
     pub fn passed(&self) -> bool {
         self.played > 0 && self.failures.is_empty() && self.unfit.is_empty()
     }

@@ -3,6 +3,7 @@
 //! A rule that could fail, an unknown annotation or obligation, a missing explanation: the gateway does not start.
 
 mod facts;
+mod mistake;
 mod statements;
 mod words;
 
@@ -13,8 +14,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema, Template,
-    ValidationMode, Validator,
+    ActionConstraint, Effect, EntityId, EntityTypeName, EntityUid, ParseErrors, Policy, PolicyId, PolicySet, ResourceConstraint, Schema,
+    Template, ValidationMode, Validator,
 };
 use exchange::{DataClass, Instant};
 use time::{Date, macros::format_description};
@@ -22,12 +23,14 @@ use time::{Date, macros::format_description};
 pub(super) use self::facts::Declared;
 use self::{
     facts::{beyond, facts_of},
-    statements::split,
+    mistake::Mistake,
+    statements::{Statement, split},
     words::{can_fail, gather_words, looked_at},
 };
 use super::{
     alerts::{self, Unexcepted},
     explain::Explanation,
+    near::meant,
     question,
 };
 use crate::source::{Files, SCHEMA, SourceFault};
@@ -49,6 +52,7 @@ const KNOWN: &[&str] = &[
     "who",
     "obligation",
     "hidden",
+    "except",
     "confirm",
     "off",
 ];
@@ -98,6 +102,8 @@ pub(super) struct Note {
     pub(super) explanation: Explanation,
     pub(super) obligations: Vec<String>,
     pub(super) hidden: bool,
+    /// Fields that a permit may give although this rule forbids their class.
+    pub(super) excepts: BTreeSet<String>,
     /// What a jurist must confirm.
     pub(super) confirm: Option<String>,
     /// Written, checked and not in force until that is confirmed.
@@ -132,10 +138,13 @@ impl Policies {
             return Err(unread.into_iter().map(PolicyFault::of_source).collect());
         };
         let schema_file = schema_source.file;
-        let read = Schema::from_cedarschema_str(&schema_source.text).map(|(schema, _)| schema).map_err(|error| error.to_string());
-        let (schema, facts) = match read.and_then(|schema| Ok((schema, facts_of(&schema_source.text)?))) {
+        let whole = Statement { file: schema_file.clone(), line: 1, text: schema_source.text };
+        let read =
+            Schema::from_cedarschema_str(&whole.text).map(|(schema, _)| schema).map_err(|error| Mistake::schema(&whole.text, &error));
+        let facts = |schema| Ok((schema, facts_of(&whole.text).map_err(|what| Mistake { at: 0, what })?));
+        let (schema, facts) = match read.and_then(facts) {
             Ok(read) => read,
-            Err(what) => return Err(vec![PolicyFault { file: schema_file, line: 1, what }]),
+            Err(Mistake { at, what }) => return Err(vec![whole.fault(at, what)]),
         };
         let mut faults = Vec::new();
         let statements: Vec<_> =
@@ -144,61 +153,67 @@ impl Policies {
         let mut all = PolicySet::new();
         let mut policies = Vec::new();
         let (mut notes, mut template, mut places) = (BTreeMap::new(), None, BTreeMap::new());
-        for statement in statements {
-            let mut fault = |what: String| faults.push(PolicyFault { file: statement.file.clone(), line: statement.line, what });
+        for statement in &statements {
             let law = statement.file.parent().is_some_and(|folder| folder.ends_with("law"));
             if statement.text.contains("?principal") {
                 match Template::parse(None, &statement.text) {
-                    Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
+                    Ok(parsed) => match note((parsed.annotations(), parsed.effect()), law, &statement.text, obligation) {
                         Ok((id, mut read)) => {
                             read.facts = looked_at(parsed.to_json().ok().as_ref());
                             if parsed.to_json().map_or(true, |json| can_fail(&json)) {
-                                fault(CALCULATES.to_owned());
+                                faults.push(statement.fault(0, CALCULATES.to_owned()));
                             }
                             if template.is_some() {
-                                fault("only one rule may have slots: the one that agreements are linked from".to_owned());
+                                faults.push(statement.fault(0, SLOTS.to_owned()));
                             }
                             let parsed = parsed.new_id(PolicyId::new(&id));
-                            if let Err(error) = all.add_template(parsed.clone()) {
-                                fault(error.to_string());
+                            if all.add_template(parsed.clone()).is_err() {
+                                faults.push(statement.fault(0, twice(&id)));
                             }
-                            places.insert(id.clone(), (statement.file.clone(), statement.line));
+                            places.insert(id.clone(), statement);
                             notes.insert(id, read);
                             template = Some(parsed);
                         }
-                        Err(what) => fault(what),
+                        Err(Mistake { at, what }) => faults.push(statement.fault(at, what)),
                     },
-                    Err(error) => fault(error.to_string()),
+                    Err(errors) => faults.push(syntax(statement, &errors)),
                 }
                 continue;
             }
             match Policy::parse(None, &statement.text) {
-                Ok(parsed) => match note(parsed.annotations(), parsed.effect(), law, obligation) {
+                Ok(parsed) => match note((parsed.annotations(), parsed.effect()), law, &statement.text, obligation) {
                     Ok((id, mut read)) => {
                         read.facts = looked_at(parsed.to_json().ok().as_ref());
                         if parsed.to_json().map_or(true, |json| can_fail(&json)) {
-                            fault(CALCULATES.to_owned());
+                            faults.push(statement.fault(0, CALCULATES.to_owned()));
+                        }
+                        if !read.excepts.is_empty() && !closes_classes(&parsed) {
+                            faults.push(statement.fault(0, EXCEPTS.to_owned()));
                         }
                         let parsed = parsed.new_id(PolicyId::new(&id));
-                        if let Err(error) = all.add(parsed.clone()) {
-                            fault(error.to_string());
+                        if all.add(parsed.clone()).is_err() {
+                            faults.push(statement.fault(0, twice(&id)));
                         }
-                        places.insert(id.clone(), (statement.file.clone(), statement.line));
+                        places.insert(id.clone(), statement);
                         notes.insert(id, read);
                         policies.push(parsed);
                     }
-                    Err(what) => fault(what),
+                    Err(Mistake { at, what }) => faults.push(statement.fault(at, what)),
                 },
-                Err(error) => fault(error.to_string()),
+                Err(errors) => faults.push(syntax(statement, &errors)),
             }
         }
         // A warning (a rule that can never apply, a look-alike letter) is a rule that does not do what its author meant.
         let checked = Validator::new(schema.clone()).validate(&all, ValidationMode::Strict);
-        let errors = checked.validation_errors().map(|error| (error.policy_id().clone(), error.to_string()));
-        let warnings = checked.validation_warnings().map(|warning| (warning.policy_id().clone(), warning.to_string()));
-        for (id, what) in errors.chain(warnings) {
-            let (file, line) = places.get(AsRef::<str>::as_ref(&id)).cloned().unwrap_or((schema_file.clone(), 1));
-            faults.push(PolicyFault { file, line, what });
+        let text = |id: &PolicyId| places.get(AsRef::<str>::as_ref(id)).map_or("", |statement| statement.text.as_str());
+        let errors = checked.validation_errors().map(|error| (error.policy_id(), Mistake::unfit(text(error.policy_id()), error)));
+        let warnings =
+            checked.validation_warnings().map(|warning| (warning.policy_id(), Mistake::doubtful(text(warning.policy_id()), warning)));
+        for (id, Mistake { at, what }) in errors.chain(warnings) {
+            faults.push(match places.get(AsRef::<str>::as_ref(id)) {
+                Some(statement) => statement.fault(at, what),
+                None => PolicyFault { file: schema_file.clone(), line: 1, what },
+            });
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -325,37 +340,52 @@ fn slice<'a>(policies: impl Iterator<Item = &'a Policy>, fields: &BTreeSet<Strin
 }
 
 fn note<'a>(
-    annotations: impl Iterator<Item = (&'a str, &'a str)>,
-    effect: Effect,
+    (annotations, effect): (impl Iterator<Item = (&'a str, &'a str)>, Effect),
     law: bool,
+    text: &str,
     obligation: &dyn Fn(&str) -> bool,
-) -> Result<(String, Note), String> {
+) -> Result<(String, Note), Mistake> {
     let all: BTreeMap<&str, &str> = annotations.collect();
+    let mistake = |words: &str, what: String| Mistake::near(text, words, what);
     if let Some(unknown) = all.keys().find(|key| !KNOWN.contains(key)) {
-        return Err(format!("unknown annotation `@{unknown}`"));
+        let meant = meant(unknown, KNOWN.iter().copied());
+        return Err(mistake(&format!("@{unknown}"), format!("annotation inconnue : `@{unknown}`{meant}")));
     }
     if law != (effect == Effect::Forbid) {
-        return Err("law/ holds forbids and local/ holds permits".to_owned());
+        let words = if law { "\npermit" } else { "\nforbid" };
+        return Err(mistake(words.trim(), "law/ ne tient que des interdictions (forbid), local/ que des permissions (permit)".to_owned()));
     }
     let wanted = |key: &str| match all.get(key).filter(|text| !text.trim().is_empty()) {
         Some(text) => Ok((*text).to_owned()),
-        None => Err(format!("annotation `@{key}` is missing")),
+        None => Err(mistake(&format!("@{key}"), format!("il manque l’annotation `@{key}`"))),
     };
     let only_forbid = |key: &str| if law { wanted(key) } else { Ok(all.get(key).map_or_else(String::new, |text| (*text).to_owned())) };
-    let day = |text: &str| Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| format!("`{text}` is not a date"));
+    let day = |written: &str| {
+        let day = Date::parse(written, format_description!("[year]-[month]-[day]"));
+        day.map_err(|_| mistake(&format!("\"{written}\""), format!("« {written} » n’est pas un jour : écrire AAAA-MM-JJ")))
+    };
     let obligations: Vec<String> = all.get("obligation").map_or("", |text| text).split_whitespace().map(str::to_owned).collect();
     if let Some(unknown) = obligations.iter().find(|code| !obligation(code)) {
-        return Err(format!("unknown obligation `{unknown}`"));
+        return Err(mistake(unknown, format!("obligation inconnue : « {unknown} »")));
     }
     let hidden = match all.get("hidden") {
         None => false,
         Some(&"existence") if law => true,
-        Some(other) => return Err(format!("`@hidden(\"{other}\")` is not `existence` on a forbid")),
+        Some(other) => {
+            let what = format!("`@hidden(\"{other}\")` : seul « existence » s’écrit, et sur une interdiction");
+            return Err(mistake("@hidden", what));
+        }
     };
+    let excepts: BTreeSet<String> = all.get("except").map_or("", |text| text).split_whitespace().map(str::to_owned).collect();
+    if !law && !excepts.is_empty() {
+        return Err(mistake("@except", EXCEPTS.to_owned()));
+    }
     // A prohibition from memory is on, a duty or a permission from memory is off.
     let off = all.get("off").filter(|text| !text.trim().is_empty());
     if law && off.is_some() {
-        return Err("a prohibition is never off: give it an `@effective_to`, or `@confirm` what is doubtful".to_owned());
+        let what =
+            "une interdiction n’est jamais hors d’usage : lui donner un `@effective_to`, ou écrire dans `@confirm` ce qui est douteux";
+        return Err(mistake("@off", what.to_owned()));
     }
     let confirm = off.or_else(|| all.get("confirm")).map(|text| (*text).to_owned());
     let explanation = Explanation {
@@ -372,9 +402,30 @@ fn note<'a>(
     let from = day(&wanted("effective_from")?)?;
     let to = all.get("effective_to").map(|text| day(text)).transpose()?;
     if to.is_some_and(|to| to < from) {
-        return Err("the last day is before the first".to_owned());
+        return Err(mistake("@effective_to", "le dernier jour est avant le premier".to_owned()));
     }
-    Ok((wanted("id")?, Note { explanation, obligations, hidden, confirm, off: off.is_some(), facts: Vec::new(), from, to }))
+    Ok((wanted("id")?, Note { explanation, obligations, hidden, excepts, confirm, off: off.is_some(), facts: Vec::new(), from, to }))
 }
 
-const CALCULATES: &str = "a rule may not calculate or call an extension: it could fail";
+/// Whether a rule speaks of classes, and of nothing else.
+fn closes_classes(policy: &Policy) -> bool {
+    match policy.resource_constraint() {
+        ResourceConstraint::Eq(uid) => uid.type_name().to_string() == "DataClass",
+        ResourceConstraint::Is(name) | ResourceConstraint::IsIn(name, _) => name.to_string() == "DataClass",
+        ResourceConstraint::Any | ResourceConstraint::In(_) => false,
+    }
+}
+
+/// A statement that is no rule.
+fn syntax(statement: &Statement, errors: &ParseErrors) -> PolicyFault {
+    let Mistake { at, what } = Mistake::syntax(&statement.text, errors);
+    statement.fault(at, what)
+}
+
+fn twice(id: &str) -> String {
+    format!("deux règles portent l’identifiant `{id}`")
+}
+
+const CALCULATES: &str = "une règle ne calcule pas et n’appelle pas d’extension : elle pourrait échouer";
+const EXCEPTS: &str = "`@except` se met sur une interdiction qui porte sur des classes : seule la loi dit quel champ on peut en sortir";
+const SLOTS: &str = "une seule règle a des places à remplir (`?principal`) : celle que chaque protocole remplit";

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use exchange::{AgreementId, DataClass, ExchangeId, Instant, InstitutionId, Kind, Party, envelope::Route};
 
-pub(super) use self::facts::nothing;
+pub(super) use self::facts::{ASKED_FOR, nothing};
 use crate::{
     catalogue::{ExchangeType, KindRule},
     directory::Professional,

@@ -39,18 +39,23 @@ pub struct Release {
 }
 
 /// What the rules say of one part: to the recipient's unit, then to this person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Gate {
     receive: Say,
     disclose: Say,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Say {
     Permit,
-    Forbid,
-    /// No rule speaks of it, or it was not asked: a class stays closed, a field follows its class.
+    /// The law forbids it, but for the fields that every rule which forbids it excepts.
+    Forbid {
+        but: BTreeSet<String>,
+    },
+    /// No rule speaks of it: a class stays closed, a field follows its class.
     Nothing,
+    /// Not asked: nothing passes.
+    Unasked,
 }
 
 /// The gates of the classes present and of the fields that rules name.
@@ -86,18 +91,14 @@ impl Release {
 
     /// Whether anything of `class` can be read: a class that cannot need not be decrypted.
     pub fn opens(&self, class: DataClass) -> bool {
-        self.granted.contains(&class) || self.gates.fields.values().any(|field| self.gates.passes(*field, class))
+        self.granted.contains(&class) || self.gates.fields.iter().any(|(path, gate)| self.gates.passes(path, gate, class))
     }
 
-    /// Drops from the leaves of one class what this person may not read. A rule that names a field prevails over its
-    /// class; where it says nothing, the class decides.
+    /// Drops from the leaves of one class what this person may not read. A prohibition that names a field takes it out of
+    /// its class; a permit that names one gives it although nothing opens the class, and not against a prohibition of the
+    /// class that does not except it. Where no rule names it, the class decides.
     pub fn filter(&self, class: DataClass, leaves: &mut Leaves) {
-        let whole = self.granted.contains(&class);
-        leaves.retain(|at| {
-            let path = at.path();
-            let mut named = self.gates.fields.iter().filter(|(field, _)| under(&path, field)).peekable();
-            if named.peek().is_none() { whole } else { named.all(|(_, field)| self.gates.passes(*field, class)) }
-        });
+        leaves.retain(|at| self.gates.show(&at.path(), class));
     }
 
     /// What was withheld and may be known to be.
@@ -112,21 +113,31 @@ impl Release {
 }
 
 impl Gate {
-    fn open(self) -> bool {
+    fn open(&self) -> bool {
         self.receive == Say::Permit && self.disclose == Say::Permit
     }
 }
 
 impl Gates {
+    /// Whether the leaf of a class at a path passes.
+    fn show(&self, path: &str, class: DataClass) -> bool {
+        let mut named = self.fields.iter().filter(|(field, _)| under(path, field)).peekable();
+        if named.peek().is_none() {
+            return self.classes.get(&class).is_some_and(Gate::open);
+        }
+        named.all(|(field, gate)| self.passes(field, gate, class))
+    }
+
     /// Whether the leaf of a class passes under a field that a rule names.
-    fn passes(&self, field: Gate, class: DataClass) -> bool {
-        let class = self.classes.get(&class).copied().unwrap_or(Gate { receive: Say::Nothing, disclose: Say::Nothing });
-        let through = |field, class| match field {
-            Say::Permit => true,
-            Say::Forbid => false,
-            Say::Nothing => class == Say::Permit,
+    fn passes(&self, name: &str, field: &Gate, class: DataClass) -> bool {
+        let Some(class) = self.classes.get(&class) else { return false };
+        // INVARIANT: what a département permits never lifts what the law forbids. Only the prohibition itself excepts a field.
+        let through = |field: &Say, class: &Say| match (field, class) {
+            (Say::Permit, Say::Permit | Say::Nothing) | (Say::Nothing, Say::Permit) => true,
+            (Say::Permit, Say::Forbid { but }) => but.contains(name),
+            (Say::Permit, Say::Unasked) | (Say::Nothing, _) | (Say::Forbid { .. } | Say::Unasked, _) => false,
         };
-        through(field.receive, class.receive) && through(field.disclose, class.disclose)
+        through(&field.receive, &class.receive) && through(&field.disclose, &class.disclose)
     }
 }
 
@@ -192,29 +203,31 @@ impl Policies {
         facts: &serde_json::Value,
     ) -> (Gates, Vec<Part>) {
         let (mut gates, mut lost) = (Gates::default(), Vec::new());
+        let named: Vec<&String> = self.fields.iter().filter(|field| paths.iter().any(|path| under(path, field))).collect();
         for class in classes {
-            let (gate, refused) = asking.gate(reader, "DataClass", class.as_str());
-            gates.classes.insert(*class, gate);
+            // Of a class that the unit may not hold, a rule may still give this person one field.
+            let extract = declared.iter().any(|path| path.class == *class && named.iter().any(|field| under(&path.path, field)));
+            let (gate, refused) = self.gate(asking, reader, ("DataClass", class.as_str()), extract);
             if !gate.open() {
                 lost.extend(refused.map(|question| self.part(question, facts)));
             }
+            gates.classes.insert(*class, gate);
         }
-        for field in self.fields.iter().filter(|field| paths.iter().any(|path| under(path, field))) {
-            let (gate, refused) = asking.gate(reader, "Field", field);
-            gates.fields.insert(field.clone(), gate);
+        for field in named {
+            let (gate, refused) = self.gate(asking, reader, ("Field", field), false);
             // A field whose class is withheld or hidden anyway is not told a second time.
-            let told = |path: &Field| gates.classes.get(&path.class).is_some_and(|class| class.open());
-            let forbidden = gate.receive == Say::Forbid || gate.disclose == Say::Forbid;
+            let told = |path: &Field| gates.classes.get(&path.class).is_some_and(Gate::open);
+            let forbidden = [&gate.receive, &gate.disclose].iter().any(|say| matches!(say, Say::Forbid { .. }));
             if forbidden && declared.iter().filter(|path| under(&path.path, field)).any(told) {
                 lost.extend(refused.map(|question| self.part(question, facts)));
             }
+            gates.fields.insert(field.clone(), gate);
         }
         // A class of which rules give every field that is there is not said to be withheld: nothing of it is.
-        let given = |path: &str| gates.fields.iter().any(|(field, gate)| gate.open() && under(path, field));
         lost.retain(|part: &Part| {
             let of_class = |field: &&Field| field.class.as_str() == part.shown.part && paths.contains(&field.path);
             let mut present = declared.iter().filter(of_class).peekable();
-            present.peek().is_none() || !present.all(|field| given(&field.path))
+            present.peek().is_none() || !present.all(|field| gates.show(&field.path, field.class))
         });
         (gates, lost)
     }
@@ -233,6 +246,37 @@ impl Policies {
         lost.into_iter().map(|part| part.shown.part).collect()
     }
 
+    /// The gate of one part, with the question that closed it. A person is asked about only what the unit may hold, or
+    /// what an `extract` may be given of.
+    fn gate(&self, asking: &mut Asking<'_>, reader: &str, (kind, id): (&str, &str), extract: bool) -> (Gate, Option<Question>) {
+        let unit = asking.receive(kind, id);
+        let receive = self.say(&unit);
+        let closed = match &receive {
+            Say::Permit | Say::Unasked => false,
+            Say::Forbid { .. } => true,
+            Say::Nothing => kind == "DataClass",
+        };
+        if closed && !extract {
+            return (Gate { receive, disclose: Say::Unasked }, Some(unit));
+        }
+        let person = asking.question("disclose", ("Professional", reader), (kind, id));
+        let disclose = self.say(&person);
+        let refused = if closed { Some(unit) } else { (disclose != Say::Permit).then_some(person) };
+        (Gate { receive, disclose }, refused)
+    }
+
+    fn say(&self, answer: &Question) -> Say {
+        if answer.permitted {
+            return Say::Permit;
+        }
+        if answer.policies.is_empty() && !answer.error {
+            return Say::Nothing;
+        }
+        let excepted = answer.policies.iter().map(|id| self.note(id).map(|note| note.excepts.clone()).unwrap_or_default());
+        let but = if answer.error { None } else { excepted.reduce(|all, one| &all & &one) };
+        Say::Forbid { but: but.unwrap_or_default() }
+    }
+
     fn part(&self, refused: Question, facts: &serde_json::Value) -> Part {
         let hidden = refused.error || self.hides(&refused);
         let reasons = self.explanations(std::slice::from_ref(&refused), facts);
@@ -242,29 +286,5 @@ impl Policies {
     /// Whether even the existence of what was refused is withheld.
     pub(super) fn hides(&self, refused: &Question) -> bool {
         !refused.permitted && refused.policies.iter().filter_map(|id| self.note(id)).any(|note| note.hidden)
-    }
-}
-
-impl Asking<'_> {
-    /// The gate of one part, with the question that closed it. A person is asked about only when the unit may hold it.
-    fn gate(&mut self, reader: &str, kind: &str, id: &str) -> (Gate, Option<Question>) {
-        let unit = self.receive(kind, id);
-        let receive = Say::of(&unit);
-        if receive == Say::Forbid || (receive == Say::Nothing && kind == "DataClass") {
-            return (Gate { receive, disclose: Say::Nothing }, Some(unit));
-        }
-        let person = self.question("disclose", ("Professional", reader), (kind, id));
-        let disclose = Say::of(&person);
-        (Gate { receive, disclose }, (disclose != Say::Permit).then_some(person))
-    }
-}
-
-impl Say {
-    fn of(answer: &Question) -> Self {
-        match (answer.permitted, answer.error || !answer.policies.is_empty()) {
-            (true, _) => Self::Permit,
-            (false, true) => Self::Forbid,
-            (false, false) => Self::Nothing,
-        }
     }
 }

@@ -20,19 +20,24 @@ pub struct Change {
     pub lines: Vec<String>,
 }
 
-/// Rules that are added, removed or changed on the day of `at`, the template included.
+/// Rules that are added, removed or changed on the day of `at`, the template included, each with what it obliges to;
+/// `duty` says what a code of an obligation asks.
 ///
 /// # Errors
 /// [`ProofFault::Unfit`]: a rule cannot be written in another form.
-pub fn of_rules(old: &Policies, new: &Policies, at: Instant) -> Result<Vec<Change>, ProofFault> {
+pub fn of_rules(old: &Policies, new: &Policies, at: Instant, duty: &dyn Fn(&str) -> String) -> Result<Vec<Change>, ProofFault> {
     let (before, after) = (rules(&old.whole(at))?, rules(&new.whole(at))?);
     let mut changes = Vec::new();
     for id in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let said = |rule: &Value| text(rule.pointer("/annotations/explain"));
         let lines = match (before.get(id), after.get(id)) {
-            (None, Some(rule)) => vec![format!("ajoutée ({}) : « {} »", part(rule), said(rule))],
-            (Some(rule), None) => vec![format!("retirée ({}) : « {} »", part(rule), said(rule))],
-            (Some(was), Some(is)) => differences(was, is),
+            (None, Some(rule)) => {
+                [vec![format!("ajoutée ({}) : « {} »", part(rule), said(rule))], obliges(rule, "oblige à", duty)].concat()
+            }
+            (Some(rule), None) => {
+                [vec![format!("retirée ({}) : « {} »", part(rule), said(rule))], obliges(rule, "n’oblige plus à", duty)].concat()
+            }
+            (Some(was), Some(is)) => differences(was, is, duty),
             (None, None) => Vec::new(),
         };
         if !lines.is_empty() {
@@ -103,29 +108,47 @@ fn part(rule: &Value) -> &'static str {
 }
 
 /// What a rule says about itself, in the order it is told.
-const NOTES: [(&str, &str); 10] = [
+const NOTES: [(&str, &str); 13] = [
     ("rule", "numéro de règle"),
     ("article", "article"),
     ("effective_from", "premier jour"),
     ("effective_to", "dernier jour"),
     ("obligation", "obligations"),
     ("hidden", "existence cachée"),
+    ("except", "champs qu’une permission peut en sortir"),
+    ("confirm", "à confirmer par un juriste"),
+    ("off", "hors d’usage"),
     ("explain", "explication"),
     ("missing", "ce qui manque"),
     ("cure", "ce qui y remédie"),
     ("who", "qui peut y remédier"),
 ];
 
-fn differences(was: &Value, is: &Value) -> Vec<String> {
+/// What a rule obliges to, if anything: one line.
+fn obliges(rule: &Value, begin: &str, duty: &dyn Fn(&str) -> String) -> Vec<String> {
+    let told = duties(rule, duty);
+    if told.is_empty() { Vec::new() } else { vec![format!("{begin} : {told}")] }
+}
+
+fn duties(rule: &Value, duty: &dyn Fn(&str) -> String) -> String {
+    text(rule.pointer("/annotations/obligation")).split_whitespace().map(duty).collect::<Vec<_>>().join(" ; ")
+}
+
+fn differences(was: &Value, is: &Value, duty: &dyn Fn(&str) -> String) -> Vec<String> {
     let mut lines = Vec::new();
     if ["effect", "principal", "action", "resource", "conditions"].iter().any(|key| was.get(key) != is.get(key)) {
         lines.push("condition changée : ce qu’elle ouvre ou ferme est dit plus bas".to_owned());
     }
     for (note, said) in NOTES {
         let at = format!("/annotations/{note}");
-        let (before, after) = (text(was.pointer(&at)), text(is.pointer(&at)));
+        let (before, after) = match note {
+            "obligation" => (duties(was, duty), duties(is, duty)),
+            _ => (text(was.pointer(&at)), text(is.pointer(&at))),
+        };
         if before != after {
             lines.push(format!("{said} : {} → {}", or_none(&before), or_none(&after)));
+        } else if note == "obligation" && was != is {
+            lines.extend(obliges(is, "oblige toujours à", duty));
         }
     }
     lines

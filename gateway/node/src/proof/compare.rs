@@ -64,11 +64,17 @@ struct Sides {
     fields: BTreeSet<String>,
 }
 
-/// Everything that `new` opens or closes, against `old`, on the day of `at`.
+/// Everything that `new` opens or closes, against `old`, on the day of `at`. `step` hears how many of how many parts are done.
 ///
 /// # Errors
 /// [`ProofFault`]: no solver, or the old rules do not speak the new words.
-pub async fn compare(prover: &mut Prover, old: Set<'_>, new: Set<'_>, at: Instant) -> Result<Vec<Difference>, ProofFault> {
+pub async fn compare(
+    prover: &mut Prover,
+    old: Set<'_>,
+    new: Set<'_>,
+    at: Instant,
+    step: &dyn Fn(usize, usize),
+) -> Result<Vec<Difference>, ProofFault> {
     let sides = Sides::of(old, new, at)?;
     let mut found: Vec<Difference> = Vec::new();
     let touched = changes::actions(old.policies, new.policies, at)?;
@@ -79,9 +85,12 @@ pub async fn compare(prover: &mut Prover, old: Set<'_>, new: Set<'_>, at: Instan
     };
     let mut envs: Vec<RequestEnv> = sides.schema.request_envs().filter(asked).collect();
     envs.sort_by_key(|env| (place(env), env.principal().to_string(), env.resource().to_string()));
+    let (mut done, all) = (0, envs.iter().map(|env| 2 * sides.parts(env).len()).sum());
     for env in &envs {
         for opens in [true, false] {
             for (part, only) in sides.parts(env) {
+                step(done, all);
+                done += 1;
                 let Some(difference) = sides.difference(prover, env, opens, part, only).await? else { continue };
                 // Sent by a person or by an institution alone: told once.
                 let alike = |one: &&mut Difference| (one.opens, &one.action, &one.part) == (opens, &difference.action, &difference.part);

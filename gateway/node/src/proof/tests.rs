@@ -42,7 +42,7 @@ fn now() -> exchange::Instant {
 #[test]
 fn nothing_changed_is_nothing_told() {
     let (old, new) = (load(&repository()).0, load(changed(&[]).path()).0);
-    assert_eq!(changes::of_rules(&old, &new, now()).unwrap(), []);
+    assert_eq!(changes::of_rules(&old, &new, now(), &str::to_owned).unwrap(), []);
     assert_eq!(changes::of_files(&repository(), changed(&[]).path(), "catalogue").unwrap(), []);
 }
 
@@ -56,7 +56,7 @@ fn rules_and_files_are_compared_in_words() {
         ("agreements/p01.toml", "    \"dsden-31\",\n", ""),
     ]);
     let (old, new) = (load(&repository()).0, load(dir.path()).0);
-    let rules = changes::of_rules(&old, &new, now()).unwrap();
+    let rules = changes::of_rules(&old, &new, now(), &str::to_owned).unwrap();
     let told: Vec<(&str, &str)> = rules.iter().map(|change| (change.what.as_str(), change.lines[0].as_str())).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[0].0, "R72-mairie-envoi");
@@ -70,6 +70,28 @@ fn rules_and_files_are_compared_in_words() {
     );
     let agreement = &files("agreements")[0];
     assert_eq!(agreement.lines, ["effective_to : 2028-12-31 → 2029-12-31", "parties : − dsden-31"]);
+}
+
+/// Who approves a rule reads what it obliges to, whether it is new, changed or gone.
+#[test]
+fn what_a_rule_obliges_to_is_told() {
+    let rule = |condition: &str| {
+        format!(
+            "@id(\"essai\") @rule(\"R12\") @article(\"a\") @effective_from(\"2016-03-14\") @explain(\"e\") @obligation(\"acknowledge log\")\n\
+             permit (principal, action == Action::\"submit\", resource) when {{ {condition} }};\n"
+        )
+    };
+    let (without, with, other) = (changed(&[]), changed(&[]), changed(&[]));
+    fs::write(with.path().join("local/essai.cedar"), rule("context.from_ok && context.to_ok && context.is_reply")).unwrap();
+    fs::write(other.path().join("local/essai.cedar"), rule("context.from_ok && context.to_ok")).unwrap();
+    let catalogue = load(without.path()).1;
+    let duty = |code: &str| catalogue.obligation(code).map_or_else(|| code.to_owned(), |rule| rule.title.clone());
+    let told = |old: &Path, new: &Path| changes::of_rules(&load(old).0, &load(new).0, now(), &duty).unwrap().remove(0).lines;
+    let title = "Accuser réception à l’expéditeur ; ";
+    assert!(told(without.path(), with.path())[1].starts_with(&format!("oblige à : {title}")));
+    assert!(told(with.path(), without.path())[1].starts_with(&format!("n’oblige plus à : {title}")));
+    let changed = told(with.path(), other.path());
+    assert!(changed[0].starts_with("condition changée") && changed[1].starts_with(&format!("oblige toujours à : {title}")), "{changed:?}");
 }
 
 /// What the solver says. Needs `cvc5`, which `tests/check.sh` installs.
@@ -87,7 +109,7 @@ mod asked {
             let was = Set { policies: &old.0, catalogue: &old.1, words: &words.0 };
             let is = Set { policies: &new.0, catalogue: &new.1, words: &words.1 };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { compare(&mut Prover::start()?, was, is, now()).await })
+            runtime.block_on(async { compare(&mut Prover::start()?, was, is, now(), &|_, _| {}).await })
         };
         on_a_deep_stack::<_, ProofFault>(work).unwrap()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Witness;
+use super::{Witness, label};
 use crate::catalogue::Catalogue;
 
 /// Facts that follow from the kinds and the type, which are told. Of the five facts of shared secrecy some do not.
@@ -34,6 +34,11 @@ const SAID: &[(&str, &str)] = &[
     ("place_hidden", "lieu d’accueil tenu secret"),
     ("reserve_magistrat", "réservé par un magistrat"),
     ("agreement", "protocole : *"),
+    ("emergency_classes", "accès d’urgence demandé pour : *"),
+    ("approver_functions", "fonctions qui approuvent : *"),
+    ("protected", "le pseudonyme protège : *"),
+    ("excluded", "personne écartée du dossier"),
+    ("questions_ok", "questions ouvertes par le protocole"),
     ("in_unit", "la personne est du service destinataire"),
     ("in_institution", "la personne est de l’institution destinataire"),
     ("in_service", "habilitée dans un service de l’institution"),
@@ -98,17 +103,13 @@ fn say(name: &str, value: &Value, catalogue: &Catalogue) -> Vec<String> {
 
 fn word(name: &str, value: &Value, catalogue: &Catalogue) -> String {
     match value {
-        Value::String(text) if name.ends_with("_kind") => kind(text, catalogue),
-        Value::String(text) => text.clone(),
+        Value::String(code) => label::of(name, code, catalogue).into_owned(),
         Value::Array(items) => items.iter().map(|item| word(name, item, catalogue)).collect::<Vec<_>>().join(", "),
         // An entity of Cedar.
-        Value::Object(entity) => entity.get("__entity").and_then(|one| one.get("id")).and_then(Value::as_str).unwrap_or("?").to_owned(),
+        Value::Object(entity) => {
+            let code = entity.get("__entity").and_then(|one| one.get("id")).and_then(Value::as_str).unwrap_or("?");
+            label::of(name, code, catalogue).into_owned()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
-}
-
-/// The title of a kind, else its code.
-pub fn kind(code: &str, catalogue: &Catalogue) -> String {
-    let title = code.parse().ok().and_then(|kind| catalogue.kind(&kind)).map(|rule| rule.title.clone());
-    title.unwrap_or_else(|| code.to_owned())
 }

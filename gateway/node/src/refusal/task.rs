@@ -20,7 +20,7 @@ pub enum TaskFault {
     /// Written words are missing or too short.
     #[error("words")]
     Words,
-    /// The day lies ahead, or before the task.
+    /// The day lies ahead, or too far back.
     #[error("day")]
     Day,
     /// It may not wait.
@@ -109,8 +109,8 @@ impl TaskFault {
                 "task-day",
                 422,
                 task,
-                "Le jour indiqué est à venir, ou antérieur à l’échange.".into(),
-                "Indiquez dans `on` le jour où cela a été fait.",
+                "Le jour indiqué est à venir, ou trop ancien pour cet échange.".into(),
+                "Indiquez dans `on` le jour où cela a été fait : pas avant l’échange, ou dans le mois qui précède si quelqu’un a été avisé.",
             ),
             Self::NotDeferrable => {
                 ("task-not-deferrable", 422, "Report refusé", "Cette tâche ne peut pas être reportée.".into(), "Accomplissez-la.")

@@ -1,5 +1,7 @@
 //! Exchanges: what acceptance writes, all of it in one transaction, and what is read back of it.
 
+use std::collections::BTreeSet;
+
 use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, TypeCode, Urgency};
 use futures::future::BoxFuture;
 use sqlx::{Row, any::AnyRow};
@@ -267,6 +269,14 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// Every exchange that is sealed from a professional of an institution. Reads all exclusions: for what is as rare as a
+    /// re-identification, and takes the same time whatever there is to find.
+    pub async fn all_sealed_from(&self, institution: &InstitutionId, reader: &ProfessionalId) -> Result<BTreeSet<ExchangeId>, StoreError> {
+        let query = sqlx::query(ALL_SEALED_FROM).bind(institution.as_str()).bind(&reader.issuer).bind(&reader.subject);
+        let rows = self.rows("all_sealed_from", query).await?;
+        rows.iter().map(|row| text(row, "exchange_id")?.parse().map_err(|_| StoreError::Damaged("exclusion"))).collect()
+    }
+
     /// Receipts in order of exchange id after `after`, 1,000 at most: (exchange id, compact JWS).
     pub async fn receipts_after(&self, after: &str) -> Result<Vec<(String, String)>, StoreError> {
         let query = sqlx::query(RECEIPTS_AFTER).bind(after);
@@ -366,3 +376,6 @@ SELECT exchange_id FROM exclusion WHERE exchange_id = $1 AND (institution = $2 O
 
 const RECEIPTS_AFTER: &str = "-- receipts_after
 SELECT id, receipt FROM exchange WHERE id > $1 ORDER BY id LIMIT 1000";
+
+const ALL_SEALED_FROM: &str = "-- all_sealed_from
+SELECT exchange_id FROM exclusion WHERE institution = $1 OR (issuer = $2 AND subject = $3)";

@@ -2,19 +2,17 @@
 //!
 //! Every step commits with its log entry; a set takes force in the same commit that ends the one before it.
 
+pub(super) mod kept;
+
 use std::collections::BTreeMap;
 
 use exchange::{Instant, ProfessionalId, canonical};
 use futures::future::BoxFuture;
-use sqlx::{Connection, Row, any::AnyRow};
 use uuid::Uuid;
 
-use super::{
-    Store, StoreError, Tx, Write,
-    audit::NewEntry,
-    columns::{bytes, instant, number, text},
-    dialect::{self, Part},
-};
+use super::{StoreError, Tx, Write, audit::NewEntry, columns::number};
+
+pub use kept::{Archived, archived_in_force};
 
 /// Where a proposal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -30,6 +28,8 @@ pub enum Standing {
     Ended,
     /// Another set took force before it did: it would have to be proposed again.
     Dropped,
+    /// Its author, or who might have approved it, took the proposal back.
+    Withdrawn,
 }
 
 /// One proposal to put a set in force.
@@ -55,6 +55,8 @@ pub struct Proposal {
     pub in_force_from: Option<Instant>,
     /// When another took its place.
     pub in_force_until: Option<Instant>,
+    /// Who took the proposal back, and when.
+    pub withdrawn: Option<(ProfessionalId, Instant)>,
 }
 
 /// One person's approval, in one capacity.
@@ -128,6 +130,18 @@ pub enum Then {
     Approved,
     /// It takes force in the same commit.
     InForce(TakeForce),
+}
+
+/// A person takes a proposal back that is not in force.
+pub struct WithdrawSet {
+    /// Which.
+    pub proposal: String,
+    /// Who.
+    pub by: ProfessionalId,
+    /// When.
+    pub at: Instant,
+    /// What the log states.
+    pub entry: NewEntry,
 }
 
 /// An approved set takes force; the one in force ends, and everything that still waits is dropped.
@@ -231,6 +245,24 @@ impl Write for ApproveSet {
     }
 }
 
+impl Write for WithdrawSet {
+    const NAME: &'static str = "withdraw_policy_set";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let one = sqlx::query(WITHDRAW)
+                .bind(self.at.unix_ms())
+                .bind(&self.by.issuer)
+                .bind(&self.by.subject)
+                .bind(Self::NAME)
+                .bind(&self.proposal);
+            tx.one("policy_withdraw", one).await?;
+            self.entry.insert(tx, Self::NAME).await
+        })
+    }
+}
+
 impl Write for TakeForce {
     const NAME: &'static str = "policy_set_takes_force";
     type Output = ();
@@ -255,111 +287,9 @@ impl TakeForce {
     }
 }
 
-impl Store {
-    /// The proposal whose set is in force; nothing before the first start.
-    pub async fn policy_in_force(&self) -> Result<Option<Proposal>, StoreError> {
-        self.row("policy_in_force", sqlx::query(IN_FORCE)).await?.as_ref().map(read_proposal).transpose()
-    }
-
-    /// The proposal of a set that waits for approvals or for its instant.
-    pub async fn policy_waiting(&self, set: &str) -> Result<Option<Proposal>, StoreError> {
-        self.row("policy_waiting", sqlx::query(WAITING).bind(set)).await?.as_ref().map(read_proposal).transpose()
-    }
-
-    /// The approved proposal whose instant came first, if one may take force at `now`.
-    pub async fn policy_due(&self, now: Instant) -> Result<Option<Proposal>, StoreError> {
-        self.row("policy_due", sqlx::query(DUE).bind(now.unix_ms())).await?.as_ref().map(read_proposal).transpose()
-    }
-
-    /// The newest proposals, newest first, `limit` at most.
-    pub async fn policy_proposals(&self, limit: u32) -> Result<Vec<Proposal>, StoreError> {
-        self.rows("policy_proposals", sqlx::query(PROPOSALS).bind(i64::from(limit))).await?.iter().map(read_proposal).collect()
-    }
-
-    /// The proposals of one set, newest first.
-    pub async fn policy_proposals_of(&self, set: &str) -> Result<Vec<Proposal>, StoreError> {
-        self.rows("policy_proposals_of", sqlx::query(PROPOSALS_OF).bind(set)).await?.iter().map(read_proposal).collect()
-    }
-
-    /// Who approved a proposal, in the order of approving.
-    pub async fn policy_approvals(&self, proposal: &str) -> Result<Vec<Approval>, StoreError> {
-        let rows = self.rows("policy_approvals", sqlx::query(APPROVALS).bind(proposal)).await?;
-        rows.iter()
-            .map(|row| {
-                let by = ProfessionalId { issuer: text(row, "issuer")?, subject: text(row, "subject")? };
-                Ok(Approval { by, role: text(row, "role")?, at: instant(row, "at")?.ok_or(StoreError::Damaged("policy_approval"))? })
-            })
-            .collect()
-    }
-
-    /// The files of a set that was ever proposed.
-    pub async fn policy_files(&self, set: &str) -> Result<Option<BTreeMap<String, String>>, StoreError> {
-        let row = self.row("policy_files", sqlx::query(FILES).bind(set)).await?;
-        row.map(|row| serde_json::from_slice(&bytes(&row, "files")?).map_err(|_| StoreError::Damaged("policy_set"))).transpose()
-    }
-
-    /// The sets whose hash begins so, two at most: what a person types is rarely the whole hash.
-    pub async fn policy_sets_named(&self, beginning: &str) -> Result<Vec<String>, StoreError> {
-        // Hashes are lower-case hexadecimal: everything that begins so lies below the same beginning followed by `g`.
-        let query = sqlx::query(NAMED).bind(beginning).bind(format!("{beginning}g"));
-        self.rows("policy_named", query).await?.iter().map(|row| text(row, "hash")).collect()
-    }
-}
-
-/// The set in force and its files in the database at `url`, looked at without opening it for writing or bringing its
-/// schema up to date: for who only wants to know.
-///
-/// # Errors
-/// The database cannot be read, or was written by a version that kept no policy sets.
-pub async fn archived_in_force(url: &str) -> Result<Option<(String, BTreeMap<String, String>)>, StoreError> {
-    let mut connection = dialect::look(url, Part::Gateway).await.map_err(StoreError::in_statement("policy_in_force"))?;
-    let read: Result<_, sqlx::Error> = async {
-        let Some(row) = sqlx::query(IN_FORCE).fetch_optional(&mut connection).await? else { return Ok(None) };
-        let set: String = row.try_get("set_hash")?;
-        let row = sqlx::query(FILES).bind(&set).fetch_one(&mut connection).await?;
-        Ok(Some((set, row.try_get::<Vec<u8>, _>("files")?)))
-    }
-    .await;
-    let found = match read {
-        // PostgreSQL before the first start: the database is there, and nothing in it.
-        Err(error) if dialect::no_such_table(&error) => None,
-        found => found.map_err(StoreError::in_statement("policy_in_force"))?,
-    };
-    let _ = connection.close().await;
-    found.map(|(set, files)| Ok((set, serde_json::from_slice(&files).map_err(|_| StoreError::Damaged("policy_set"))?))).transpose()
-}
-
-fn read_proposal(row: &AnyRow) -> Result<Proposal, StoreError> {
-    let maybe = |column: &'static str| row.try_get::<Option<String>, _>(column).map_err(|_| StoreError::Damaged(column));
-    let author = match (maybe("author_issuer")?, maybe("author_subject")?) {
-        (Some(issuer), Some(subject)) => Some(ProfessionalId { issuer, subject }),
-        _ => None,
-    };
-    let standing = match text(row, "state")?.as_str() {
-        "proposed" => Standing::Proposed,
-        "approved" => Standing::Approved,
-        "in-force" => Standing::InForce,
-        "ended" => Standing::Ended,
-        "dropped" => Standing::Dropped,
-        _ => return Err(StoreError::Damaged("state")),
-    };
-    Ok(Proposal {
-        id: text(row, "id")?,
-        set: text(row, "set_hash")?,
-        against: maybe("against")?,
-        author,
-        motive: text(row, "motive")?,
-        proposed_at: instant(row, "proposed_at")?.ok_or(StoreError::Damaged("proposed_at"))?,
-        effective_from: instant(row, "effective_from")?,
-        standing,
-        in_force_from: instant(row, "in_force_from")?,
-        in_force_until: instant(row, "in_force_until")?,
-    })
-}
-
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_SET, IN_FORCE, WAITING, DUE, PROPOSALS, APPROVALS, COUNT_APPROVALS, FILES, NAMED, END, TAKE_FORCE];
+pub(super) const HOT: &[&str] = &[INSERT_SET, COUNT_APPROVALS, WITHDRAW, END, TAKE_FORCE];
 
 const INSERT_SET: &str = "-- policy_set
 INSERT INTO policy_set (hash, files, kept_at, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (hash) DO NOTHING";
@@ -382,6 +312,10 @@ SELECT COUNT(*) AS given FROM policy_approval WHERE proposal_id = $1";
 const APPROVED: &str = "-- policy_approved
 UPDATE policy_proposal SET state = 'approved', written_by = $1 WHERE id = $2 AND state = 'proposed'";
 
+const WITHDRAW: &str = "-- policy_withdraw
+UPDATE policy_proposal SET state = 'withdrawn', withdrawn_at = $1, withdrawn_issuer = $2, withdrawn_subject = $3, written_by = $4
+WHERE id = $5 AND state IN ('proposed', 'approved')";
+
 const END: &str = "-- policy_end
 UPDATE policy_proposal SET state = 'ended', in_force_until = $1, written_by = $2 WHERE state = 'in-force' AND set_hash = $3";
 
@@ -390,32 +324,3 @@ UPDATE policy_proposal SET state = 'in-force', in_force_from = $1, written_by = 
 
 const DROP_WAITING: &str = "-- policy_drop
 UPDATE policy_proposal SET state = 'dropped', written_by = $1 WHERE state IN ('proposed', 'approved')";
-
-const IN_FORCE: &str = "-- policy_in_force
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
-FROM policy_proposal WHERE state = 'in-force'";
-
-const WAITING: &str = "-- policy_waiting
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
-FROM policy_proposal WHERE set_hash = $1 AND state IN ('proposed', 'approved')";
-
-const DUE: &str = "-- policy_due
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
-FROM policy_proposal WHERE state = 'approved' AND effective_from <= $1 ORDER BY effective_from LIMIT 1";
-
-const PROPOSALS: &str = "-- policy_proposals
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
-FROM policy_proposal ORDER BY id DESC LIMIT $1";
-
-const PROPOSALS_OF: &str = "-- policy_proposals_of
-SELECT id, set_hash, against, author_issuer, author_subject, motive, proposed_at, effective_from, state, in_force_from, in_force_until
-FROM policy_proposal WHERE set_hash = $1 ORDER BY id DESC";
-
-const APPROVALS: &str = "-- policy_approvals
-SELECT issuer, subject, role, at FROM policy_approval WHERE proposal_id = $1 ORDER BY at, subject";
-
-const FILES: &str = "-- policy_files
-SELECT files FROM policy_set WHERE hash = $1";
-
-const NAMED: &str = "-- policy_named
-SELECT hash FROM policy_set WHERE hash >= $1 AND hash < $2 ORDER BY hash LIMIT 2";

@@ -57,6 +57,7 @@ fn hot() -> Vec<&'static str> {
         audit::HOT,
         tokens::HOT,
         policy_sets::HOT,
+        policy_sets::kept::HOT,
         reidentification::HOT,
         known::HOT,
         task::HOT,

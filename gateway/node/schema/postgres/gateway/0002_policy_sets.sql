@@ -22,13 +22,19 @@ CREATE TABLE policy_proposal (
     effective_from BIGINT,                       -- not before this instant; NULL: at the second approval
 
     -- Moves forward only.
-    state          TEXT   NOT NULL CHECK (state IN ('proposed', 'approved', 'in-force', 'ended', 'dropped')),
+    state          TEXT   NOT NULL CHECK (state IN ('proposed', 'approved', 'in-force', 'ended', 'dropped', 'withdrawn')),
     in_force_from  BIGINT,                       -- when it took force
     in_force_until BIGINT,                       -- when another took its place
+    withdrawn_at   BIGINT,                       -- when somebody took the proposal back, and who
+    withdrawn_issuer  TEXT,
+    withdrawn_subject TEXT,
     written_by     TEXT   NOT NULL,
     CONSTRAINT author_is_whole CHECK ((author_issuer IS NULL) = (author_subject IS NULL)),
     CONSTRAINT force_has_a_date CHECK ((state IN ('in-force', 'ended')) = (in_force_from IS NOT NULL)),
-    CONSTRAINT end_has_a_date CHECK ((state = 'ended') = (in_force_until IS NOT NULL))
+    CONSTRAINT end_has_a_date CHECK ((state = 'ended') = (in_force_until IS NOT NULL)),
+    CONSTRAINT withdrawal_has_a_date CHECK ((state = 'withdrawn') = (withdrawn_at IS NOT NULL)),
+    CONSTRAINT withdrawal_is_somebodys CHECK ((withdrawn_at IS NULL) = (withdrawn_issuer IS NULL)
+                                          AND (withdrawn_at IS NULL) = (withdrawn_subject IS NULL))
 );
 -- Asked by policy_in_force: which set is in force? One at most.
 CREATE UNIQUE INDEX policy_proposal_in_force ON policy_proposal (state) WHERE state = 'in-force';

@@ -183,18 +183,21 @@ fn heading(one: &Logged) -> String {
     ];
     let what = names.iter().find(|(event, _)| *event == one.event).map_or("question", |(_, name)| name);
     let exchange = one.exchange.map_or_else(String::new, |id| format!(", échange {id}"));
-    let kind = one.record.as_ref().map_or_else(String::new, |record| {
-        format!(
-            "\n{}, de {} ({}) vers {} ({})",
-            fact(record, "type"),
-            record.from,
-            fact(record, "from_kind"),
-            record.to,
-            fact(record, "to_kind")
-        )
-    });
+    let kind = one.record.as_ref().map_or_else(String::new, |record| format!("\n{}", route(record)));
     let rules = one.record.as_ref().map_or_else(String::new, |record| format!(", par {}", record.rules.join(", ")));
     format!("Décision du {} ({entry}, {what}{exchange}) : {}{rules}.{kind}", one.at, result(one))
+}
+
+/// What goes from where to where. A record names the institution of who acts: of an opening, that is the reader's.
+fn route(record: &DecisionRecord) -> String {
+    let DecisionRecord { from, to, .. } = record;
+    let [kind, from_kind, to_kind] = ["type", "from_kind", "to_kind"].map(|name| fact(record, name));
+    let opening = record.questions.first().is_some_and(|asked| ["open", "break_glass"].contains(&asked.action.as_str()));
+    if opening {
+        format!("{kind}, d’un service « {from_kind} » à {to} ({to_kind}) ; veut lire : une personne de {from}")
+    } else {
+        format!("{kind}, de {from} ({from_kind}) vers {to} ({to_kind})")
+    }
 }
 
 fn because(one: &Logged) -> String {
@@ -335,3 +338,46 @@ const LABELS: &[(&str, &str)] = &[
     ("break_glass", "Ouverture en urgence"),
     ("written_reason", "Motif écrit"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A teacher of a collège asks whether they may send, and whether they may open what the CRIP sent.
+    #[test]
+    fn the_unit_that_is_told_is_that_of_its_institution() {
+        let told = |action: &str, from_kind: &str, to: &str, to_kind: &str| {
+            let record = json!({
+                "exchange": "0190b8c5-0000-7000-8000-000000000000",
+                "policy_set": "0",
+                "at": "2026-03-02T10:00:00.000Z",
+                "facts": {"type": "retour-information", "from_kind": from_kind, "to_kind": to_kind},
+                "from": "college-0319901u",
+                "to": to,
+                "agreement": null,
+                "questions": [{
+                    "action": action, "principal": ["Professional", "p"], "resource": ["Exchange", "e"], "permitted": false, "error": false,
+                    "policies": [],
+                }],
+                "rules": [],
+                "obligations": [],
+                "permitted": false,
+                "withheld": [],
+            });
+            route(&serde_json::from_value(record).unwrap())
+        };
+        assert_eq!(
+            told("submit", "en-etablissement", "departement-31", "crip"),
+            "retour-information, de college-0319901u (en-etablissement) vers departement-31 (crip)"
+        );
+        for action in ["open", "break_glass"] {
+            let told = told(action, "crip", "college-0319901u", "en-etablissement");
+            assert_eq!(
+                told,
+                "retour-information, d’un service « crip » à college-0319901u (en-etablissement) ; veut lire : une personne de college-0319901u"
+            );
+        }
+    }
+}

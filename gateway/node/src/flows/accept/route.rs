@@ -33,13 +33,15 @@ impl Answered {
     }
 }
 
-/// The exchange that an envelope answers, when it came to the caller's institution: of any other nothing is told, not even
-/// by how the envelope is read (invariant 15).
+/// The exchange that an envelope answers, when it came to the unit for which this person sends, and may be known of there:
+/// of any other nothing is told, not even by how the envelope is read (invariant 15).
 pub(super) async fn answered(
     rooms: &Rooms,
-    caller: &Caller,
+    law: &Law,
+    (caller, author): (&Caller, &Depositor),
     exchange_type: &ExchangeType,
     envelope: &Value,
+    now: Instant,
 ) -> Result<Option<Answered>, Refusal> {
     if exchange_type.forms.is_empty() && exchange_type.agreement == AgreementNeed::None {
         return Ok(None);
@@ -48,10 +50,27 @@ pub(super) async fn answered(
     let Some(row) = rooms.store.exchange(id).await?.filter(|row| row.recipient.institution == caller.institution) else {
         return Ok(None);
     };
+    let sender = answering(law, caller, author, envelope);
+    if !in_charge(law, &row, &sender) || !may_know(rooms, law, author, &row, &sender, now).await? {
+        return Ok(None);
+    }
     let Some(key) = rooms.keys.exchange_key(row.id).await? else { return Ok(None) };
     let plain = seal::open_column(&key, "exchange", row.id, "route", &row.route).map_err(|_| Refusal::Internal("route"))?;
     let route: Route = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("route"))?;
     Ok(Some(Answered { kind: row.kind, form: route.form, agreement: route.agreement }))
+}
+
+/// The unit for which an envelope will turn out to be sent, before it is read: see [`sending_unit`].
+fn answering(law: &Law, caller: &Caller, author: &Depositor, envelope: &Value) -> Party {
+    let named = envelope.pointer("/sender/unit").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let unit = match author {
+        Depositor::Professional(id) => {
+            let units = law.directory.professional(id).map_or(&[][..], |professional| &professional.units);
+            named.filter(|unit| units.contains(unit)).or_else(|| units.first().cloned())
+        }
+        Depositor::System | Depositor::Alone { .. } => caller.unit.clone().or(named),
+    };
+    Party { institution: caller.institution.clone(), unit }
 }
 
 /// Another unit that gets the same exchange because a condition of its type holds now: at night the on-call service, what

@@ -88,6 +88,7 @@ async fn told(rooms: &Rooms, proposal: &Proposal) -> Result<Value, Refusal> {
         "approvals": approvals,
         "in_force_from": proposal.in_force_from,
         "in_force_until": proposal.in_force_until,
+        "withdrawn": proposal.withdrawn.as_ref().map(|(by, at)| json!({"by": by, "at": at})),
     }))
 }
 

@@ -3,7 +3,7 @@
 use exchange::{ClockId, ExchangeId, FollowUpId, GrantId, Instant};
 use serde::Deserialize;
 use serde_json::json;
-use time::{Date, format_description::well_known::Iso8601};
+use time::{Date, Duration, format_description::well_known::Iso8601};
 
 use super::{open_task, reference, seal_words, written};
 use crate::{
@@ -63,7 +63,7 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId, done: Done) 
     // 2. Does what is said suffice?
     let none = TaskLife::default();
     let life = law.catalogue.obligation(&task.code).map_or(&none, |rule| &rule.life);
-    let done_on = day(&done, now)?;
+    let done_on = day(rooms, &task, life, &done, now).await?;
     let words = written(done.words.as_ref())?;
     suffices(&law, life, &done, words)?;
     if let Some(carried_by) = done.exchange {
@@ -115,7 +115,6 @@ pub async fn finish(rooms: &Rooms, caller: &Caller, id: FollowUpId, done: Done) 
     Ok(())
 }
 
-/// The day on which it was done: today, or one that has been.
 /// Whether this professional did another review of the same access: two functions are two people.
 async fn reviewed(rooms: &Rooms, task: &FollowUpRow, grant: GrantId, professional: &Professional) -> Result<bool, Refusal> {
     let of_grant = grant.to_string();
@@ -123,16 +122,18 @@ async fn reviewed(rooms: &Rooms, task: &FollowUpRow, grant: GrantId, professiona
     Ok(done.any(|one| one.details.contains(&of_grant) && one.done_by.as_deref() == Some(professional.id.subject.as_str())))
 }
 
-fn day(done: &Done, now: Instant) -> Result<String, Refusal> {
+/// The day on which it was done: today, or one that has been since the exchange came in; before, there was nothing yet to
+/// do about it. The opening of the task is no bound: what a finding opens may have been done meanwhile. What is told to
+/// somebody, by a means, may have been told before it was written down here, since parents are to be told first; a month
+/// leaves room for that, and none for an interview of another year.
+async fn day(rooms: &Rooms, task: &FollowUpRow, life: &TaskLife, done: &Done, now: Instant) -> Result<String, Refusal> {
     let today = day_in_france(now);
-    let day = match &done.on {
-        None => today,
-        Some(text) => Date::parse(text, &Iso8601::DATE).map_err(|_| Refusal::Malformed("on"))?,
-    };
-    if day > today {
-        return Err(TaskFault::Day.into());
-    }
-    Ok(day.to_string())
+    let Some(text) = &done.on else { return Ok(today.to_string()) };
+    let day = Date::parse(text, &Iso8601::DATE).map_err(|_| Refusal::Malformed("on"))?;
+    let about = rooms.store.exchange(task.exchange).await?.ok_or(Refusal::NotFound)?;
+    let came_in = day_in_france(about.accepted_at);
+    let earliest = if life.means.is_empty() { came_in } else { came_in.saturating_sub(TOLD_BEFORE) };
+    if (earliest..=today).contains(&day) { Ok(day.to_string()) } else { Err(TaskFault::Day.into()) }
 }
 
 fn suffices(law: &Law, life: &TaskLife, done: &Done, words: Option<&str>) -> Result<(), TaskFault> {
@@ -191,3 +192,6 @@ fn opened(law: &Law, task: &FollowUpRow, code: &str, now: Instant) -> (NewFollow
     let clocks = clocks.collect();
     (follow_up, clocks)
 }
+
+/// How long before an exchange somebody may have been told of it.
+const TOLD_BEFORE: Duration = Duration::days(31);

@@ -3,7 +3,7 @@
 //! Keeps sixteen bytes for each accepted exchange; the salts and values themselves are let go at once.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -28,10 +28,13 @@ pub(super) struct Rules {
     permitted: HashSet<[u8; 16]>,
     /// Who approved which re-identification.
     approvals: HashSet<[u8; 16]>,
-    /// Policy sets that took force, by the leaf of the entry that says so; who approved which set, in which function.
+    /// Policy sets that took force, by the leaf of the entry that says so; who approved which set since it was last
+    /// proposed, in which function; which were withdrawn and not proposed again.
     sets: HashSet<String>,
-    set_approvals: HashSet<[u8; 16]>,
+    set_approvals: HashMap<String, HashSet<[u8; 16]>>,
+    withdrawn_sets: HashSet<String>,
     hidden_set_approvals: u64,
+    hidden_set_proposals: u64,
     /// Decisions whose openings are not known: one of them may be an approval.
     hidden_decisions: u64,
     /// Acceptances whose exchange cannot be known: a later release may be one of theirs.
@@ -46,8 +49,10 @@ impl Rules {
             permitted: HashSet::new(),
             approvals: HashSet::new(),
             sets: HashSet::new(),
-            set_approvals: HashSet::new(),
+            set_approvals: HashMap::new(),
+            withdrawn_sets: HashSet::new(),
             hidden_set_approvals: 0,
+            hidden_set_proposals: 0,
             hidden_decisions: 0,
             hidden: 0,
         }
@@ -80,7 +85,9 @@ impl Rules {
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
+            Event::PolicyProposed => self.set_proposed(openings),
             Event::PolicyApproved => self.set_approved(openings),
+            Event::PolicyWithdrawn => self.set_withdrawn(openings),
             Event::PolicyChanged => self.policy_changed(index, leaf, openings, report),
             Event::BreakGlass => {
                 emergency(index, openings, report);
@@ -95,7 +102,6 @@ impl Rules {
             | Event::ClockFired
             | Event::ClockEscalated
             | Event::DirectoryChanged
-            | Event::PolicyProposed
             | Event::IdentityMerged
             | Event::IdentitySplit
             | Event::PushSent
@@ -147,13 +153,32 @@ impl Rules {
         }
     }
 
+    /// Each proposal is approved anew.
+    fn set_proposed(&mut self, openings: Option<&Openings>) {
+        match openings.and_then(set) {
+            Some(set) => {
+                self.withdrawn_sets.remove(set);
+                self.set_approvals.remove(set);
+            }
+            None => self.hidden_set_proposals += 1,
+        }
+    }
+
     fn set_approved(&mut self, openings: Option<&Openings>) {
-        let of = |known: &Openings| set_approval(known.value("set")?, known.value("professional")?, known.value("role")?);
+        let of = |known| Some((set(known)?, set_approval(known.value("professional")?, known.value("role")?)?));
         match openings.and_then(of) {
-            Some(approval) => {
-                self.set_approvals.insert(approval);
+            Some((set, approval)) => {
+                self.set_approvals.entry(set.to_owned()).or_default().insert(approval);
             }
             None => self.hidden_set_approvals += 1,
+        }
+    }
+
+    /// What was approved of it is no longer.
+    fn set_withdrawn(&mut self, openings: Option<&Openings>) {
+        if let Some(set) = openings.and_then(set) {
+            self.set_approvals.remove(set);
+            self.withdrawn_sets.insert(set.to_owned());
         }
     }
 
@@ -171,11 +196,9 @@ impl Rules {
         }
         two_people(index, Some(openings), report, "jeu de règles mis en vigueur sans deux personnes de deux rôles distincts");
         let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let set = openings.value("set");
-        let said = |one: &Value| {
-            let approval = set_approval(set?, one.get("professional")?, one.get("role")?)?;
-            Some(self.set_approvals.contains(&approval))
-        };
+        let set = set(openings);
+        let given = set.and_then(|set| self.set_approvals.get(set));
+        let said = |one: &Value| Some(given?.contains(&set_approval(one.get("professional")?, one.get("role")?)?));
         if self.hidden_set_approvals == 0 && approvers.iter().any(|one| said(one) != Some(true)) {
             report.add(
                 FindingKind::Process,
@@ -184,7 +207,15 @@ impl Rules {
                 "jeu de règles mis en vigueur sans l’approbation antérieure de ceux qu’il nomme",
             );
         }
-        if set.is_some_and(|set| set.as_str() != Some(leaf.policy.as_str())) {
+        if self.hidden_set_proposals == 0 && set.is_some_and(|set| self.withdrawn_sets.contains(set)) {
+            report.add(
+                FindingKind::Process,
+                Some(index),
+                None,
+                "jeu de règles mis en vigueur après son retrait, sans nouvelle proposition",
+            );
+        }
+        if set.is_some_and(|set| set != leaf.policy) {
             report.add(FindingKind::Process, Some(index), None, "jeu de règles en vigueur autre que celui qui fut approuvé");
         }
     }
@@ -210,8 +241,12 @@ fn two_people(index: u64, openings: Option<&Openings>, report: &mut Report, othe
     }
 }
 
-fn set_approval(set: &Value, who: &Value, role: &Value) -> Option<[u8; 16]> {
-    let said = format!("{} {} {}", set.as_str()?, who.as_str()?, role.as_str()?);
+fn set(openings: &Openings) -> Option<&str> {
+    openings.value("set")?.as_str()
+}
+
+fn set_approval(who: &Value, role: &Value) -> Option<[u8; 16]> {
+    let said = format!("{} {}", who.as_str()?, role.as_str()?);
     digest::digest(&digest::SHA256, said.as_bytes()).as_ref().first_chunk().copied()
 }
 

@@ -425,7 +425,20 @@ fn i08_a_policy_set_takes_force_by_two_people_who_said_so_before() {
     };
     let lawful = with(vec![changed(3, "2c2d", "2c2d"), later(4, "2c2d"), later(5, "0a1b")]);
     assert_eq!(of_sets(lawful), Vec::<String>::new());
+    // Withdrawn, a set is nothing more than it was before it was proposed.
+    let of = |event, n| Entry::new(event, at(n), "0a1b").commit("set", &"2c2d").commit("professional", &"a");
+    let (proposed, withdrawn) = (|n| of(Event::PolicyProposed, n), |n| of(Event::PolicyWithdrawn, n));
+    let twice = |n| [approved(n, "2c2d", "a", "dpo"), approved(n, "2c2d", "b", "cadre-crip")];
+    let force = |n| [changed(n, "2c2d", "2c2d")];
+    let again = |approvals: Vec<Entry>| {
+        let before = [first(0), proposed(1)].into_iter().chain(twice(2)).chain([withdrawn(3), proposed(4)]);
+        before.chain(approvals).chain(force(6)).collect()
+    };
+    assert_eq!(of_sets(again(twice(5).into())), Vec::<String>::new());
+    let revived = [first(0), proposed(1), withdrawn(2)].into_iter().chain(twice(3)).chain(force(4)).collect();
     for (log, found) in [
+        (again(vec![]), "approbation antérieure"),
+        (revived, "après son retrait"),
         (vec![first(0), changed(1, "2c2d", "2c2d")], "approbation antérieure"),
         (with(vec![changed(3, "3e3f", "3e3f")]), "approbation antérieure"),
         (

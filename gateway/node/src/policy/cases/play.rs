@@ -288,7 +288,7 @@ fn compare(policies: &Policies, case: &Case, danger: bool, got: &Got) -> Vec<Str
         }
     };
     let because = got.record.rules.join(" ");
-    differ("réponse", format!("{:?}", case.expect.answer), format!("{:?}", got.answer));
+    differ("réponse", case.expect.answer.told().to_owned(), got.answer.told().to_owned());
     let uncited: Vec<&String> = case.rules.iter().filter(|rule| !got.record.rules.contains(rule)).collect();
     if !uncited.is_empty() || case.rules.is_empty() {
         differ("règles citées", case.rules.join(" "), because);
@@ -309,9 +309,10 @@ fn compare(policies: &Policies, case: &Case, danger: bool, got: &Got) -> Vec<Str
         differ("disparu", list(expected), list(&gone));
     }
     let (explained, stopped) = (got.answer == Answer::Refusal, got.answer == Answer::Refusal && case.ask == Ask::Submit && danger);
-    differ("explications", explained.to_string(), (!got.explanations.is_empty()).to_string());
-    differ("alarme", stopped.to_string(), got.alarm.to_string());
-    differ("rejeu identique", true.to_string(), policies.replay(&got.record).same.to_string());
+    let word = |yes: bool| if yes { "oui" } else { "non" }.to_owned();
+    differ("explications", word(explained), word(!got.explanations.is_empty()));
+    differ("alarme", word(stopped), word(got.alarm));
+    differ("rejeu identique", word(true), word(policies.replay(&got.record).same));
     differences
 }
 

@@ -6,7 +6,7 @@ use exchange::{DataClass, Kind, ProtectionRole, Secrecy, TypeCode, Urgency};
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use super::Placed;
+use super::{Placed, told::in_french};
 use crate::{
     catalogue::AgreementNeed,
     directory::Role,
@@ -89,6 +89,9 @@ pub(super) struct Case {
     pub(super) holds: BTreeSet<String>,
     /// Classes for which the emergency access was opened; absent: all of the document.
     pub(super) emergency: Option<BTreeSet<DataClass>>,
+    /// Words of this case that no list knows, on purpose.
+    #[serde(default)]
+    pub(super) unlisted: BTreeSet<String>,
     /// For a re-identification.
     #[serde(default)]
     pub(super) dual: Dual,
@@ -279,6 +282,17 @@ pub(super) enum Answer {
     Hidden,
 }
 
+impl Answer {
+    /// For who reads the report.
+    pub(super) const fn told(self) -> &'static str {
+        match self {
+            Self::Permit => "permis (permit)",
+            Self::Refusal => "refus (refusal)",
+            Self::Hidden => "comme si rien n’existait (hidden)",
+        }
+    }
+}
+
 /// Every case of every file of `folder`, in the order of names and lines.
 pub(super) fn read(folder: &Path) -> Result<Vec<Placed>, Vec<SourceFault>> {
     let mut faults = Vec::new();
@@ -286,12 +300,17 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Placed>, Vec<SourceFault>> {
     let mut cases = Vec::new();
     for source in read.toml() {
         for (_, written) in source.lists(&["case"], &mut faults) {
+            let title = written.get_ref().get("title").and_then(|title| title.get_ref().as_str()).map(str::to_owned);
+            let before = faults.len();
             if let Some(item) = source.item::<Case>(written, &mut faults) {
                 cases.push((source.file.clone(), item.line, item.value));
             }
+            for fault in faults.iter_mut().skip(before) {
+                fault.what = format!("{} : {}", title.as_deref().unwrap_or("cas sans titre"), fault.what);
+            }
         }
     }
-    if faults.is_empty() { Ok(cases) } else { Err(faults) }
+    if faults.is_empty() { Ok(cases) } else { Err(faults.into_iter().map(in_french).collect()) }
 }
 
 fn ordinary() -> Urgency {

@@ -4,11 +4,21 @@
 
 use std::path::{Path, PathBuf};
 
+use super::PolicyFault;
+
 /// One rule as its file writes it.
 pub(super) struct Statement {
     pub(super) file: PathBuf,
     pub(super) line: usize,
     pub(super) text: String,
+}
+
+impl Statement {
+    /// A mistake at a byte of the text.
+    pub(super) fn fault(&self, at: usize, what: String) -> PolicyFault {
+        let before = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        PolicyFault { file: self.file.clone(), line: self.line + before, what }
+    }
 }
 
 /// One statement ends at a line that ends in `;`: so that a fault can name its line.

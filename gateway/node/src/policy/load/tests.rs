@@ -30,7 +30,7 @@ fn mistakes(part: &str, text: &str) -> Vec<String> {
 fn spoilt(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from));
     let mistakes = mistakes("law", &GOOD.replacen(from, to, 1));
-    assert!(!mistakes.is_empty() && mistakes.iter().all(|what| what.contains("test.cedar:1: ")), "{mistakes:?}");
+    assert!(!mistakes.is_empty() && mistakes.iter().all(|what| what.contains("test.cedar:")), "{mistakes:?}");
     mistakes.join("\n")
 }
 
@@ -41,23 +41,28 @@ fn a_good_rule_is_taken() {
 
 #[test]
 fn each_mistake_is_told() {
-    assert!(spoilt("@who(\"personne\")", "@whom(\"personne\")").contains("unknown annotation `@whom`"));
-    assert!(spoilt("@explain(\"Texte.\")\n", "").contains("`@explain` is missing"));
-    assert!(spoilt("@missing(\"Texte.\")\n", "").contains("`@missing` is missing"));
-    assert!(spoilt("@cure(\"Texte.\")", "@cure(\" \")").contains("`@cure` is missing"));
-    assert!(spoilt("@id(\"test\")\n", "").contains("`@id` is missing"));
-    assert!(spoilt("@rule(\"R01\")\n", "").contains("`@rule` is missing"));
-    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @obligation(\"inventee\")").contains("unknown obligation `inventee`"));
-    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @hidden(\"tout\")").contains("is not `existence`"));
-    assert!(spoilt("2016-03-14", "14/03/2016").contains("is not a date"));
-    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @effective_to(\"2015-01-01\")").contains("before the first"));
-    assert!(spoilt("forbid", "permit").contains("law/ holds forbids"));
+    assert!(spoilt("@who(\"personne\")", "@whom(\"personne\")").contains("annotation inconnue : `@whom` ; vouliez-vous dire « who » ?"));
+    assert!(spoilt("@explain(\"Texte.\")\n", "").contains("l’annotation `@explain`"));
+    assert!(spoilt("@missing(\"Texte.\")\n", "").contains("l’annotation `@missing`"));
+    assert!(spoilt("@cure(\"Texte.\")", "@cure(\" \")").contains("l’annotation `@cure`"));
+    assert!(spoilt("@id(\"test\")\n", "").contains("l’annotation `@id`"));
+    assert!(spoilt("@rule(\"R01\")\n", "").contains("l’annotation `@rule`"));
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @obligation(\"inventee\")").contains("obligation inconnue : « inventee »"));
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @hidden(\"tout\")").contains("seul « existence » s’écrit"));
+    // A field is taken out of a class, and by the law alone.
+    assert!(
+        spoilt("@who(\"personne\")", "@who(\"personne\") @except(\"payload.besoins_soins\")")
+            .contains("une interdiction qui porte sur des classes")
+    );
+    assert!(spoilt("2016-03-14", "14/03/2016").contains("n’est pas un jour"));
+    assert!(spoilt("@who(\"personne\")", "@who(\"personne\") @effective_to(\"2015-01-01\")").contains("avant le premier"));
+    assert!(spoilt("forbid", "permit").contains("law/ ne tient que des interdictions"));
     assert!(spoilt("context.to_kind", "context.to_sort").contains("to_sort"));
     let typed = spoilt("\"famille\"", "3");
     assert!(typed.contains("String"), "{typed}");
     assert!(spoilt("Action::\"submit\"", "Action::\"envoyer\"").contains("envoyer"));
-    assert!(spoilt("context.to_kind == \"famille\"", "context.instant + 1 > 2").contains("it could fail"));
-    assert!(spoilt("context.to_kind == \"famille\"", "decimal(\"1.0\").lessThan(decimal(\"2.0\"))").contains("it could fail"));
+    assert!(spoilt("context.to_kind == \"famille\"", "context.instant + 1 > 2").contains("elle pourrait échouer"));
+    assert!(spoilt("context.to_kind == \"famille\"", "decimal(\"1.0\").lessThan(decimal(\"2.0\"))").contains("elle pourrait échouer"));
     // A rule that can never apply is a prohibition that its author believes in.
     assert!(spoilt("action == Action::\"submit\", resource", "action == Action::\"submit\", resource is Field").contains("test"));
     assert!(spoilt("id(\"test\")", "id(\"R72-mairie-envoi\")").contains("R72-mairie-envoi"));
@@ -65,13 +70,34 @@ fn each_mistake_is_told() {
 }
 
 #[test]
+fn a_mistake_is_told_at_its_own_line_in_french() {
+    for (from, to, line, told) in [
+        ("context.to_kind ==", "context.to_kind = =", 10, "faute de syntaxe à « = »"),
+        ("resource)", "resource", 10, "faute de syntaxe à « when » : il faudrait"),
+        ("\"famille\" };", "\"famille\"", 10, "la règle s’arrête ici sans être finie : il faudrait"),
+        ("context.to_kind", "context.to_sort", 10, "le schéma ne connaît pas ce fait"),
+        ("Action::\"submit\"", "Action::\"envoyer\"", 9, "le schéma ne connaît pas cette action"),
+        ("@effective_from(\"2016-03-14\")", "@effective_from(\"14/03/2016\")", 4, "« 14/03/2016 » n’est pas un jour"),
+        ("@who(", "@whom(", 8, "annotation inconnue"),
+        ("@cure(\"Texte.\")", "@cure(\" \")", 7, "il manque l’annotation `@cure`"),
+        ("forbid", "permit", 9, "law/ ne tient que des interdictions"),
+    ] {
+        let mistakes = mistakes("law", &format!("// Un commentaire.\n\n{}", GOOD.replacen(from, to, 1)));
+        let place = format!("law/test.cedar:{}: ", line + 2);
+        assert!(mistakes.iter().any(|what| what.contains(&place) && what.contains(told)), "{to}: {mistakes:#?}");
+    }
+}
+
+#[test]
 fn a_prohibition_of_the_departement_and_a_second_template_are_refused() {
-    assert!(mistakes("local", GOOD)[0].contains("local/ holds permits"));
+    assert!(mistakes("local", GOOD)[0].contains("local/ que des permissions"));
+    let excepting = GOOD.replace("forbid", "permit").replace("@id(\"test\")", "@id(\"test\") @except(\"payload.fondement\")");
+    assert!(mistakes("local", &excepting)[0].contains("une interdiction qui porte sur des classes"));
     let template = r#"@id("autre") @rule("R05") @article("a") @effective_from("2016-03-14") @explain("Texte.")
 permit (principal in ?principal, action == Action::"submit", resource in ?resource);"#;
-    assert!(mistakes("local", template)[0].contains("only one rule may have slots"));
+    assert!(mistakes("local", template)[0].contains("une seule règle a des places"));
     let failing = template.replace("resource in ?resource)", "resource in ?resource) when { context.instant + 1 > 2 }");
-    assert!(mistakes("local", &failing).iter().any(|what| what.contains("it could fail")));
+    assert!(mistakes("local", &failing).iter().any(|what| what.contains("elle pourrait échouer")));
 }
 
 #[test]
@@ -141,6 +167,7 @@ fn i04_a_rule_that_fails_is_a_refusal() {
         explanation,
         obligations: Vec::new(),
         hidden: false,
+        excepts: BTreeSet::new(),
         confirm: None,
         off: false,
         facts: Vec::new(),

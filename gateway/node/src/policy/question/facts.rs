@@ -264,8 +264,8 @@ impl Facts<'_> {
             person: self.route.person_agreed.as_deref().unwrap_or(UNSAID),
             ages,
             residence: self.residence.as_str(),
-            place_hidden: !self.route.said.contains("anonymat_lieu=false"),
-            reserve_magistrat: self.route.said.contains("reserve_magistrat.active=true"),
+            place_hidden: !self.route.said.contains(PLACE_IS_OPEN),
+            reserve_magistrat: self.route.said.contains(RESERVED),
             file: self.file(),
             agreement_need: need,
             agreement: self.agreement,
@@ -300,9 +300,9 @@ impl Facts<'_> {
 
     /// Where the file stands, as far as the exchange says: what nobody says is not known.
     fn file(&self) -> &'static str {
-        if self.route.said.contains("dossier=justice") {
+        if self.route.said.contains(AT_COURT) {
             "justice"
-        } else if self.route.said.contains("dossier=administratif") {
+        } else if self.route.said.contains(AT_OFFICE) {
             "administratif"
         } else {
             "inconnu"
@@ -311,6 +311,14 @@ impl Facts<'_> {
 }
 
 const UNSAID: &str = "non-renseigne";
+
+const PLACE_IS_OPEN: &str = "anonymat_lieu=false";
+const RESERVED: &str = "reserve_magistrat.active=true";
+const AT_COURT: &str = "dossier=justice";
+const AT_OFFICE: &str = "dossier=administratif";
+/// What documents may say that is asked for here and not in a rule, and the contrary of it.
+pub(in crate::policy) const ASKED_FOR: [&str; 6] =
+    [PLACE_IS_OPEN, "anonymat_lieu=true", RESERVED, "reserve_magistrat.active=false", AT_COURT, AT_OFFICE];
 
 /// The three purposes of CASF L226-2-2: evaluate a situation, decide and implement protection.
 const SHARING: &[&str] = &["evaluate", "decide", "implement"];

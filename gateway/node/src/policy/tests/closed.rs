@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::world::{World, alert, classes, copy, feedback, leaves, load, now, person, reader, without_recipient};
-use crate::policy::{DecisionRecord, Denial, Explanation, Opening};
+use crate::policy::{DecisionRecord, Denial, Explanation, Opening, Question};
 
 #[test]
 fn i04_a_question_outside_the_schema_is_a_refusal() {
@@ -152,6 +152,47 @@ permit (principal, action == Action::"disclose", resource == Field::"payload.bes
     let mut kept = leaves(&["/payload/besoins_soins/0", "/payload/constats_sante/texte"]);
     release.filter(DataClass::Sante, &mut kept);
     assert!(kept == leaves(&["/payload/besoins_soins/0"]));
+}
+
+/// Whatever a département permits, field by field: of a class that the law forbids passes what the law itself excepts.
+#[test]
+fn i04_no_local_permit_of_a_field_lifts_a_prohibition_of_its_class() {
+    let of = alert();
+    let paths = [
+        ("payload.faits", DataClass::Social),
+        ("payload.declarant.nom", DataClass::Declarant),
+        ("payload.constats_sante.texte", DataClass::Sante),
+        ("payload.besoins_soins", DataClass::Sante),
+    ];
+    let permit = |(n, (path, _)): (usize, &(&str, DataClass))| {
+        format!(
+            "@id(\"champ-{n}\") @rule(\"R01\") @article(\"a\") @effective_from(\"2016-03-14\") @explain(\"Ce champ.\")\n\
+             permit (principal, action in [Action::\"receive\", Action::\"disclose\"], resource == Field::\"{path}\");\n"
+        )
+    };
+    let world = World::with_local(&paths.iter().enumerate().map(permit).collect::<String>());
+    let mut shown = BTreeSet::new();
+    for to in world.kinds.keys() {
+        for who in [person("enseignant", Secrecy::Aucun, ProtectionRole::Assists), reader("educateur-specialise"), reader("medecin")] {
+            let everything = DataClass::ALL.iter().copied().collect();
+            for opening in [Opening::Ordinary, Opening::BreakGlass { reason: true, in_time: true, classes: &everything }] {
+                let mut opened = world.open(&of, "hopital", to.as_str(), &who);
+                opened.opening = opening;
+                let Ok(release) = opened.run(&world) else { continue };
+                for (path, class) in paths {
+                    let of_class = |asked: &&Question| asked.resource.1 == class.as_str();
+                    let mut asked = release.record().questions.iter().filter(of_class);
+                    let forbidden = asked.any(|asked| !asked.permitted && !asked.policies.is_empty());
+                    let mut kept = leaves(&[&format!("/{}", path.replace('.', "/"))]);
+                    release.filter(class, &mut kept);
+                    if forbidden && kept.len() == 1 {
+                        shown.insert(path);
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(shown, BTreeSet::from(["payload.besoins_soins"]));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) fn policy_set(fault: &PolicyFault) -> Face {
         PolicyFault::NothingWaits => (
             "policy-set-not-waiting",
             409,
-            "Aucune proposition de ce jeu n’attend d’approbation : il est en vigueur, l’a été, ou un autre est passé avant lui.",
+            "Aucune proposition de ce jeu n’attend d’approbation : il est en vigueur, l’a été, a été retiré, ou un autre est passé avant lui.",
             "Consultez gateway policy list ; au besoin, proposez-le de nouveau.",
         ),
         PolicyFault::OwnProposal => (

@@ -27,10 +27,12 @@ pub struct Alike {
 
 impl Vault {
     /// The newest description of the child whom this key gives this pseudonym. A pseudonym that was given before a merge
-    /// leads to the person as it stands now. Adults are not found: a person who reported is one (R33).
+    /// leads to the person as it stands now. Adults are not found: a person who reported is one (R33). Nor is a child of
+    /// whom one of the exchanges `sealed` speaks: whoever is kept out of an exchange does not learn by a detour of whom it
+    /// is. An erased exchange speaks of nobody any more.
     ///
     /// Walks over every person: no index leads from a pseudonym to a person, here or anywhere. The walk never stops early,
-    /// so its length says nothing.
+    /// so its length says nothing; nobody is looked up like somebody.
     ///
     /// # Errors
     /// The store is unavailable, or a row does not open.
@@ -40,6 +42,7 @@ impl Vault {
         keys: &Keys,
         key: &DomainKey,
         pseudonym: &Pseudonym,
+        sealed: &BTreeSet<ExchangeId>,
     ) -> Result<Option<Identity>, StoreError> {
         let mut tx = self.side.reading("behind").await?;
         let (mut found, mut after) = (None, Vec::new());
@@ -54,22 +57,22 @@ impl Vault {
                 }
             }
         }
-        let Some(person) = found else { return Ok(None) };
-        let mut newest = Vec::new();
+        let person = found.map_or_else(Rid::random, Ok)?;
+        let mut mentions = Vec::new();
         for member in members(&mut tx, person).await? {
-            for row in sqlx::query(NEWEST_MENTIONS)
-                .bind(member.stored())
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(StoreError::in_statement("newest_mentions"))?
-            {
-                newest.push(mention_id(&row)?);
+            let rows =
+                sqlx::query(MENTIONS).bind(member.stored()).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("mentions"))?;
+            for row in &rows {
+                mentions.push(mention_id(row)?);
             }
         }
         drop(tx);
+        if mentions.iter().any(|mention| sealed.contains(&mention.exchange)) {
+            return Ok(None);
+        }
         // Ids are in the order of their making; what was erased opens no more.
-        newest.sort_unstable();
-        for mention in newest.into_iter().rev() {
+        mentions.sort_unstable();
+        for mention in mentions.into_iter().rev() {
             if let Some(identity) = self.describe(keys, mention).await? {
                 return Ok(Some(identity));
             }
@@ -183,6 +186,10 @@ SELECT rid FROM person WHERE population = 'minor' AND rid > $1 ORDER BY rid LIMI
 
 const NEWEST_MENTIONS: &str = "-- newest_mentions
 SELECT exchange_id, n FROM mention WHERE rid = $1 ORDER BY created_at DESC LIMIT 200";
+
+/// All of them: one that were left out might be the sealed one.
+const MENTIONS: &str = "-- mentions
+SELECT exchange_id, n FROM mention WHERE rid = $1";
 
 const SUBJECTS: &str = "-- subjects
 SELECT exchange_id, n, sealed FROM mention WHERE exchange_id = $1 ORDER BY n";
