@@ -30,10 +30,13 @@ pub mod tokens;
 pub mod vault;
 pub mod writer;
 
+use std::time::Duration;
+
 use ::exchange::Party;
 use sqlx::{
     Any, AnyPool,
     any::{AnyArguments, AnyRow},
+    pool::PoolConnection,
     query::Query,
 };
 
@@ -167,12 +170,26 @@ impl Store {
     }
 
     async fn rows(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, StoreError> {
-        query.fetch_all(&self.pool).await.map_err(StoreError::in_statement(statement))
+        let mut connection = self.pool.acquire().await.map_err(StoreError::in_statement(statement))?;
+        match tokio::time::timeout(PATIENCE, query.fetch_all(&mut *connection)).await {
+            Ok(found) => found.map_err(StoreError::in_statement(statement)),
+            Err(_) => Err(silent(statement, connection)),
+        }
     }
 
     async fn row(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Option<AnyRow>, StoreError> {
-        query.fetch_optional(&self.pool).await.map_err(StoreError::in_statement(statement))
+        let mut connection = self.pool.acquire().await.map_err(StoreError::in_statement(statement))?;
+        match tokio::time::timeout(PATIENCE, query.fetch_optional(&mut *connection)).await {
+            Ok(found) => found.map_err(StoreError::in_statement(statement)),
+            Err(_) => Err(silent(statement, connection)),
+        }
     }
+}
+
+/// A connection whose other end does not answer is not used again.
+fn silent(statement: &'static str, mut connection: PoolConnection<Any>) -> StoreError {
+    connection.close_on_drop();
+    StoreError::Unavailable(statement, sqlx::Error::PoolTimedOut)
 }
 
 /// The readiness probe: a commit that changes one row nobody needs.
@@ -198,6 +215,9 @@ pub(crate) fn exactly_one(statement: &'static str, rows: u64) -> Result<(), Stor
         more => Err(StoreError::Broken(statement, more)),
     }
 }
+
+/// How long a statement or a commit may take: a database that needs longer is gone, and callers are told so.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const PROBE: &str = "-- probe
 INSERT INTO probe (id, at, written_by) VALUES (1, $1, $2)

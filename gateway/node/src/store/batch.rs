@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
+use super::{PATIENCE, StoreError};
 
 /// Hands items to one committing task; each caller waits for the commit that holds its own.
 pub(crate) struct Batcher<T, R> {
@@ -24,7 +24,8 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
             let mut taken: Vec<(T, oneshot::Sender<_>)> = Vec::new();
             while waiting.recv_many(&mut taken, BATCH).await > 0 {
                 let (items, replies): (Vec<T>, Vec<_>) = taken.drain(..).unzip();
-                match commit(Arc::new(items)).await {
+                let committed = tokio::time::timeout(PATIENCE, commit(Arc::new(items))).await;
+                match committed.unwrap_or(Err(StoreError::Unavailable("patience", sqlx::Error::PoolTimedOut))) {
                     Ok(results) => {
                         for (reply, result) in replies.into_iter().zip(results) {
                             let _ = reply.send(Ok(result));

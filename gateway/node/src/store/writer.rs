@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{StoreError, dialect::Dialect, exactly_one};
+use super::{PATIENCE, StoreError, dialect::Dialect, exactly_one};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -109,7 +109,7 @@ async fn in_one_transaction(pool: &AnyPool, dialect: Dialect, jobs: &mut [Box<dy
     if outcome.is_err() {
         // Its state is unknown, and the other end may be gone: it is not used again. A crash here leaves the same open
         // transaction, which the database rolls back by itself.
-        drop(tx.connection.detach());
+        tx.connection.close_on_drop();
     }
     outcome
 }
@@ -187,8 +187,6 @@ impl Write for Flush {
     }
 }
 
-/// How long one commit may take: a database that needs longer is gone, and callers are told so.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Writes in one commit at most.
 const BATCH: usize = 256;
 /// Writes that may wait; beyond it a caller waits to be queued.
