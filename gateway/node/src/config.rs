@@ -75,6 +75,10 @@ pub struct Limits {
     pub questions_per_minute: NonZeroU32,
     /// Bytes of a JSON body.
     pub body_bytes: usize,
+    /// MiB of one attachment.
+    pub attachment_mib: NonZeroU32,
+    /// Attachments of one exchange.
+    pub attachments: usize,
     /// Minutes that one emergency access (`urgence`) lasts at most.
     pub emergency_minutes: NonZeroU32,
 }
@@ -89,6 +93,8 @@ impl Default for Limits {
             deposits_per_second: 50,
             questions_per_minute: NonZeroU32::MIN.saturating_add(59),
             body_bytes: 1024 * 1024,
+            attachment_mib: NonZeroU32::MIN.saturating_add(99),
+            attachments: 20,
             emergency_minutes: NonZeroU32::MIN.saturating_add(119),
         }
     }

@@ -1,10 +1,11 @@
 //! The store: what the gateway keeps. Knows SQL, and never a clear identity or an open content.
 //!
-//! Three databases: this one (exchanges, deliveries, clocks, log), [`vault`] (identities) and [`keys`].
+//! Four databases: this one (exchanges, deliveries, clocks, log), [`vault`] (identities), [`keys`] and [`attachments`].
 //! Every change goes through the group-committing [`writer`]: many callers, one transaction, one sync.
 //! A `201` is sent only after the commit that holds everything it promises.
 
 mod arrivals;
+pub mod attachments;
 pub mod audit;
 mod batch;
 pub mod break_glass;
@@ -146,6 +147,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "tasks", include_str!("../schema/sqlite/gateway/0003_tasks.sql")),
     (4, "vault_acts", include_str!("../schema/sqlite/gateway/0004_vault_acts.sql")),
     (5, "statement", include_str!("../schema/sqlite/gateway/0005_statement.sql")),
+    (6, "attachments", include_str!("../schema/sqlite/gateway/0006_attachments.sql")),
 ];
 
 /// The readiness probe: a commit that changes one row nobody needs.
