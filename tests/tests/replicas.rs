@@ -220,10 +220,10 @@ async fn the_database_is_described_made_and_taken_back_by_commands() {
     let told = typed(&["check"]).await.done().out;
     let versions = told.lines().last().unwrap().to_owned();
     assert!(versions.starts_with("Base de données : PostgreSQL, postgres://passerelle@localhost/"), "{told}");
-    assert!(versions.ends_with("(schéma : keys 1, vault 1, gateway 6)."), "{told}");
+    assert!(versions.ends_with("(schéma : attachments 1, keys 1, vault 1, gateway 7)."), "{told}");
     // Back by one, and up again: nothing was lost that matters.
     assert!(typed(&["migrate", "--to", "5"]).await.done().out.contains("gateway 5"));
-    assert!(typed(&["migrate"]).await.done().out.contains("gateway 6"));
+    assert!(typed(&["migrate"]).await.done().out.contains("gateway 7"));
     // The rules in force are evidence: no way back leads before them.
     let refused = typed(&["migrate", "--to", "1"]).await;
     assert!(refused.code == 2 && refused.err.contains("no way back"), "{refused:?}");
@@ -236,7 +236,7 @@ async fn the_database_is_described_made_and_taken_back_by_commands() {
     let mut world = World::create(&scene.world.folder.join("new"), scene.now()).unwrap();
     world.keep_in(&postgres()).unwrap();
     let new = run(&["check", "--config", path(&world.config())], &[], None).await.done().out;
-    assert!(new.contains("keys à créer, vault à créer, gateway à créer"), "{new}");
+    assert!(new.contains("attachments à créer, keys à créer, vault à créer, gateway à créer"), "{new}");
     world.keep_in("postgres://passerelle@localhost/nobody?host=/nowhere").unwrap();
     assert_eq!(run(&["check", "--config", path(&world.config())], &[], None).await.code, 2);
 }

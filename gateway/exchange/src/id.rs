@@ -58,6 +58,8 @@ id!(/// One thing a named person still has to do about an exchange.
     FollowUpId);
 id!(/// One emergency access: who reads what, why, and until when.
     GrantId);
+id!(/// One attachment as it is kept: sealed under a key of its own, named by the exchanges that bring it.
+    AttachmentId);
 id!(/// The question whether two descriptions are one person, put to a person.
     ProposalId);
 id!(/// What a person decided about who is who: a merge, a refusal to merge, or the undoing of one.

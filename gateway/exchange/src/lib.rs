@@ -18,7 +18,7 @@ pub use age::{AgeBand, ChildAge};
 pub use class::DataClass;
 pub use document::Pointer;
 pub use envelope::{Disclosure, Urgency};
-pub use id::{AgreementId, ClockId, DeliveryId, ExchangeId, FollowUpId, GrantId, LinkageId, ProposalId, TypeCode};
+pub use id::{AgreementId, AttachmentId, ClockId, DeliveryId, ExchangeId, FollowUpId, GrantId, LinkageId, ProposalId, TypeCode};
 pub use identity::Identity;
 pub use instant::Instant;
 pub use party::{InstitutionId, Kind, Party, ProfessionalId, ProtectionRole, Secrecy, UnitId};

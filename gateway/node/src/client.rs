@@ -3,6 +3,8 @@
 //! Works against any gateway. Repeats a deposit under the same key until it is answered: an answer that was lost is
 //! given again, never twice accepted.
 
+mod enclosure;
+
 use std::{path::Path, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,6 +15,8 @@ use ring::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::Value;
+
+pub use enclosure::Enclosure;
 
 use crate::listen::client_config;
 
@@ -97,16 +101,19 @@ impl Client {
     /// [`ClientFault`] after the last try.
     pub async fn submit(&self, envelope: &Value, key: &str) -> Result<Value, ClientFault> {
         let body = serde_json::to_vec(envelope).map_err(|_| ClientFault::Answer)?;
+        self.until_answered(|| {
+            self.request(Method::POST, "/v1/exchanges")
+                .header("idempotency-key", key)
+                .header("content-type", "application/json")
+                .body(body.clone())
+        })
+        .await
+    }
+
+    async fn until_answered(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Value, ClientFault> {
         let mut wait = Duration::from_millis(200);
         for attempt in 1.. {
-            let answer = self
-                .send(
-                    self.request(Method::POST, "/v1/exchanges")
-                        .header("idempotency-key", key)
-                        .header("content-type", "application/json")
-                        .body(body.clone()),
-                )
-                .await;
+            let answer = self.send(request()).await;
             let again = match &answer {
                 Err(ClientFault::Transport(_)) => true,
                 Err(ClientFault::Refused { status, .. }) => matches!(status, 429 | 502..=504),
@@ -119,6 +126,33 @@ impl Client {
             wait = (wait * 2).min(Duration::from_secs(10));
         }
         Err(ClientFault::Answer)
+    }
+
+    /// Deposits one envelope with files; repeats as [`Client::submit`].
+    ///
+    /// # Errors
+    /// [`ClientFault`] after the last try.
+    pub async fn submit_with(&self, envelope: &Value, files: &[Enclosure], key: &str) -> Result<Value, ClientFault> {
+        let head = serde_json::to_vec(envelope).map_err(|_| ClientFault::Answer)?;
+        let boundary = new_key()?;
+        let media = format!("multipart/related; type=\"application/json\"; boundary={boundary}");
+        self.until_answered(|| {
+            self.request(Method::POST, "/v1/exchanges")
+                .timeout(LONG)
+                .header("idempotency-key", key)
+                .header("content-type", &media)
+                .body(reqwest::Body::wrap_stream(enclosure::related(&boundary, head.clone(), files.to_vec())))
+        })
+        .await
+    }
+
+    /// Fetches one file of a delivery into `to`; goes on where an earlier fetch broke off, and compares its digest with the
+    /// one that the gateway names. `progress` hears how many bytes are there, and of how many.
+    ///
+    /// # Errors
+    /// [`ClientFault`] after the last try; what was fetched stays in `<to>.part`.
+    pub async fn fetch(&self, path: &str, to: &Path, progress: impl Fn(u64, u64)) -> Result<(), ClientFault> {
+        enclosure::fetch(self, path, to, progress).await
     }
 
     /// Asks for something.
@@ -213,5 +247,7 @@ fn fault(file: &Path, error: &dyn std::fmt::Display) -> ClientFault {
     ClientFault::File { file: file.display().to_string(), what: error.to_string() }
 }
 
+/// How long a request with files may take.
+const LONG: Duration = Duration::from_secs(4 * 3600);
 /// Tries of a deposit before the client gives up.
 const TRIES: u32 = 8;

@@ -29,7 +29,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where health and metrics answer; must be a loopback address.
     pub local: SocketAddr,
-    /// A PostgreSQL database in which each of the three databases is a schema; absent: SQLite files in `data`.
+    /// A PostgreSQL database in which each of the databases is a schema; absent: SQLite files in `data`.
     pub database: Option<DatabaseUrl>,
     /// Other databases for single parts.
     #[serde(default)]
@@ -86,6 +86,10 @@ pub struct Limits {
     pub questions_per_minute: NonZeroU32,
     /// Bytes of a JSON body.
     pub body_bytes: usize,
+    /// MiB of one attachment.
+    pub attachment_mib: NonZeroU32,
+    /// Attachments of one exchange.
+    pub attachments: usize,
     /// Minutes that one emergency access (`urgence`) lasts at most.
     pub emergency_minutes: NonZeroU32,
 }
@@ -100,6 +104,8 @@ impl Default for Limits {
             deposits_per_second: 50,
             questions_per_minute: NonZeroU32::MIN.saturating_add(59),
             body_bytes: 1024 * 1024,
+            attachment_mib: NonZeroU32::MIN.saturating_add(99),
+            attachments: 20,
             emergency_minutes: NonZeroU32::MIN.saturating_add(119),
         }
     }
@@ -170,8 +176,9 @@ impl Config {
         if !config.local.ip().is_loopback() {
             mistakes.push("`local` must be a loopback address: health and metrics are for this machine alone".to_owned());
         }
-        if config.database.is_none() && (config.databases.vault.is_some() || config.databases.keys.is_some()) {
-            mistakes.push("`databases` goes with `database`: the three parts are on PostgreSQL, or none".to_owned());
+        let apart = &config.databases;
+        if config.database.is_none() && [&apart.vault, &apart.keys, &apart.attachments].into_iter().any(Option::is_some) {
+            mistakes.push("`databases` goes with `database`: all parts are on PostgreSQL, or none".to_owned());
         }
         if config.tls.push_certificate.is_some() != config.tls.push_key.is_some() {
             mistakes.push("`tls.push_certificate` and `tls.push_key` go together".to_owned());
@@ -197,12 +204,13 @@ impl Config {
         Ok(config)
     }
 
-    /// URL of one of the three databases.
+    /// URL of one of the databases.
     pub fn database(&self, part: Part) -> String {
         let own = match part {
             Part::Gateway => None,
             Part::Vault => self.databases.vault.as_ref(),
             Part::Keys => self.databases.keys.as_ref(),
+            Part::Attachments => self.databases.attachments.as_ref(),
         };
         match own.or(self.database.as_ref()) {
             Some(url) => url.as_str().to_owned(),

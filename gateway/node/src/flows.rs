@@ -35,6 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use accept::AttachmentLimits;
 pub use law::{FolderState, Law, LawFault, Sets};
 
 use crate::{
@@ -49,6 +50,7 @@ use crate::{
     },
     store::{
         Store, StoreError,
+        attachments::Attachments,
         audit::{AppendEntries, NewEntry},
         exchange::ExchangeRow,
         keys::Keys,
@@ -76,6 +78,10 @@ pub struct Rooms {
     pub keys: Keys,
     /// Identities.
     pub vault: Vault,
+    /// Sealed bytes of attachments.
+    pub attachments: Attachments,
+    /// How much of them is taken.
+    pub attachment_limits: AttachmentLimits,
     /// Master keys.
     pub keystore: Arc<KeyStore>,
     /// Signs receipts.

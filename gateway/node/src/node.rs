@@ -20,12 +20,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{LawFault, Rooms, Sets, accept, collect, forward, notary::Notary, remind, sweep},
+    flows::{AttachmentLimits, LawFault, Rooms, Sets, accept, collect, forward, notary::Notary, remind, sweep},
     listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
-    store::{Part, Store, keys::Keys, vault::Vault},
+    store::{Part, Store, attachments::Attachments, keys::Keys, vault::Vault},
     token::TokenVerifier,
     watch::{self, Watch},
 };
@@ -84,6 +84,8 @@ impl Node {
         let store = Store::open(&config.database(Part::Gateway)).await.map_err(|e| StartFault::of("store")(&e))?;
         let keys = Keys::open(&config.database(Part::Keys), keystore.clone()).await.map_err(|e| StartFault::of("store")(&e))?;
         let vault = Vault::open(&config.database(Part::Vault), keystore.clone()).await.map_err(|e| StartFault::of("vault")(&e))?;
+        let attachments =
+            Attachments::open(&config.database(Part::Attachments), &keystore).await.map_err(|e| StartFault::of("attachments")(&e))?;
 
         // 3. What is data: read whole, checked whole. The set that was approved, not whatever lies in the folder.
         let (law, first) = reload::law_at_start(&config, &store).await?;
@@ -105,6 +107,12 @@ impl Node {
             store,
             keys,
             vault,
+            attachments,
+            attachment_limits: AttachmentLimits {
+                bytes: u64::from(config.limits.attachment_mib.get()) * 1024 * 1024,
+                count: config.limits.attachments,
+                envelope_bytes: config.limits.body_bytes,
+            },
             keystore,
             signer,
             signed,
@@ -190,6 +198,7 @@ impl Node {
         self.rooms.store.close().await;
         self.rooms.keys.close().await;
         self.rooms.vault.close().await;
+        self.rooms.attachments.close().await;
     }
 }
 

@@ -3,6 +3,7 @@
 //! A refusal says what is wrong, under which rule, and what would cure it; never a name, never whether
 //! something exists that the asker may not know of (invariant 15).
 
+mod attachment;
 mod face;
 mod task;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use exchange::{ExchangeId, Instant, canonical, envelope::FieldFault};
 
+pub use attachment::AttachmentFault;
 pub use face::Face;
 pub use task::TaskFault;
 
@@ -86,6 +88,9 @@ pub enum Refusal {
     /// The body is too large.
     #[error("too large")]
     TooLarge,
+    /// Attachments were not taken, or one is not handed out so.
+    #[error("attachment: {0}")]
+    Attachment(AttachmentFault),
     /// Another media type is needed.
     #[error("media type")]
     MediaType,

@@ -1,5 +1,6 @@
 //! The table of contents of the wire: each route, and the flow that tells its story. A handler is two lines.
 
+mod attachments;
 mod caller;
 mod open_api;
 mod policy_sets;
@@ -27,7 +28,7 @@ pub use caller::Edge;
 use crate::{
     flows::{Caller, accept, acknowledge, collect, decide, erase, follow, known, reidentify},
     log::{TileId, TileKind},
-    refusal::Refusal,
+    refusal::{AttachmentFault, Refusal},
 };
 
 /// Everything that members may ask.
@@ -39,6 +40,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/exchanges/{id}/telephone", post(telephone)) // and says that it called
         .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
         .route("/v1/mailbox/{delivery}", get(open).head(nothing_here)) // a professional reads; opening without reading is nothing
+        .route("/v1/mailbox/{delivery}/attachments/{n}", get(attachments::attachment).head(nothing_here)) // with its files
         .route("/v1/mailbox/{delivery}/acknowledgement", post(acknowledgement)) // and answers
         .route("/v1/mailbox/{delivery}/urgence", post(tasks::urgence_of_delivery)) // or reads in an emergency, with a reason
         .route("/v1/exchanges/{id}/urgence", post(tasks::urgence_of_exchange))
@@ -78,11 +80,16 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
 /// Deposits one exchange.
 #[utoipa::path(post, path = "/v1/exchanges", tag = "échanges",
     params(("Idempotency-Key" = String, Header, description = "16 à 64 caractères parmi A-Za-z0-9_-, tirés au hasard, gardés pour les répétitions")),
-    request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue)"),
+    request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue) ; avec pièces : multipart/related, l’enveloppe d’abord, puis une partie par pièce, dont le Content-ID est l’empreinte SHA-256"),
     responses((status = 201, description = "Accepté et gardé", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
-async fn submit(State(edge): State<Arc<Edge>>, caller: Caller, sent: Sent) -> Result<Response, Refusal> {
-    let deposit = accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: sent.json()? };
-    let accepted = accept::accept(&edge.rooms, deposit).await?;
+async fn submit(State(edge): State<Arc<Edge>>, caller: Caller, sent: Deposited) -> Result<Response, Refusal> {
+    let accepted = match sent {
+        Deposited::Whole(sent) => {
+            let deposit = accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: sent.json()?, attached: &[] };
+            accept::accept(&edge.rooms, deposit).await?
+        }
+        Deposited::InParts { key, parts } => accept::accept_with_attachments(&edge.rooms, &caller, key.as_deref(), parts?).await?,
+    };
     let place = [(header::LOCATION, format!("/v1/exchanges/{}", accepted.id))];
     Ok((StatusCode::CREATED, place, Json(json!({"id": accepted.id, "receipt": accepted.receipt}))).into_response())
 }
@@ -310,6 +317,27 @@ struct Revocation {
     jti: String,
 }
 
+/// A deposit: an envelope, or one that attachments follow.
+enum Deposited {
+    Whole(Sent),
+    InParts { key: Option<String>, parts: Result<accept::Parts, AttachmentFault> },
+}
+
+impl FromRequest<Arc<Edge>> for Deposited {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Infallible> {
+        let (parts, body) = request.into_parts();
+        match attachments::boundary(&parts.headers) {
+            None => Sent::from_request(Request::from_parts(parts, body), edge).await.map(Self::Whole),
+            Some(boundary) => {
+                let key = header(&parts.headers, "idempotency-key").map(str::to_owned);
+                Ok(Self::InParts { key, parts: boundary.map(|boundary| accept::Parts::new(body, &boundary)) })
+            }
+        }
+    }
+}
+
 /// Headers and body of a request; what is wrong with them is said once the handler asks.
 struct Sent {
     headers: HeaderMap,
@@ -324,9 +352,14 @@ impl FromRequest<Arc<Edge>> for Sent {
     }
 }
 
+/// A header as text; one that is none is a text that nothing accepts.
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
 impl Sent {
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+        header(&self.headers, name)
     }
 
     /// JSON bytes whose announced digest (RFC 9530) is theirs.

@@ -1,13 +1,14 @@
 //! Sealing: what turns clear content into ciphertext and back. Pure: knows keys, and no database and no network.
 //!
 //! From the top: a [`KeyStore`] holds the master key; each exchange has an [`ExchangeKey`] of its own, and each class
-//! of its content a [`body::Subkey`] derived from it. A ciphertext authenticates its [`Place`], so that it cannot be
-//! moved. [`pseudonym`] names a person inside one domain; [`likeness`] finds, without names, who may be the same person.
+//! of its content a [`body::Subkey`] derived from it; each attachment has a key of its own ([`chunks`]). A ciphertext
+//! authenticates its [`Place`], so that it cannot be moved. [`pseudonym`] names a person inside one domain; [`likeness`] finds, without names, who may be the same person.
 //!
 //! Every secret of this room zeroizes itself and shows nothing in `Debug`. The copies that `ring` makes while it
 //! works are out of our reach: they live on the stack of one call.
 
 pub mod body;
+pub mod chunks;
 mod compartments;
 mod keystore;
 pub mod likeness;

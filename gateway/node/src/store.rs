@@ -1,10 +1,11 @@
 //! The store: what the gateway keeps. Knows SQL, and never a clear identity or an open content.
 //!
-//! Three databases: this one (exchanges, deliveries, clocks, log), [`vault`] (identities) and [`keys`].
+//! Four databases: this one (exchanges, deliveries, clocks, log), [`vault`] (identities), [`keys`] and [`attachments`].
 //! Every change goes through the group-committing [`writer`]: many callers, one transaction, one sync.
 //! A `201` is sent only after the commit that holds everything it promises.
 
 mod arrivals;
+pub mod attachments;
 pub mod audit;
 mod batch;
 pub mod break_glass;

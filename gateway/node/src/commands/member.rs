@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use exchange::DataClass;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{CommandFault, print};
-use crate::client::{self, Client, Credentials};
+use crate::client::{self, Client, Credentials, Enclosure};
 
 /// How a member reaches a gateway.
 #[derive(Debug, Args)]
@@ -51,6 +53,9 @@ pub struct Submit {
     // One key in sixty-four begins with a hyphen.
     #[arg(long, allow_hyphen_values = true)]
     pub idempotency_key: Option<String>,
+    /// A file that goes with it, and the class of its content: `--attach constats.pdf=sante`; may be repeated
+    #[arg(long, value_name = "FILE=CLASS", value_parser = file_and_class)]
+    pub attach: Vec<(PathBuf, DataClass)>,
     /// Where to keep the receipt
     #[arg(long)]
     pub receipt: Option<PathBuf>,
@@ -84,6 +89,19 @@ pub enum Mailbox {
     Open {
         /// Delivery id
         delivery: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Fetch a file of a delivery; a fetch that broke off goes on where it was
+    Attachment {
+        /// Delivery id
+        delivery: String,
+        /// Its place in `attachments`, as the end of its `content` says, from 0
+        n: u32,
+        /// Where to put it; must not be there yet
+        #[arg(long)]
+        to: PathBuf,
         /// How to reach the gateway
         #[command(flatten)]
         link: Link,
@@ -168,7 +186,7 @@ impl Mailbox {
     /// How the command reaches the gateway.
     pub fn link(&self) -> &Link {
         match self {
-            Self::List { link, .. } | Self::Open { link, .. } | Self::Acknowledge { link, .. } => link,
+            Self::List { link, .. } | Self::Open { link, .. } | Self::Attachment { link, .. } | Self::Acknowledge { link, .. } => link,
         }
     }
 }
@@ -197,12 +215,14 @@ pub async fn submit(options: Submit) -> Result<(), CommandFault> {
     } else {
         std::fs::read(&options.file).map_err(|e| CommandFault::file(&options.file, &e))?
     };
-    let envelope = exchange::canonical::parse(&bytes).map_err(|e| CommandFault::file(&options.file, &e))?;
+    let mut envelope = exchange::canonical::parse(&bytes).map_err(|e| CommandFault::file(&options.file, &e))?;
+    let files = enclosures(&mut envelope, &options.attach).await?;
     let key = match options.idempotency_key {
         Some(key) => key,
         None => client::new_key()?,
     };
-    let answer = options.link.client()?.submit(&envelope, &key).await?;
+    let client = options.link.client()?;
+    let answer = if files.is_empty() { client.submit(&envelope, &key).await? } else { client.submit_with(&envelope, &files, &key).await? };
     let of = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(file) = &options.receipt {
         std::fs::write(file, of("receipt")).map_err(|e| CommandFault::file(file, &e))?;
@@ -215,7 +235,31 @@ pub async fn submit(options: Submit) -> Result<(), CommandFault> {
     Ok(())
 }
 
-/// Lists, opens, acknowledges.
+fn file_and_class(text: &str) -> Result<(PathBuf, DataClass), String> {
+    let (file, class) = text.rsplit_once('=').ok_or("write FILE=CLASS, for example constats.pdf=sante")?;
+    let class = class.parse().map_err(|_| {
+        let classes: Vec<&str> = DataClass::ALL.iter().map(|class| class.as_str()).collect();
+        format!("`{class}` is no data class; there are {}", classes.join(", "))
+    })?;
+    Ok((PathBuf::from(file), class))
+}
+
+/// The files that go with an envelope, described in it.
+async fn enclosures(envelope: &mut Value, attach: &[(PathBuf, DataClass)]) -> Result<Vec<Enclosure>, CommandFault> {
+    let mut files = Vec::new();
+    for (file, class) in attach {
+        files.push(Enclosure::of(file, *class).await?);
+    }
+    if let (false, Value::Object(envelope)) = (files.is_empty(), envelope) {
+        let listed = envelope.entry("attachments").or_insert_with(|| json!([]));
+        if let Value::Array(listed) = listed {
+            listed.extend(files.iter().map(Enclosure::described));
+        }
+    }
+    Ok(files)
+}
+
+/// Lists, opens, fetches, acknowledges.
 ///
 /// # Errors
 /// [`CommandFault`].
@@ -248,6 +292,22 @@ pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
         Mailbox::Open { delivery, link } => {
             let document = link.client()?.get(&format!("/v1/mailbox/{delivery}")).await?;
             show(&link, &document);
+        }
+        Mailbox::Attachment { delivery, n, to, link } => {
+            if to.exists() {
+                return Err(CommandFault::file(&to, &"it is there already"));
+            }
+            let bar = ProgressBar::no_length();
+            let style =
+                ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style);
+            let told = |there, whole| {
+                bar.set_length(whole);
+                bar.set_position(there);
+            };
+            link.client()?.fetch(&format!("/v1/mailbox/{delivery}/attachments/{n}"), &to, told).await?;
+            bar.finish_and_clear();
+            print(&if link.json { json!({"file": to}).to_string() } else { format!("Écrit : {}", to.display()) });
         }
         Mailbox::Acknowledge { delivery, outcome, reason, read_back, link } => {
             let mut body = json!({"outcome": outcome});

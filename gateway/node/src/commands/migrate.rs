@@ -23,7 +23,7 @@ pub struct Migrate {
     pub to: Option<i64>,
 }
 
-/// Brings the three databases up to date, or one of them back. `serve` brings them up to date by itself.
+/// Brings the databases up to date, or one of them back. `serve` brings them up to date by itself.
 ///
 /// # Errors
 /// A database cannot be reached or changed, or something would be lost.

@@ -1,4 +1,4 @@
-//! Where the three databases are: SQLite files in the data folder, or schemas of a PostgreSQL database.
+//! Where the databases are: SQLite files in the data folder, or schemas of a PostgreSQL database.
 //!
 //! A URL names the database and never holds a password, and what leaves this machine goes over verified TLS.
 
@@ -19,6 +19,8 @@ pub struct Databases {
     pub vault: Option<DatabaseUrl>,
     /// Keys: their backups live at most 30 days.
     pub keys: Option<DatabaseUrl>,
+    /// Bytes of attachments: the most room.
+    pub attachments: Option<DatabaseUrl>,
 }
 
 /// Why a URL is not taken.

@@ -2,8 +2,10 @@
 //! log entry are durable (invariant 1); a repeat gets the same receipt, byte for byte (invariant 2); a danger type
 //! is never stopped by a form (invariant 3).
 
+pub(crate) mod attached;
 mod keep;
 mod made;
+mod parts;
 mod route;
 mod tasks;
 
@@ -15,6 +17,9 @@ use exchange::{
     envelope::{Draft, Excluded, FieldFault},
 };
 use serde_json::{Value, json};
+
+pub use attached::{Attached, AttachmentLimits};
+pub use parts::Parts;
 
 use super::{Author, Caller, Law, Rooms};
 use crate::{
@@ -34,8 +39,10 @@ pub struct Deposit<'a> {
     pub caller: &'a Caller,
     /// `Idempotency-Key`, as it came.
     pub key: Option<&'a str>,
-    /// The body.
+    /// The body: the envelope.
     pub bytes: &'a [u8],
+    /// What came with it.
+    pub attached: &'a [Attached],
 }
 
 /// What goes back.
@@ -45,6 +52,38 @@ pub struct Accepted {
     pub id: ExchangeId,
     /// Its receipt, verbatim.
     pub receipt: String,
+}
+
+/// Accepts one exchange that comes with attachments: what cannot be accepted is refused before they are received.
+///
+/// # Errors
+/// As [`accept`], and [`AttachmentFault`].
+pub async fn accept_with_attachments(rooms: &Rooms, caller: &Caller, key: Option<&str>, mut parts: Parts) -> Result<Accepted, Refusal> {
+    let envelope = attached::envelope(rooms, &mut parts).await?;
+    let welcome = welcome(rooms, caller, key, &envelope).await;
+    if !matches!(welcome, Ok(None)) {
+        // Whoever is still sending hears the answer only once everything is sent.
+        parts.pass_over().await;
+        return welcome?.ok_or(Refusal::Internal("repeat"));
+    }
+    let attached = attached::receive(rooms, &mut parts).await?;
+    let accepted = accept(rooms, Deposit { caller, key, bytes: &envelope, attached: &attached }).await;
+    if accepted.is_err() {
+        attached::forget(rooms, &attached::ids(&attached)).await;
+    }
+    accepted
+}
+
+/// What can be said of a deposit by its envelope and its author alone: a refusal, or the answer to a repeat.
+async fn welcome(rooms: &Rooms, caller: &Caller, key: Option<&str>, envelope: &[u8]) -> Result<Option<Accepted>, Refusal> {
+    let native = json::read(envelope)?;
+    let law = rooms.law.load_full();
+    let exchange_type = declared_type(&law, &native.envelope, rooms.clock.now())?;
+    let author = identify(rooms, &law, caller, exchange_type).await?;
+    match usable_key(rooms, key, exchange_type)? {
+        Some(key) => repeated(rooms, caller, &author, &key, &native.canonical).await,
+        None => Ok(None),
+    }
 }
 
 /// Accepts one exchange, or says precisely why not and changes nothing.
@@ -77,6 +116,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     // What the gateway may have to make another exchange of: nothing else is held twice.
     let source = made::is_source(&law, exchange_type).then(|| native.envelope.clone());
     let mut draft = read(rooms, &law, Reads { caller: deposit.caller, author: &author, exchange_type, form, answered }, native, now)?;
+    let placed = attached::place(&mut draft, exchange_type, deposit.attached)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
     let ends = route::resolve(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let id = ExchangeId::new();
@@ -123,9 +163,12 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     };
     // What the law has the gateway make of it, decided by itself.
     let made = match &source {
-        Some(source) => {
-            made::of(rooms, &law, made::Source { envelope: source, id, ends: &ends, author: &author, now }, admitted.obligations())?
-        }
+        Some(source) => made::of(
+            rooms,
+            &law,
+            made::Source { envelope: source, id, ends: &ends, author: &author, attached: deposit.attached, now },
+            admitted.obligations(),
+        )?,
         None => made::Made::default(),
     };
 
@@ -133,7 +176,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let kept = keep::keep(
         rooms,
         &law,
-        keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now, also },
+        keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now, also, placed },
         made,
     )
     .await;

@@ -3,6 +3,7 @@
 //! Nothing leaves before the entry that says so stands in a signed checkpoint (invariant 5). What a person may not
 //! see answers exactly as what does not exist (invariant 15).
 
+pub mod attachment;
 mod mailbox;
 pub mod urgence;
 
@@ -69,7 +70,8 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     rooms.signed(&leaf).await?;
 
     // 4. Release: only what was granted is ever decrypted into the document.
-    let content = released(rooms, &law, &loaded, &release, |_| true).await?;
+    let mut content = released(rooms, &law, &loaded, &release, |_| true).await?;
+    attachment::offer(rooms, &delivery, &mut content).await?;
     Ok(document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld()))
 }
 

@@ -62,6 +62,7 @@ async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Resul
     let now = rooms.clock.now();
     rooms.keys.destroy(id, now, motive).await?;
     rooms.vault.forget(id).await?;
+    rooms.attachments.drop_all(&rooms.store.attachments_of_none_else(id).await?).await?;
     let entry =
         rooms.entry(rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("professional", &by).commit("motive", &motive))?;
     match rooms.store.write(MarkErased { id, at: now, entry }).await {

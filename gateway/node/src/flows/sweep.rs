@@ -1,6 +1,6 @@
 //! Sweeping: what a crash left between two commits is finished or taken away.
 //!
-//! Keys and identities are written before the exchange that names them: a crash between leaves orphans, which nothing was
+//! Keys, identities and attachments are written before the exchange that names them: a crash between leaves orphans, which nothing was
 //! promised for. An erasure destroys keys before it says so: a crash between leaves it to be said.
 
 use std::{sync::Arc, time::Duration};
@@ -31,6 +31,7 @@ pub async fn finish_erasures(rooms: &Rooms) -> Result<usize, Refusal> {
             let unsaid = rooms.store.exchange(erasure.exchange).await?.is_some_and(|row| row.erased_at.is_none());
             if unsaid {
                 rooms.vault.forget(erasure.exchange).await?;
+                rooms.attachments.drop_all(&rooms.store.attachments_of_none_else(erasure.exchange).await?).await?;
                 let now = rooms.clock.now();
                 let statement = rooms.state(&law, Event::ExchangeErased, Some(erasure.exchange), now).commit("motive", &erasure.motive);
                 let entry = rooms.entry(statement)?;
@@ -49,13 +50,15 @@ pub async fn finish_erasures(rooms: &Rooms) -> Result<usize, Refusal> {
     }
 }
 
-/// Takes away keys and identities that no exchange names, a day after they were written.
+/// Takes away keys, identities and attachments that no exchange names, a day after they were written.
 ///
 /// # Errors
 /// A store is unavailable.
 pub async fn collect_orphans(rooms: &Rooms) -> Result<usize, Refusal> {
     let before = rooms.clock.now().minus(PATIENCE);
-    Ok(rooms.vault.collect_orphans(&rooms.store, before).await? + rooms.keys.collect_orphans(&rooms.store, before).await?)
+    let attachments = rooms.attachments.collect_orphans(&rooms.store, before).await?;
+    let vault = rooms.vault.collect_orphans(&rooms.store, before).await?;
+    Ok(attachments + vault + rooms.keys.collect_orphans(&rooms.store, before).await?)
 }
 
 /// Sweeps at intervals until told to stop.

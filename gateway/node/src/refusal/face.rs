@@ -176,9 +176,14 @@ impl Refusal {
                 "Le corps dépasse la limite.",
                 "Raccourcissez le document ; un document JSON compte au plus 1 Mio, sauf autre réglage de la passerelle.",
             ),
-            Self::MediaType => {
-                face("media-type", 415, "Format non pris en charge", "Ce type de média n’est pas lu ici.", "Envoyez application/json.")
-            }
+            Self::Attachment(fault) => fault.face(),
+            Self::MediaType => face(
+                "media-type",
+                415,
+                "Format non pris en charge",
+                "Ce type de média n’est pas lu ici.",
+                "Envoyez application/json, ou multipart/related pour un dépôt avec pièces.",
+            ),
             Self::TooMany { .. } => face(
                 "too-many-requests",
                 429,
@@ -236,7 +241,7 @@ impl Refusal {
     }
 }
 
-fn face(code: &str, status: u16, title: &'static str, detail: &str, cure: &str) -> Face {
+pub(super) fn face(code: &str, status: u16, title: &'static str, detail: &str, cure: &str) -> Face {
     Face {
         code: code.to_owned(),
         status,

@@ -181,6 +181,18 @@ impl FromRequestParts<Arc<Edge>> for Segment {
     }
 }
 
+/// The variable parts of a path that has several.
+pub(super) struct Segments<const N: usize>(pub(super) [String; N]);
+
+impl<const N: usize> FromRequestParts<Arc<Edge>> for Segments<N> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Refusal> {
+        let Path(all) = Path::<Vec<String>>::from_request_parts(parts, edge).await.map_err(|_| Refusal::NotFound)?;
+        all.try_into().map(Self).map_err(|_| Refusal::NotFound)
+    }
+}
+
 fn bearer(parts: &Parts) -> Option<Result<&str, TokenFault>> {
     let header = parts.headers.get(header::AUTHORIZATION)?;
     let token = header.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

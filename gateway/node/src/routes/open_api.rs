@@ -22,6 +22,7 @@ use super::{Edge, Fresh};
         super::telephone,
         super::mailbox,
         super::open,
+        super::attachments::attachment,
         super::acknowledgement,
         super::tasks::list,
         super::tasks::read,

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOption
 
 use super::StoreError;
 
-/// Which database is spoken to, and which of the three parts of it.
+/// Which database is spoken to, and which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// A file of its own.
@@ -19,7 +19,7 @@ pub(crate) enum Dialect {
     Postgres(Part),
 }
 
-/// The three databases: separate files, or separate schemas that separate roles may own.
+/// The databases: separate files, or separate schemas that separate roles may own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Exchanges, deliveries, clocks, log.
@@ -28,11 +28,13 @@ pub enum Part {
     Vault,
     /// Keys.
     Keys,
+    /// Bytes of attachments.
+    Attachments,
 }
 
 impl Part {
     /// All of them, in the order in which an acceptance writes them.
-    pub const ALL: [Self; 3] = [Self::Keys, Self::Vault, Self::Gateway];
+    pub const ALL: [Self; 4] = [Self::Attachments, Self::Keys, Self::Vault, Self::Gateway];
 
     /// Name of the file, or of the schema.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Part {
             Self::Gateway => "gateway",
             Self::Vault => "vault",
             Self::Keys => "keys",
+            Self::Attachments => "attachments",
         }
     }
 }
@@ -59,6 +62,9 @@ impl Dialect {
             Self::Postgres(Part::Gateway) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 1)",
             Self::Postgres(Part::Vault) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 2)",
             Self::Postgres(Part::Keys) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 3)",
+            Self::Postgres(Part::Attachments) => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(1346458451, 5)"
+            }
         }
     }
 
@@ -69,6 +75,7 @@ impl Dialect {
             Self::Postgres(Part::Gateway) => "SELECT pg_advisory_lock(1346458451, 1)",
             Self::Postgres(Part::Vault) => "SELECT pg_advisory_lock(1346458451, 2)",
             Self::Postgres(Part::Keys) => "SELECT pg_advisory_lock(1346458451, 3)",
+            Self::Postgres(Part::Attachments) => "SELECT pg_advisory_lock(1346458451, 5)",
         }
     }
 
@@ -110,6 +117,7 @@ impl Dialect {
                     Part::Keys => "VACUUM exchange_key, domain_key",
                     Part::Vault => "VACUUM mention, likeness, proposal, person",
                     Part::Gateway => "VACUUM content, statement",
+                    Part::Attachments => "VACUUM block, attachment",
                 };
                 pool.execute(vacuum).await.map_err(|e| StoreError::Unavailable("overwrite", e))?;
                 Ok(())

@@ -8,6 +8,7 @@ use sqlx::{Row, any::AnyRow};
 
 use super::{
     Store, StoreError, Tx, Write,
+    attachments::NewAttachment,
     audit::NewEntry,
     clocks::NewClock,
     columns::{bytes, instant, number, party, rank, text, unit_text, urgency},
@@ -40,6 +41,8 @@ pub struct AcceptExchange {
     pub fulfils: Option<(ExchangeId, String)>,
     /// Exchanges that the gateway makes out of this one, in the same transaction.
     pub made: Vec<AcceptExchange>,
+    /// What it brings beside its document.
+    pub attachments: Vec<NewAttachment>,
     /// Codes of the follow-ups of the exchange it answers that are thereby done.
     pub closes: Vec<String>,
 }
@@ -148,6 +151,9 @@ impl AcceptExchange {
                 let one = sqlx::query(INSERT_EXCLUSION).bind(id.to_string()).bind(institution).bind(issuer).bind(subject).bind(Self::NAME);
                 tx.one("insert_exclusion", one).await?;
             }
+            for attachment in &self.attachments {
+                attachment.insert(tx, id, Self::NAME).await?;
+            }
             for delivery in &self.deliveries {
                 delivery.insert(tx, id, at, Self::NAME).await?;
             }
@@ -227,6 +233,7 @@ impl Write for MarkErased {
                 .execute(tx.connection())
                 .await
                 .map_err(StoreError::in_statement("drop_statement"))?;
+            super::attachments::forget(tx, self.id).await?;
             super::clocks::stop(tx, self.id, "*", self.at, Self::NAME).await?;
             self.entry.insert(tx, Self::NAME).await
         })

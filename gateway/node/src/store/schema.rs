@@ -1,4 +1,4 @@
-//! The schema: which migrations bring each of the three databases up to date, on SQLite and on PostgreSQL, and back.
+//! The schema: which migrations bring each of the databases up to date, on SQLite and on PostgreSQL, and back.
 //!
 //! Two folders with one text each way; a test holds them equal in every table, column, constraint and index.
 
@@ -141,6 +141,7 @@ const fn steps(part: Part) -> &'static [Step] {
         Part::Gateway => GATEWAY,
         Part::Vault => VAULT,
         Part::Keys => KEYS,
+        Part::Attachments => ATTACHMENTS,
     }
 }
 
@@ -182,10 +183,17 @@ const GATEWAY: &[Step] = &[
     },
     Step {
         version: 6,
+        name: "attachments",
+        sqlite: include_str!("../../schema/sqlite/gateway/0006_attachments.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0006_attachments.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0006_attachments.sql")),
+    },
+    Step {
+        version: 7,
         name: "pending",
-        sqlite: include_str!("../../schema/sqlite/gateway/0006_pending.sql"),
-        postgres: include_str!("../../schema/postgres/gateway/0006_pending.sql"),
-        back: Some(include_str!("../../schema/down/gateway/0006_pending.sql")),
+        sqlite: include_str!("../../schema/sqlite/gateway/0007_pending.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0007_pending.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0007_pending.sql")),
     },
 ];
 
@@ -202,6 +210,14 @@ const KEYS: &[Step] = &[Step {
     name: "keys",
     sqlite: include_str!("../../schema/sqlite/keys/0001_keys.sql"),
     postgres: include_str!("../../schema/postgres/keys/0001_keys.sql"),
+    back: None,
+}];
+
+const ATTACHMENTS: &[Step] = &[Step {
+    version: 1,
+    name: "attachments",
+    sqlite: include_str!("../../schema/sqlite/attachments/0001_attachments.sql"),
+    postgres: include_str!("../../schema/postgres/attachments/0001_attachments.sql"),
     back: None,
 }];
 

@@ -47,6 +47,7 @@ async fn i13_each_question_has_its_index() {
 /// The statements of the paths whose cost must not grow with history.
 fn hot() -> Vec<&'static str> {
     [
+        attachments::HOT,
         exchange::HOT,
         idempotency::HOT,
         follow_up::HOT,

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use time::{Date, Month, format_description::well_known::Iso8601};
 
 use super::{
-    Accepted, Depositor, Ends, follow_up,
+    Accepted, Depositor, Ends,
+    attached::Placed,
+    follow_up,
     made::{Made, MadeExchange},
     route::Also,
     tasks,
@@ -45,6 +47,8 @@ pub(super) struct Accepting<'a> {
     pub(super) caller: &'a Caller,
     pub(super) key: Option<&'a str>,
     pub(super) now: Instant,
+    /// The attachments that came with it.
+    pub(super) placed: Vec<Placed<'a>>,
     /// Other units that get it too, each with what was decided of it.
     pub(super) also: Vec<Also>,
 }
@@ -57,9 +61,9 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, mad
     let (mut write, receipt) = sealed(rooms, law, accepting, Origin::Deposited { fulfilled }).await?;
     write.entries.extend(made.refused);
     for one in made.exchanges {
-        let MadeExchange { id: own, exchange_type, admitted, ends, fulfils } = one;
+        let MadeExchange { id: own, exchange_type, admitted, ends, placed, fulfils } = one;
         // No key: the exchange it is made of has one, and comes with it.
-        let accepting = Accepting { id: own, exchange_type, admitted, ends, author, caller, key: None, now, also: Vec::new() };
+        let accepting = Accepting { id: own, exchange_type, admitted, ends, author, caller, key: None, now, also: Vec::new(), placed };
         let (mut copy, _) = sealed(rooms, law, accepting, Origin::Made).await?;
         let done = rooms.state(law, Event::FollowUpDone, Some(id), now).commit("code", &fulfils).commit("by", &own);
         copy.entries.push(rooms.entry(done)?);
@@ -99,7 +103,7 @@ enum Origin {
 
 /// Seals one exchange: what its acceptance writes, and its receipt.
 async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Origin) -> Result<(AcceptExchange, String), Refusal> {
-    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also } = accepting;
+    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also, placed } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();
 
     nobody_left(law, exchange_type, &draft, &ends, now);
@@ -134,6 +138,9 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         .commit("decision", &json!({"result": "permit", "record": decision}))
         .commit("payload", &commitment.tag())
         .commit("subjects", &subjects);
+    // The envelope lists its attachments by digest; a danger type may bring more than it lists.
+    let digests: Vec<&str> = placed.iter().map(Placed::digest).collect();
+    let statement = if digests.is_empty() { statement } else { statement.commit("attachments", &digests) };
     // With a stale revocation list the deposit of danger stays open: that is logged, and alarms (invariant 3).
     let statement = if caller.stale { statement.commit("revocation", &"stale") } else { statement };
     let entry = rooms.entry(statement)?;
@@ -194,6 +201,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         statement: sealed_statement(&exchange_key, id, &draft)?,
         fulfils: None,
         made: Vec::new(),
+        attachments: placed.iter().map(|one| one.seal(&exchange_key, id)).collect::<Result<_, _>>()?,
         closes: law.catalogue.closed_by_answer(&exchange_type.code),
         exchange: NewExchange {
             id,

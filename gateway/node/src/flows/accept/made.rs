@@ -9,7 +9,11 @@ use exchange::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Depositor, Ends, known, route, unread};
+use super::{
+    Attached, Depositor, Ends,
+    attached::{self, Placed},
+    known, route, unread,
+};
 use crate::{
     catalogue::{ExchangeType, MadeOf, ReadContext},
     flows::{Law, Rooms},
@@ -20,11 +24,12 @@ use crate::{
 };
 
 /// What an exchange is made of.
-pub(super) struct Source<'a> {
+pub(super) struct Source<'a, 'l> {
     pub(super) envelope: &'a Value,
     pub(super) id: ExchangeId,
     pub(super) ends: &'a Ends,
     pub(super) author: &'a Depositor,
+    pub(super) attached: &'l [Attached],
     pub(super) now: Instant,
 }
 
@@ -42,6 +47,8 @@ pub(super) struct MadeExchange<'l> {
     pub(super) exchange_type: &'l ExchangeType,
     pub(super) admitted: Admitted,
     pub(super) ends: Ends,
+    /// The same bytes, under a key of its own.
+    pub(super) placed: Vec<Placed<'l>>,
     /// The obligation that it fulfils.
     pub(super) fulfils: String,
 }
@@ -57,7 +64,7 @@ pub(super) fn is_source(law: &Law, exchange_type: &ExchangeType) -> bool {
 ///
 /// # Errors
 /// The entry that says so cannot be written.
-pub(super) fn of<'l>(rooms: &Rooms, law: &'l Law, source: Source<'_>, obligations: &[String]) -> Result<Made<'l>, Refusal> {
+pub(super) fn of<'l>(rooms: &Rooms, law: &'l Law, source: Source<'_, 'l>, obligations: &[String]) -> Result<Made<'l>, Refusal> {
     let mut made = Made::default();
     for code in obligations {
         let Some(kind) = law.catalogue.obligation(code).and_then(|rule| rule.makes.as_ref()) else { continue };
@@ -95,7 +102,7 @@ type Refused = (Denial, Party);
 fn one<'l>(
     rooms: &Rooms,
     law: &'l Law,
-    source: &Source<'_>,
+    source: &Source<'_, 'l>,
     exchange_type: &'l ExchangeType,
     code: &str,
 ) -> Result<Result<MadeExchange<'l>, Refused>, Refusal> {
@@ -118,7 +125,8 @@ fn one<'l>(
         form: None,
         agreement: None,
     };
-    let draft = law.catalogue.read(exchange_type, envelope, bytes, &context).map_err(unread)?;
+    let mut draft = law.catalogue.read(exchange_type, envelope, bytes, &context).map_err(unread)?;
+    let placed = attached::place(&mut draft, exchange_type, source.attached)?;
     // 3. Decide it by itself: the copy is an exchange between its own two ends.
     let id = ExchangeId::new();
     let holds = law.conditions(&draft.route, source.now);
@@ -141,13 +149,13 @@ fn one<'l>(
         recipient_kind: recipient_kind.clone(),
     };
     Ok(match law.policies.admit(draft, &ask) {
-        Ok(admitted) => Ok(MadeExchange { id, exchange_type, admitted, ends, fulfils: code.to_owned() }),
+        Ok(admitted) => Ok(MadeExchange { id, exchange_type, admitted, ends, placed, fulfils: code.to_owned() }),
         Err(denial) => Err((denial, ends.recipient)),
     })
 }
 
 /// The envelope of the copy: the parts that every envelope has, and of the payload what the other type holds too.
-fn envelope(source: &Source<'_>, exchange_type: &ExchangeType, recipient: &Party) -> Value {
+fn envelope(source: &Source<'_, '_>, exchange_type: &ExchangeType, recipient: &Party) -> Value {
     let given = |name: &str| source.envelope.get(name).filter(|value| !value.is_null()).cloned();
     let mut envelope = Map::new();
     for name in ["subjects", "exclus", "information", "case", "attachments"] {

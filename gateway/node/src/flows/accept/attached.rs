@@ -1,0 +1,296 @@
+//! Attachments: received and sealed before anything is decided, then put in their place in the document.
+//!
+//! They come as `multipart/related` (RFC 2387): the envelope first, then one part for each, whose `Content-ID` is its
+//! SHA-256. Each is sealed chunk by chunk under a key that only this request knows; accepted, the key is wrapped for the
+//! exchange; refused or broken off, what was kept is noise, and is taken away.
+
+use exchange::{
+    AttachmentId, DataClass, ExchangeId,
+    document::{Leaves, Pointer},
+    envelope::{Draft, FieldFault, NonConforming},
+};
+use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::parts::{Part, Parts};
+use crate::{
+    catalogue::ExchangeType,
+    flows::Rooms,
+    refusal::{AttachmentFault, Refusal},
+    seal::{
+        ExchangeKey,
+        chunks::{AttachmentKey, ChunkSealer},
+        seal_column,
+    },
+    store::attachments::NewAttachment,
+};
+
+/// An attachment that came: sealed, durable, and named by no exchange yet.
+pub struct Attached {
+    id: AttachmentId,
+    key: AttachmentKey,
+    /// SHA-256 in lower-case hexadecimal.
+    sha256: String,
+    size: u64,
+    media_type: Option<String>,
+    name: Option<String>,
+}
+
+/// An attachment in its place in `attachments[]`, with the class of its file.
+pub(super) struct Placed<'a> {
+    n: u32,
+    class: DataClass,
+    attached: &'a Attached,
+}
+
+/// What is sealed of an attachment beside the exchange.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct About {
+    /// The class of the file.
+    pub(crate) class: DataClass,
+    /// Clear bytes.
+    pub(crate) size: u64,
+    /// SHA-256 of the clear bytes, in lower-case hexadecimal.
+    pub(crate) sha256: String,
+    /// The key, wrapped under the subkey of the class.
+    pub(crate) key: Vec<u8>,
+}
+
+/// How much is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct AttachmentLimits {
+    /// Bytes of one.
+    pub bytes: u64,
+    /// How many.
+    pub count: usize,
+    /// Bytes of the envelope before them.
+    pub envelope_bytes: usize,
+}
+
+/// The first part: the envelope, in JSON.
+///
+/// # Errors
+/// [`AttachmentFault::Malformed`], [`Refusal::TooLarge`].
+pub(super) async fn envelope(rooms: &Rooms, parts: &mut Parts) -> Result<Vec<u8>, Refusal> {
+    let mut part = parts.next().await?.ok_or(AttachmentFault::Malformed)?;
+    if part
+        .header("content-type")
+        .and_then(|media| media.split(';').next())
+        .is_none_or(|media| !media.trim().eq_ignore_ascii_case("application/json"))
+    {
+        return Err(AttachmentFault::Malformed.into());
+    }
+    let mut bytes = Vec::new();
+    while let Some(more) = part.chunk().await? {
+        if bytes.len() + more.len() > rooms.attachment_limits.envelope_bytes {
+            return Err(Refusal::TooLarge);
+        }
+        bytes.extend_from_slice(&more);
+    }
+    Ok(bytes)
+}
+
+/// Receives every part that follows the envelope. What was kept of them is taken away again when one is refused.
+///
+/// # Errors
+/// [`AttachmentFault`]; the store or the system's randomness is unavailable.
+pub(super) async fn receive(rooms: &Rooms, parts: &mut Parts) -> Result<Vec<Attached>, Refusal> {
+    let _place = rooms.attachments.place().ok_or(AttachmentFault::Busy)?;
+    let mut all = Vec::new();
+    let mut begun = Vec::new();
+    match receive_all(rooms, parts, &mut all, &mut begun).await {
+        Ok(()) => Ok(all),
+        Err(refusal) => {
+            forget(rooms, &begun).await;
+            Err(refusal)
+        }
+    }
+}
+
+/// Takes away what no exchange will name. What a fault leaves is swept later.
+pub(super) async fn forget(rooms: &Rooms, ids: &[AttachmentId]) {
+    if let Err(error) = rooms.attachments.drop_all(ids).await {
+        tracing::warn!(error = %error, attachments = ids.len(), "attachments that no exchange names are left to be swept");
+    }
+}
+
+async fn receive_all(rooms: &Rooms, parts: &mut Parts, all: &mut Vec<Attached>, begun: &mut Vec<AttachmentId>) -> Result<(), Refusal> {
+    while let Some(part) = parts.next().await? {
+        let AttachmentLimits { count, .. } = rooms.attachment_limits;
+        if all.len() == count {
+            return Err(AttachmentFault::TooMany { at_most: count }.into());
+        }
+        let id = AttachmentId::new();
+        begun.push(id);
+        all.push(one(rooms, id, part).await?);
+    }
+    Ok(())
+}
+
+async fn one(rooms: &Rooms, id: AttachmentId, mut part: Part) -> Result<Attached, Refusal> {
+    let announced = part.header("content-id").and_then(digest_of).map(str::to_owned);
+    let media_type = part.header("content-type").map(str::to_owned);
+    let name = part.file_name().map(str::to_owned);
+    let key = AttachmentKey::random().map_err(|_| Refusal::Internal("seal"))?;
+    let mut sealer = ChunkSealer::new(id, &key);
+    let (mut sum, mut size, mut n) = (Context::new(&SHA256), 0_u64, 0_u32);
+    let at_most = rooms.attachment_limits.bytes;
+    while let Some(bytes) = part.chunk().await? {
+        size += bytes.len() as u64;
+        if size > at_most {
+            return Err(AttachmentFault::TooLarge { at_most: at_most / (1024 * 1024) }.into());
+        }
+        sum.update(&bytes);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (later, block) = sealer.take(rest).map_err(|_| Refusal::Internal("seal"))?;
+            if let Some(block) = block {
+                rooms.attachments.keep(id, n, block, rooms.clock.now()).await?;
+                n += 1;
+            }
+            rest = later;
+        }
+    }
+    let sha256: String = sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    if announced.is_some_and(|announced| announced != sha256) {
+        return Err(AttachmentFault::Altered.into());
+    }
+    let last = sealer.finish().map_err(|_| Refusal::Internal("seal"))?;
+    rooms.attachments.keep(id, n, last, rooms.clock.now()).await?;
+    Ok(Attached { id, key, sha256, size, media_type, name })
+}
+
+/// `<…>` or not, `sha256:` or not: 64 hexadecimal digits. Anything else announces nothing.
+fn digest_of(id: &str) -> Option<&str> {
+    let id = id.trim().trim_start_matches('<').trim_end_matches('>');
+    let id = id.strip_prefix("sha256:").unwrap_or(id);
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (id.len() == 64 && id.bytes().all(hex)).then_some(id)
+}
+
+/// Puts what came in its place: each listed attachment with its content, by digest. What is listed and did not come, or
+/// came and is not listed, stops a form that is not about danger; a danger type keeps all that came, in its most protected
+/// class, and says what is missing (invariant 3).
+///
+/// # Errors
+/// [`Refusal::NotConforming`], for types that are not about danger.
+pub(super) fn place<'a>(draft: &mut Draft, exchange_type: &ExchangeType, attached: &'a [Attached]) -> Result<Vec<Placed<'a>>, Refusal> {
+    let mut faults = Vec::new();
+    let (mut placed, mut came): (Vec<Placed<'a>>, Vec<bool>) = (Vec::new(), vec![false; attached.len()]);
+    for (n, class, at, sha256) in listed(draft) {
+        // Two of the same content may come once or twice.
+        let of_digest = |taken: bool| attached.iter().zip(&came).position(|(one, came)| one.sha256 == sha256 && *came == taken);
+        let Some((one, taken)) = of_digest(false).or_else(|| of_digest(true)).and_then(|at| attached.get(at).zip(came.get_mut(at))) else {
+            let pointer = at.child("content").to_string();
+            if exchange_type.danger {
+                draft.missing.push(pointer);
+            } else {
+                let detail = "Le contenu de cette pièce n’est pas venu avec l’enveloppe : une partie dont le Content-ID est son empreinte.";
+                faults.push(FieldFault { pointer, code: "missing", detail: detail.into() });
+            }
+            continue;
+        };
+        *taken = true;
+        if let Err(told) = measure(draft, class, &at, one) {
+            if exchange_type.danger {
+                draft.non_conforme.push(NonConforming { pointer: at.child("size"), code: "bad-size", value: told });
+            } else {
+                let detail = "La taille annoncée n’est pas celle du contenu.".into();
+                faults.push(FieldFault { pointer: at.child("size").to_string(), code: "bad-size", detail });
+            }
+        }
+        placed.push(Placed { n, class, attached: one });
+    }
+    let free = placed.iter().map(|one| one.n + 1).chain(described(draft)).max().unwrap_or(0);
+    for (next, (one, _)) in (free..).zip(attached.iter().zip(&came).filter(|(_, taken)| !**taken)) {
+        let at = Pointer::default().child("attachments").child(next.to_string());
+        if !exchange_type.danger {
+            let detail =
+                "Une pièce est venue que l’enveloppe ne décrit pas : décrivez-la dans attachments[], avec son empreinte et sa classe.";
+            faults.push(FieldFault { pointer: "/attachments".into(), code: "unknown-field", detail: detail.into() });
+            break;
+        }
+        let class = exchange_type.most_protected_class();
+        let body = draft.body.entry(class).or_default();
+        body.insert(at.child("sha256"), json!(one.sha256));
+        body.insert(at.child("size"), json!(one.size));
+        for (name, value) in [("name", &one.name), ("media_type", &one.media_type)] {
+            if let Some(value) = value {
+                body.insert(at.child(name), json!(value));
+            }
+        }
+        draft.missing.push(at.child("class").to_string());
+        draft.attachments.push(one.sha256.clone());
+        placed.push(Placed { n: next, class, attached: one });
+    }
+    if faults.is_empty() { Ok(placed) } else { Err(Refusal::NotConforming(faults)) }
+}
+
+/// Place, class and digest of each attachment that the document lists with one.
+fn listed(draft: &Draft) -> Vec<(u32, DataClass, Pointer, String)> {
+    let mut all = Vec::new();
+    for (class, leaves) in &draft.body {
+        for (at, value) in leaves.iter() {
+            if let [top, n, last] = at.segments()
+                && (top.as_str(), last.as_str()) == ("attachments", "sha256")
+                && let (Ok(n), Some(sha256)) = (n.parse(), value.as_str())
+            {
+                let item = Pointer::default().child("attachments").child(u32::to_string(&n));
+                all.push((n, *class, item, sha256.to_owned()));
+            }
+        }
+    }
+    all.sort_by_key(|(n, ..)| *n);
+    all
+}
+
+/// One past each place of `attachments[]` of which the document says anything.
+fn described(draft: &Draft) -> impl Iterator<Item = u32> {
+    let leaves = draft.body.values().flat_map(Leaves::iter).map(|(at, _)| at);
+    let kept = draft.non_conforme.iter().map(|kept| &kept.pointer);
+    leaves.chain(kept).filter_map(|at| match at.segments() {
+        [top, n, ..] if top == "attachments" => n.parse::<u32>().ok().map(|n| n + 1),
+        _ => None,
+    })
+}
+
+/// The size is what was counted. Gives what was told instead, if it was something else.
+fn measure(draft: &mut Draft, class: DataClass, at: &Pointer, one: &Attached) -> Result<(), Value> {
+    let leaves = draft.body.entry(class).or_default();
+    let told = leaves.at(&at.child("size")).cloned();
+    leaves.insert(at.child("size"), json!(one.size));
+    match told {
+        Some(told) if told.as_u64() != Some(one.size) => Err(told),
+        _ => Ok(()),
+    }
+}
+
+impl Placed<'_> {
+    /// What the store keeps of it for one exchange.
+    pub(super) fn seal(&self, key: &ExchangeKey, exchange: ExchangeId) -> Result<NewAttachment, Refusal> {
+        let sealed = || {
+            let Attached { id, key: own, sha256, size, .. } = self.attached;
+            let wrapped = own.wrap(key, exchange, self.class, *id)?;
+            let about = About { class: self.class, size: *size, sha256: sha256.clone(), key: wrapped };
+            let plain = serde_json::to_vec(&about).map_err(|_| crate::seal::SealError::Malformed)?;
+            seal_column(key, "attachment", exchange, &column(self.n), &plain)
+        };
+        Ok(NewAttachment { n: self.n, id: self.attached.id, sealed: sealed().map_err(|_| Refusal::Internal("seal"))? })
+    }
+
+    /// What the log commits to.
+    pub(super) fn digest(&self) -> &str {
+        &self.attached.sha256
+    }
+}
+
+/// Ids of what came.
+pub(super) fn ids(attached: &[Attached]) -> Vec<AttachmentId> {
+    attached.iter().map(|one| one.id).collect()
+}
+
+/// The column in which attachment `n` of an exchange is sealed.
+pub(crate) fn column(n: u32) -> String {
+    format!("about {n}")
+}

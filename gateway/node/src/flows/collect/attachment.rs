@@ -1,0 +1,167 @@
+//! One attachment of a delivery, whole or from a byte on: to who may read the class of its file, after the entry that says
+//! so is signed. It leaves chunk by chunk; memory stays constant.
+
+use std::{ops::Range, sync::Arc};
+
+use axum::body::Bytes;
+use exchange::{
+    AttachmentId, DataClass, DeliveryId,
+    document::{Leaves, Pointer},
+};
+use futures::{Stream, stream};
+use serde_json::json;
+
+use super::{Loaded, known_to, load, nothing_there, refused, release};
+use crate::{
+    flows::{
+        Caller, Rooms,
+        accept::attached::{About, column},
+    },
+    log::Event,
+    policy::{Opening, Release},
+    refusal::{AttachmentFault, Refusal},
+    seal::{
+        self,
+        chunks::{AttachmentKey, BLOCK_CHUNKS, CHUNK},
+    },
+    store::{audit::AppendEntries, delivery::DeliveryRow},
+};
+
+/// What is asked of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Part {
+    /// First byte.
+    pub from: u64,
+    /// Last byte; absent: to its end.
+    pub to: Option<u64>,
+}
+
+/// An attachment that leaves.
+pub struct Leaving {
+    /// Its name as its sender gave it: words of a stranger.
+    pub name: Option<String>,
+    /// Clear bytes in all.
+    pub size: u64,
+    /// SHA-256 of them, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Which of them leave.
+    pub bytes: Range<u64>,
+    rooms: Arc<Rooms>,
+    id: AttachmentId,
+    key: AttachmentKey,
+}
+
+/// Opens attachment `n` of a delivery.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when it is not there or may not be known of, its content never came, or its class is withheld from
+/// this reader; [`Refusal::Denied`], [`Refusal::Erased`] as for the document; [`AttachmentFault::Range`].
+pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, n: u32, part: Option<Part>) -> Result<Leaving, Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    // 1. Find.
+    let professional = caller.professional(&law)?;
+    let Some(delivery) = known_to(rooms, professional, id, now).await? else {
+        return Err(nothing_there(rooms, &law, professional, &id, now).await);
+    };
+    let loaded = load(rooms, delivery.exchange).await?;
+    // 2. Decide as for the document: what it says of this attachment must be readable, or it is not there.
+    let release = match release(&law, professional, &delivery, &loaded, &loaded.classes, Opening::Ordinary, now)? {
+        Ok(release) => release,
+        Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
+    };
+    let Some(found) = readable(rooms, &loaded, &release, n).await? else {
+        return Err(nothing_there(rooms, &law, professional, &id, now).await);
+    };
+    let bytes = range(part, found.about.size)?;
+    // 3. Write it down, and wait until it cannot be unwritten.
+    let statement = rooms
+        .state(&law, Event::ExchangeOpened, Some(loaded.row.id), now)
+        .commit("delivery", &delivery.id)
+        .commit("recipient", &delivery.recipient)
+        .commit("professional", &professional.id)
+        .commit("part", &"attachment")
+        .commit("attachment", &json!({"n": n, "sha256": found.about.sha256, "from": bytes.start, "to": bytes.end}))
+        .commit("decision", &json!({"result": "permit", "record": release.record()}));
+    let entry = rooms.entry(statement)?;
+    let leaf = entry.leaf_hash;
+    rooms.store.write(AppendEntries(vec![entry])).await?;
+    rooms.signed(&leaf).await?;
+    // 4. Release.
+    let Found { about, id, name } = found;
+    let key =
+        AttachmentKey::unwrap_from(&loaded.key, loaded.row.id, about.class, id, &about.key).map_err(|_| Refusal::Internal("attachment"))?;
+    Ok(Leaving { name, size: about.size, sha256: about.sha256, bytes, rooms: rooms.clone(), id, key })
+}
+
+/// Says of each attachment that is described to this reader where its content is to be had; of one that never came nothing.
+pub(super) async fn offer(rooms: &Rooms, delivery: &DeliveryRow, leaves: &mut Leaves) -> Result<(), Refusal> {
+    for n in rooms.store.attached(delivery.exchange).await? {
+        let at = Pointer::default().child("attachments").child(n.to_string());
+        if leaves.at(&at.child("sha256")).is_some() {
+            leaves.insert(at.child("content"), json!(format!("/v1/mailbox/{}/attachments/{n}", delivery.id)));
+        }
+    }
+    Ok(())
+}
+
+struct Found {
+    about: About,
+    id: AttachmentId,
+    name: Option<String>,
+}
+
+async fn readable(rooms: &Rooms, loaded: &Loaded, release: &Release, n: u32) -> Result<Option<Found>, Refusal> {
+    let Some((id, sealed)) = rooms.store.attachment(loaded.row.id, n).await? else { return Ok(None) };
+    let damaged = || Refusal::Internal("attachment");
+    let plain = seal::open_column(&loaded.key, "attachment", loaded.row.id, &column(n), &sealed).map_err(|_| damaged())?;
+    let about: About = serde_json::from_slice(&plain).map_err(|_| damaged())?;
+    if !release.opens(about.class) {
+        return Ok(None);
+    }
+    let leaves = described(loaded, release, about.class)?;
+    let at = Pointer::default().child("attachments").child(n.to_string());
+    if leaves.at(&at.child("sha256")).and_then(serde_json::Value::as_str) != Some(&about.sha256) {
+        return Ok(None);
+    }
+    let name = leaves.at(&at.child("name")).and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok(Some(Found { about, id, name }))
+}
+
+fn described(loaded: &Loaded, release: &Release, class: DataClass) -> Result<Leaves, Refusal> {
+    let mut leaves = loaded.compartments.open(&loaded.key, loaded.row.id, class).map_err(|_| Refusal::Internal("content"))?;
+    release.filter(class, &mut leaves);
+    Ok(leaves)
+}
+
+fn range(part: Option<Part>, size: u64) -> Result<Range<u64>, AttachmentFault> {
+    let Some(Part { from, to }) = part else { return Ok(0..size) };
+    if from >= size {
+        return Err(AttachmentFault::Range { size });
+    }
+    Ok(from..to.map_or(size, |to| to.saturating_add(1).min(size)))
+}
+
+impl Leaving {
+    /// Its clear bytes, chunk by chunk; ends with a fault when a block is not there any more, and whoever reads asks again.
+    pub fn stream(self) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + 'static {
+        let at = self.bytes.start;
+        stream::try_unfold((self, at, None::<(u64, Vec<u8>)>), |(leaving, at, block)| async move {
+            if at >= leaving.bytes.end {
+                return Ok(None);
+            }
+            let chunk = CHUNK as u64;
+            let (n, wanted) = (at / chunk, at / chunk / BLOCK_CHUNKS as u64);
+            let block = match block {
+                Some((held, block)) if held == wanted => (held, block),
+                _ => (wanted, leaving.rooms.attachments.block(leaving.id, wanted).await?.ok_or(Refusal::NotFound)?),
+            };
+            let clear = leaving.key.open(leaving.id, leaving.size, n, &block.1).map_err(|_| Refusal::Internal("attachment"))?;
+            let offset = |at: u64| usize::try_from(at - n * chunk).unwrap_or(usize::MAX);
+            let end = leaving.bytes.end.min(n * chunk + clear.len() as u64);
+            let bytes = clear.get(offset(at)..offset(end)).ok_or(Refusal::Internal("attachment"))?;
+            let bytes = Bytes::copy_from_slice(bytes);
+            Ok(Some((bytes, (leaving, end, Some(block)))))
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! The database of attachments: sealed blocks, written while they come and read back one by one. Memory stays constant.
+//!
+//! An attachment is durable before the exchange that brings it commits, and nothing here says whose it is: a crash
+//! between leaves one that no exchange names, which is taken away ([`Attachments::collect_orphans`]).
+
+use std::sync::Arc;
+
+use exchange::{AttachmentId, ExchangeId, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    Store, StoreError, Tx,
+    columns::{bytes, number, text},
+    dialect::Part,
+    side::{Side, touch_one},
+};
+use crate::seal::KeyStore;
+
+/// The database of attachments.
+pub struct Attachments {
+    side: Side,
+    receiving: Arc<Semaphore>,
+}
+
+/// An attachment that an exchange brings, as the main database keeps it.
+pub struct NewAttachment {
+    /// Its place in the list of the envelope.
+    pub n: u32,
+    /// Where its bytes lie.
+    pub id: AttachmentId,
+    /// What it is and the key that opens it, sealed under the exchange's key.
+    pub sealed: Vec<u8>,
+}
+
+impl Attachments {
+    /// Opens (and creates or migrates) the database at `url`.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignKeys`] when another key store wrote it; [`StoreError::Unavailable`], [`StoreError::Migration`].
+    pub async fn open(url: &str, keystore: &KeyStore) -> Result<Self, StoreError> {
+        let side = Side::open(url, Part::Attachments, keystore).await?;
+        Ok(Self { side, receiving: Arc::new(Semaphore::new(AT_ONCE)) })
+    }
+
+    /// A place among those who send attachments now; each needs memory for a block. Nothing when all are taken.
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.receiving.clone().try_acquire_owned().ok()
+    }
+
+    /// Keeps block `n` of an attachment; the first one begins it. When this returns, the block survives a power cut.
+    ///
+    /// # Errors
+    /// Nothing was kept.
+    pub async fn keep(&self, id: AttachmentId, n: u32, sealed: Vec<u8>, now: Instant) -> Result<(), StoreError> {
+        let mut tx = self.side.begin(KEEP).await?;
+        let touch = sqlx::query(TOUCH).bind(id.to_string()).bind(now.unix_ms()).bind(KEEP);
+        touch_one("touch_attachment", touch, &mut tx).await?;
+        let insert = sqlx::query(INSERT_BLOCK).bind(id.to_string()).bind(i64::from(n)).bind(sealed).bind(KEEP);
+        touch_one("insert_block", insert, &mut tx).await?;
+        self.side.commit(KEEP, tx).await
+    }
+
+    /// One sealed block; `None` when it is not there, or not any more.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn block(&self, id: AttachmentId, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Ok(n) = i64::try_from(n) else { return Ok(None) };
+        let query = sqlx::query(BLOCK).bind(id.to_string()).bind(n);
+        let row = query.fetch_optional(&self.side.pool).await.map_err(StoreError::in_statement("block"))?;
+        row.map(|row| bytes(&row, "sealed")).transpose()
+    }
+
+    /// Takes attachments away whose bytes nobody can open any more, or that were refused.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn drop_all(&self, ids: &[AttachmentId]) -> Result<(), StoreError> {
+        for id in ids {
+            let mut tx = self.side.begin(DROP).await?;
+            for (name, statement) in [("drop_blocks", DROP_BLOCKS), ("drop_attachment", DROP_ATTACHMENT)] {
+                sqlx::query(statement).bind(id.to_string()).execute(&mut *tx).await.map_err(StoreError::in_statement(name))?;
+            }
+            self.side.commit(DROP, tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what no exchange names and nothing was added to since `before`; gives how many there were.
+    ///
+    /// # Errors
+    /// A store is unavailable: what was not looked at is looked at next time.
+    pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
+        let mut collected = 0;
+        loop {
+            let query = sqlx::query(UNCONFIRMED).bind(before.unix_ms());
+            let rows = query.fetch_all(&self.side.pool).await.map_err(StoreError::in_statement("unconfirmed_attachments"))?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in &rows {
+                let id: AttachmentId = text(row, "id")?.parse().map_err(|_| StoreError::Damaged("attachment"))?;
+                if store.attachment_named(id).await? {
+                    let mut tx = self.side.begin(CONFIRM).await?;
+                    let confirm = sqlx::query(CONFIRM_ATTACHMENT).bind(CONFIRM).bind(id.to_string());
+                    touch_one("confirm_attachment", confirm, &mut tx).await?;
+                    self.side.commit(CONFIRM, tx).await?;
+                } else {
+                    self.drop_all(&[id]).await?;
+                    collected += 1;
+                }
+            }
+        }
+        if collected > 0 {
+            self.side.overwrite().await?;
+        }
+        Ok(collected)
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.side.pool.close().await;
+    }
+}
+
+impl NewAttachment {
+    pub(super) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, name: &'static str) -> Result<(), StoreError> {
+        let one = sqlx::query(INSERT_NAMED)
+            .bind(exchange.to_string())
+            .bind(i64::from(self.n))
+            .bind(self.id.to_string())
+            .bind(&self.sealed[..])
+            .bind(name);
+        tx.one("insert_named_attachment", one).await
+    }
+}
+
+impl Store {
+    /// Attachment `n` of an exchange: where its bytes lie, and what it is, sealed.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn attachment(&self, exchange: ExchangeId, n: u32) -> Result<Option<(AttachmentId, Vec<u8>)>, StoreError> {
+        let row = self.row("named_attachment", sqlx::query(NAMED_ATTACHMENT).bind(exchange.to_string()).bind(i64::from(n))).await?;
+        row.map(|row| Ok((attachment_id(&row)?, bytes(&row, "sealed")?))).transpose()
+    }
+
+    /// The attachments of an exchange that no other exchange names: what an erasure takes away with it.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn attachments_of_none_else(&self, exchange: ExchangeId) -> Result<Vec<AttachmentId>, StoreError> {
+        let rows = self.rows("attachments_of", sqlx::query(ATTACHMENTS_OF).bind(exchange.to_string())).await?;
+        let mut alone = Vec::new();
+        for row in &rows {
+            let id = attachment_id(row)?;
+            let others = self.rows("exchanges_naming", sqlx::query(NAMING).bind(id.to_string())).await?;
+            if others.len() == 1 {
+                alone.push(id);
+            }
+        }
+        Ok(alone)
+    }
+
+    /// Whether any exchange names an attachment.
+    async fn attachment_named(&self, id: AttachmentId) -> Result<bool, StoreError> {
+        Ok(!self.rows("exchanges_naming", sqlx::query(NAMING).bind(id.to_string())).await?.is_empty())
+    }
+
+    /// Places of the attachments that an exchange brought with their bytes.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn attached(&self, exchange: ExchangeId) -> Result<Vec<u32>, StoreError> {
+        let rows = self.rows("attachments_of", sqlx::query(ATTACHMENTS_OF).bind(exchange.to_string())).await?;
+        rows.iter().map(|row| u32::try_from(number(row, "n")?).map_err(|_| StoreError::Damaged("attachment"))).collect()
+    }
+}
+
+/// Forgets which attachments an exchange brought: the key that opens them is gone.
+pub(super) async fn forget(tx: &mut Tx, exchange: ExchangeId) -> Result<(), StoreError> {
+    let query = sqlx::query(FORGET).bind(exchange.to_string()).execute(tx.connection());
+    query.await.map(drop).map_err(StoreError::in_statement("forget_attachments"))
+}
+
+fn attachment_id(row: &sqlx::any::AnyRow) -> Result<AttachmentId, StoreError> {
+    text(row, "attachment_id")?.parse().map_err(|_| StoreError::Damaged("attachment"))
+}
+
+/// How many may send attachments at once: each holds a block in memory.
+const AT_ONCE: usize = 32;
+const KEEP: &str = "keep_block";
+const DROP: &str = "drop_attachment";
+const CONFIRM: &str = "confirm_attachment";
+
+/// Statements of the paths whose cost must not grow with history (invariant 13).
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[INSERT_NAMED, NAMED_ATTACHMENT, ATTACHMENTS_OF, NAMING, FORGET];
+
+const TOUCH: &str = "-- touch_attachment
+INSERT INTO attachment (id, touched_at, confirmed, written_by) VALUES ($1, $2, 0, $3)
+ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at, written_by = excluded.written_by";
+
+const INSERT_BLOCK: &str = "-- insert_block
+INSERT INTO block (attachment_id, n, sealed, written_by) VALUES ($1, $2, $3, $4)";
+
+const BLOCK: &str = "-- block
+SELECT sealed FROM block WHERE attachment_id = $1 AND n = $2";
+
+const DROP_BLOCKS: &str = "-- drop_blocks
+DELETE FROM block WHERE attachment_id = $1";
+
+const DROP_ATTACHMENT: &str = "-- drop_attachment
+DELETE FROM attachment WHERE id = $1";
+
+const UNCONFIRMED: &str = "-- unconfirmed_attachments
+SELECT id FROM attachment WHERE confirmed = 0 AND touched_at < $1 ORDER BY touched_at LIMIT 100";
+
+const CONFIRM_ATTACHMENT: &str = "-- confirm_attachment
+UPDATE attachment SET confirmed = 1, written_by = $1 WHERE id = $2";
+
+const INSERT_NAMED: &str = "-- insert_named_attachment
+INSERT INTO attachment (exchange_id, n, attachment_id, sealed, written_by) VALUES ($1, $2, $3, $4, $5)";
+
+const NAMED_ATTACHMENT: &str = "-- named_attachment
+SELECT attachment_id, sealed FROM attachment WHERE exchange_id = $1 AND n = $2";
+
+const ATTACHMENTS_OF: &str = "-- attachments_of
+SELECT n, attachment_id FROM attachment WHERE exchange_id = $1 ORDER BY n";
+
+const NAMING: &str = "-- exchanges_naming
+SELECT exchange_id FROM attachment WHERE attachment_id = $1 LIMIT 2";
+
+const FORGET: &str = "-- forget_attachments
+DELETE FROM attachment WHERE exchange_id = $1";
