@@ -256,6 +256,10 @@ async fn advice_is_asked_and_given_without_a_name() {
     let question = scene.accepted(TEACHER, &requests::advice()).await;
     let read = scene.opened(CRIP, "crip", &question).await;
     assert_eq!(read["subjects"], Value::Null);
+    // Advice tells nothing of a situation: what answers it keeps to questions of advice.
+    let mut telling = requests::advised(&question);
+    telling["payload"]["reponses"][0] = json!({"question": "social.mesures-et-dates", "texte": "Suivie depuis mars."});
+    cites(&scene.submit(&scene.acting(CRIP), &telling).await.unwrap_err(), "R18", "CASF D226-2-6 II");
     let answer = scene.accepted(CRIP, &requests::advised(&question)).await;
     let read = scene.opened(HEADMASTER, "direction", &answer).await;
     assert!(text(&read, "/payload/reponses/0/texte").contains("CRIP"));

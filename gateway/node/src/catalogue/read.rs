@@ -98,7 +98,11 @@ impl Catalogue {
         if !reading.faults.is_empty() {
             return Err(ReadFailure::Faults(reading.faults));
         }
-        let Reading { body, missing, non_conforme, attachments, occurred, limits, said, kept_back, parents, .. } = reading;
+        let Reading { body, missing, non_conforme, attachments, occurred, limits, mut said, kept_back, parents, .. } = reading;
+        // An answer may have the profile of what it answers, and no field that says so: rules hear it all the same.
+        if let Some(profile) = context.form.filter(|form| *form != ANSWER && exchange_type.profile_by.is_none()) {
+            said.insert(format!("profil={profile}"));
+        }
         let text = |at: &str| {
             let at = at.parse().ok()?;
             body.values().find_map(|leaves| leaves.at(&at)).and_then(Value::as_str).map(str::to_owned)

@@ -45,6 +45,8 @@ pub(super) fn unknown(case: &Case, policies: &Policies, catalogue: &Catalogue) -
         types.iter().flat_map(|one| std::iter::once(*one).chain(one.forms.values())).flat_map(|one| &one.fields).collect();
     check.hold("paths", texts(case.paths.iter().flatten()), Some(fields.iter().map(|field| field.path.clone()).collect()));
     let mut said: BTreeSet<String> = fields.iter().filter(|field| field.fact).flat_map(|field| facts(field, catalogue)).collect();
+    let of_the_answered = types.iter().filter(|one| one.profile_by.is_none());
+    said.extend(of_the_answered.flat_map(|one| one.forms.keys()).map(|profile| format!("profil={profile}")));
     if case.declared.is_some() {
         said.extend(compared(policies, "said").chain(ASKED_FOR.map(str::to_owned)));
     }
