@@ -69,6 +69,14 @@ impl World {
         Ok(Self { folder, pki })
     }
 
+    /// Takes up the stage that [`World::create`] left in `folder`.
+    ///
+    /// # Errors
+    /// [`DemoFault`] when there is none.
+    pub fn open(folder: &Path) -> Result<Self, DemoFault> {
+        Ok(Self { folder: folder.to_owned(), pki: Pki::open(&folder.join("pki")).map_err(DemoFault::pki)? })
+    }
+
     /// Fixes the ports, for a gateway that runs as a process of its own.
     ///
     /// # Errors
