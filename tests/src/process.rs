@@ -52,7 +52,10 @@ impl Process {
             if process.get("/health/ready").await.is_some_and(|answer| answer.contains("\"ready\":true")) {
                 return process;
             }
-            assert!(process.child.try_wait().unwrap().is_none(), "the gateway stopped: see gateway.log");
+            if process.child.try_wait().unwrap().is_some() {
+                let log = std::fs::read_to_string(config.with_file_name("gateway.log")).unwrap_or_default();
+                panic!("the gateway stopped: {}", log.lines().last().unwrap_or("its log is empty"));
+            }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("the gateway is not ready");
