@@ -71,12 +71,12 @@ impl Broker {
     }
 
     /// The connection of a client that keeps its own.
-    pub async fn kept(&self) -> Option<Publisher> {
-        if self.new_connections { None } else { Some(self.connect().await.unwrap()) }
+    pub async fn kept(&self) -> Option<Box<Publisher>> {
+        if self.new_connections { None } else { Some(Box::new(self.connect().await.unwrap())) }
     }
 
     /// Publishes and waits for the confirm, over the client's connection or a new one.
-    pub async fn publish(&self, kept: &Option<Publisher>, body: &[u8]) -> Result<(), String> {
+    pub async fn publish(&self, kept: &Option<Box<Publisher>>, body: &[u8]) -> Result<(), String> {
         let failed = |fault: lapin::Error| fault.to_string();
         match kept {
             Some(publisher) => publisher.publish(body).await,

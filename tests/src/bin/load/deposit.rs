@@ -70,7 +70,7 @@ pub struct Client {
 
 enum Line {
     Web { http: reqwest::Client, token: String, issued: Instant },
-    Broker(Option<Publisher>),
+    Broker(Option<Box<Publisher>>),
 }
 
 /// A deposit that was answered.

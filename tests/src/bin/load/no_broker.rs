@@ -25,11 +25,11 @@ impl Broker {
         match *self {}
     }
 
-    pub async fn kept(&self) -> Option<Publisher> {
+    pub async fn kept(&self) -> Option<Box<Publisher>> {
         match *self {}
     }
 
-    pub async fn publish(&self, _: &Option<Publisher>, _: &[u8]) -> Result<(), String> {
+    pub async fn publish(&self, _: &Option<Box<Publisher>>, _: &[u8]) -> Result<(), String> {
         match *self {}
     }
 }
