@@ -75,6 +75,10 @@ if [ "$mode" = quick ]; then
   exit
 fi
 
+say "lints of the bench"
+# What tests/bench.sh needs and no test does; otherwise nobody would compile it.
+cargo clippy -p tests --features bench --bins --quiet -- -D warnings
+
 say "dependencies"
 cargo deny --config .cargo/deny.toml check bans licenses sources
 if ! timeout 120 cargo deny --config .cargo/deny.toml check advisories; then

@@ -31,8 +31,13 @@ impl Process {
 
     /// The same, with variables of the environment.
     pub async fn start_with(config: &Path, local: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_program(&binary(), config, local, environment).await
+    }
+
+    /// The same of another program that is started and answers like the gateway.
+    pub async fn start_program(program: &Path, config: &Path, local: &str, environment: &[(&str, &str)]) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(config.with_file_name("gateway.log")).unwrap();
-        let child = Command::new(binary())
+        let child = Command::new(program)
             .args(["serve", "--config"])
             .arg(config)
             .envs(environment.iter().copied())
@@ -47,7 +52,10 @@ impl Process {
             if process.get("/health/ready").await.is_some_and(|answer| answer.contains("\"ready\":true")) {
                 return process;
             }
-            assert!(process.child.try_wait().unwrap().is_none(), "the gateway stopped: see gateway.log");
+            if process.child.try_wait().unwrap().is_some() {
+                let log = std::fs::read_to_string(config.with_file_name("gateway.log")).unwrap_or_default();
+                panic!("the gateway stopped: {}", log.lines().last().unwrap_or("its log is empty"));
+            }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("the gateway is not ready");
@@ -112,26 +120,36 @@ pub fn postgres() -> String {
 
 /// The gateway's binary, built beside the tests.
 pub fn binary() -> PathBuf {
+    program("gateway")
+}
+
+/// A binary of this workspace, built beside the tests.
+pub fn program(name: &str) -> PathBuf {
     let me = std::env::current_exe().unwrap();
     // A test stands in `deps`, one folder below; the load generator beside it.
-    let found = me.ancestors().skip(1).take(2).map(|folder| folder.join("gateway")).find(|binary| binary.is_file());
-    found.unwrap_or_else(|| panic!("no gateway beside {}: build it with `cargo build -p gateway`", me.display()))
+    let found = me.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|binary| binary.is_file());
+    found.unwrap_or_else(|| panic!("no `{name}` beside {}: build it with `cargo build --bin {name}`", me.display()))
 }
 
 /// A member's connection to the gateway at `base`, acting for one of its professionals by the wall clock.
 pub fn connect(world: &World, base: &str, institution: &str, professional: &str) -> Client {
     let folder = world.folder.join("members").join(institution);
-    let certificate = folder.join("certificate.pem");
-    let credentials = Credentials { certificate: &certificate, key: &folder.join("key.pem"), authorities: &world.authorities() };
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    let credentials = Credentials { certificate: &certificate, key: &key, authorities: &world.authorities() };
+    Client::new(base, &credentials).unwrap().with_token(token(world, institution, professional))
+}
+
+/// A token of a professional, bound to the member's certificate, good for ten minutes of the wall clock.
+pub fn token(world: &World, institution: &str, professional: &str) -> String {
+    let folder = world.folder.join("members").join(institution);
     let wanted = token::Wanted {
         issuer: &format!("urn:passerelle:institution:{institution}"),
         subject: professional,
         audience: &format!("urn:passerelle:gateway:{GATEWAY}"),
-        certificate_thumbprint: client::thumbprint(&certificate).unwrap(),
+        certificate_thumbprint: client::thumbprint(&folder.join("certificate.pem")).unwrap(),
         jti: &client::new_key().unwrap(),
         now: SystemClock.now(),
         life: 600,
     };
-    let token = token::issue(&std::fs::read_to_string(folder.join("token.pem")).unwrap(), &wanted).unwrap();
-    Client::new(base, &credentials).unwrap().with_token(token)
+    token::issue(&std::fs::read_to_string(folder.join("token.pem")).unwrap(), &wanted).unwrap()
 }

@@ -70,6 +70,17 @@ impl World {
         Ok(Self { folder, pki, database: None })
     }
 
+    /// Takes up the stage that [`World::create`] left in `folder`.
+    ///
+    /// # Errors
+    /// [`DemoFault`] when there is none.
+    pub fn open(folder: &Path) -> Result<Self, DemoFault> {
+        let written = std::fs::read_to_string(folder.join("gateway.toml")).map_err(DemoFault::File)?;
+        let written: toml::Table = written.parse().map_err(|e: toml::de::Error| DemoFault::Story(e.to_string()))?;
+        let database = written.get("database").and_then(toml::Value::as_str).map(str::to_owned);
+        Ok(Self { folder: folder.to_owned(), pki: Pki::open(&folder.join("pki")).map_err(DemoFault::pki)?, database })
+    }
+
     /// Fixes the ports, for a gateway that runs as a process of its own.
     ///
     /// # Errors
