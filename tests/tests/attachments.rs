@@ -107,8 +107,9 @@ async fn a_file_is_there_for_nobody_but_its_readers() {
         assert_eq!(scene.refused(&scene.acting(who), &path).await.status, 404, "{who:?}");
     }
     assert_eq!(scene.refused(&scene.institution("departement-31"), &path).await.code(), "token-missing");
-    for elsewhere in ["1", "-1", "x", "4294967296", "0/0"] {
-        assert_eq!(scene.refused(&scene.acting(CRIP), &path.replace("/0", &format!("/{elsewhere}"))).await.status, 404, "{elsewhere}");
+    let top = path.rsplit_once('/').unwrap().0;
+    for elsewhere in ["0", "1", "-1", "x", "4294967296", "0/0", "0123456789abcdef"] {
+        assert_eq!(scene.refused(&scene.acting(CRIP), &format!("{top}/{elsewhere}")).await.status, 404, "{elsewhere}");
     }
     let head = scene.acting(CRIP).request(Method::HEAD, &path).send().await.unwrap();
     assert_eq!(head.status(), StatusCode::NOT_FOUND, "reading leaves an entry, asking without reading is nothing");
@@ -133,9 +134,12 @@ async fn a_file_of_a_withheld_class_is_not_there() {
     assert_eq!(document["attachments"].as_array().unwrap().len(), 1, "{document}");
     assert_eq!(fetched(&scene, ASE, &document, 0).await, b"social.pdf");
     assert!(document["withheld"].to_string().contains("sante") && !document.to_string().contains("qui.pdf"));
-    let path = text(&document["attachments"][0], "/content");
-    for n in [1, 2] {
-        assert_eq!(scene.refused(&scene.acting(ASE), &path.replace("attachments/0", &format!("attachments/{n}"))).await.status, 404);
+    // Their addresses, as one who may read them has them, lead this reader nowhere; and no place in an address counts them.
+    let delivery = text(&document, "/delivery");
+    for n in 0..3 {
+        let name = scene.rooms().keystore.blind("attachment", &format!("{delivery} {n}")).unwrap()[..16].to_owned();
+        let answer = scene.acting(ASE).request(Method::GET, &format!("/v1/mailbox/{delivery}/attachments/{name}")).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), if n == 0 { 200 } else { 404 }, "{n}");
     }
 }
 
@@ -153,8 +157,12 @@ async fn i03_a_danger_keeps_what_came_however_it_came() {
     let scene = Scene::start().await;
     let mut envelope = envelopes::of_the_hospital();
     envelope["attachments"] = json!([{"name": "a.pdf", "class": "sante", "size": 99, "sha256": digest(b"un")}]);
-    let body = related(&envelope, &[(Some(digest(b"un")), b"un"), (None, b"deux"), (Some("photo".into()), b"")]);
-    let (status, answer) = scene.raw(in_parts(&scene.acting(HOSPITAL), body)).await;
+    let un = format!("{}@chu.example", digest(b"un").to_uppercase());
+    let body = related(&envelope, &[(Some(un), b"un"), (None, b"deux"), (Some("photo".into()), b"")]);
+    // Whatever the parts and their kind are called.
+    let body = body.replace("Content-Type: application/json", "Content-Type: application/fhir+json");
+    let deposit = scene.acting(HOSPITAL).request(Method::POST, "/v1/exchanges").header("idempotency-key", client::new_key().unwrap());
+    let (status, answer) = scene.raw(deposit.header("content-type", "multipart/mixed; boundary=limite").body(body)).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");
     let document = scene.opened(CRIP, "crip", &text(&answer, "/id")).await;
     let shown = document["attachments"].as_array().unwrap();
@@ -189,17 +197,16 @@ async fn what_is_not_about_danger_says_precisely_what_is_wrong() {
     // Altered on the way, broken off, no parts at all, no envelope first.
     assert_eq!(text(&refused(related(&envelope, &[(Some(digest(b"abc")), b"abd")])).await.1, "/code"), "attachment-altered");
     let whole = related(&envelope, &[(None, b"abc")]);
-    for broken in [&whole[..whole.len() - 8], "", "--limite\r\n\r\nabc\r\n--limite--\r\n"] {
-        assert_eq!(text(&refused(broken.to_owned()).await.1, "/code"), "attachments-malformed");
+    for (broken, code) in [
+        (&whole[..whole.len() - 8], "attachments-malformed"),
+        ("", "attachments-malformed"),
+        ("--limite\r\nx: y\r\n\r\nabc\r\n--limite--\r\n", "unreadable"),
+    ] {
+        assert_eq!(text(&refused(broken.to_owned()).await.1, "/code"), code);
     }
-    for media in ["multipart/form-data; boundary=limite", "multipart/related", "multipart/mixed; boundary=limite"] {
-        let odd = head.request(Method::POST, "/v1/exchanges").header("idempotency-key", client::new_key().unwrap());
-        assert_eq!(
-            text(&scene.raw(odd.header("content-type", media).body(whole.clone())).await.1, "/code"),
-            "attachments-malformed",
-            "{media}"
-        );
-    }
+    let odd = head.request(Method::POST, "/v1/exchanges").header("idempotency-key", client::new_key().unwrap());
+    let odd = odd.header("content-type", "multipart/related").body(whole.clone());
+    assert_eq!(text(&scene.raw(odd).await.1, "/code"), "attachments-malformed", "nothing says what divides it");
     // Nothing of all that is left behind.
     assert_eq!(kept(&scene).await, 0);
     assert_eq!(refused(whole).await.0, StatusCode::CREATED);
@@ -242,6 +249,17 @@ async fn i02_a_repeat_keeps_nothing_twice_and_a_refusal_comes_before_the_files()
     }
     assert!(receipts.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(kept(&scene).await, 1);
+    // The same envelope with other files, or without them, is another deposit: it is not answered with this receipt.
+    let (other, none) = (written(&scene, "b.pdf", b"autre"), &[][..]);
+    let mut envelope = envelopes::of_the_hospital();
+    envelope["attachments"] = json!([Enclosure::of(&file, DataClass::Sante).await.unwrap().described()]);
+    let others = [Enclosure::of(&other, DataClass::Sante).await.unwrap()];
+    for files in [&others[..], none] {
+        let again = problem(scene.acting(HOSPITAL).submit_with(&envelope, files, &key).await).unwrap_err();
+        assert_eq!(again.code(), "idempotency-key-reused");
+    }
+    assert_eq!(problem(scene.acting(HOSPITAL).submit(&envelope, &key).await).unwrap_err().code(), "idempotency-key-reused");
+    assert_eq!(kept(&scene).await, 1);
     let unknown = json!({"type": "inconnu"});
     assert_eq!(sent(&scene, HOSPITAL, unknown, &[(&file, DataClass::Sante)]).await.unwrap_err().code(), "unknown-type");
     assert_eq!(kept(&scene).await, 1);
@@ -283,6 +301,58 @@ async fn what_a_crash_leaves_is_swept_and_nothing_else() {
     assert_eq!(kept(&scene).await, 1);
     let document = scene.opened(CRIP, "crip", &id).await;
     assert_eq!(fetched(&scene, CRIP, &document, 0).await, "gardé".as_bytes());
+}
+
+#[tokio::test]
+async fn who_vanishes_while_sending_leaves_nothing() {
+    let scene = Scene::start().await;
+    let half = related(&envelopes::of_the_hospital(), &[(None, "a".repeat(3 * 1024 * 1024).as_bytes())]);
+    let (sender, stream) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
+    sender.unbounded_send(Ok(half.as_bytes()[..half.len() - 100].to_vec())).unwrap();
+    let deposit = in_parts(&scene.acting(HOSPITAL), String::new()).body(reqwest::Body::wrap_stream(stream));
+    let sending = tokio::spawn(deposit.send());
+    scene.until("a block is kept", async || kept(&scene).await == 1).await;
+    sending.abort();
+    drop(sender);
+    scene.until("it is taken away", async || kept(&scene).await == 0).await;
+}
+
+#[tokio::test]
+async fn i03_one_institution_alone_fills_no_house() {
+    let scene = Scene::start().await;
+    let places = |of: &str, danger| scene.rooms().attachments.place(&of.parse().unwrap(), danger);
+    let taken: Vec<_> = (0..6).filter_map(|_| places("mairie-blagnac", true)).collect();
+    assert_eq!(taken.len(), 4);
+    let file = written(&scene, "a.pdf", b"a");
+    sent(&scene, HOSPITAL, envelopes::of_the_hospital(), &[(&file, DataClass::Sante)]).await.unwrap();
+    // All together leave some for danger.
+    let many: Vec<_> = (0..20).flat_map(|n| (0..4).map(move |_| format!("institution-{n}"))).filter_map(|of| places(&of, false)).collect();
+    assert_eq!(many.len() + taken.len(), 20);
+    assert!(places("chu-toulouse", false).is_none() && places("chu-toulouse", true).is_some());
+    drop((taken, many));
+    assert!(places("chu-toulouse", false).is_some());
+}
+
+#[tokio::test]
+async fn a_file_is_never_a_mere_reference_and_an_erasure_takes_one_listed_twice() {
+    let scene = Scene::start().await;
+    let file = written(&scene, "a.pdf", b"sante");
+    // A danger keeps it, in the class that protects most.
+    let mut envelope = envelopes::of_the_hospital();
+    envelope["attachments"] = json!([
+        {"name": "a.pdf", "class": "reference", "sha256": digest(b"sante")},
+        {"name": "b.pdf", "class": "sante", "sha256": digest(b"sante")},
+    ]);
+    let files = [Enclosure::of(&file, DataClass::Sante).await.unwrap()];
+    let answer = scene.acting(HOSPITAL).submit_with(&envelope, &files, &client::new_key().unwrap()).await.unwrap();
+    let id = text(&answer, "/id");
+    let document = scene.opened(CRIP, "crip", &id).await;
+    assert!(document["non_conforme"].to_string().contains("bad-code"), "{document}");
+    assert_eq!(fetched(&scene, CRIP, &document, 1).await, b"sante");
+    assert_eq!(kept(&scene).await, 1);
+    scene.rooms().keys.destroy(id.parse().unwrap(), scene.now(), "essai").await.unwrap();
+    gateway::flows::sweep::finish_erasures(scene.rooms()).await.unwrap();
+    assert_eq!(kept(&scene).await, 0);
 }
 
 fn content(size: usize) -> Vec<u8> {

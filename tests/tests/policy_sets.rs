@@ -210,16 +210,12 @@ async fn i08_a_gateway_of_whose_sets_none_is_in_force_does_not_start() {
     let first = in_force(&scene);
     fs::write(reception(&scene), "").unwrap();
     scene.stop().await;
-    let by_hand = |statement: &'static str| {
-        let file = scene.world.folder.join("data/gateway.db");
-        async move {
-            sqlx::any::install_default_drivers();
-            let mut database = sqlx::AnyConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
-            assert_eq!(sqlx::query(statement).execute(&mut database).await.unwrap().rows_affected(), 1);
-            database.close().await.unwrap();
-        }
+    let by_hand = async |scene: &Scene, statement: &'static str| {
+        let mut database = scene.database(gateway::store::Part::Gateway).await;
+        assert_eq!(sqlx::query(statement).execute(&mut database).await.unwrap().rows_affected(), 1);
+        database.close().await.unwrap();
     };
-    by_hand("UPDATE policy_proposal SET state = 'ended', in_force_until = in_force_from WHERE state = 'in-force'").await;
+    by_hand(&scene, "UPDATE policy_proposal SET state = 'ended', in_force_until = in_force_from WHERE state = 'in-force'").await;
     let config = Config::load(&scene.world.config()).unwrap();
     let fault = Node::start(config, Arc::new(scene.clock.clone())).await.err().expect("must not start").to_string();
     assert!(fault.starts_with("policies: ") && fault.contains("none is in force") && fault.contains("restore a backup"), "{fault}");
@@ -227,7 +223,7 @@ async fn i08_a_gateway_of_whose_sets_none_is_in_force_does_not_start() {
     let checked = run(&["check", "--config", path(&config)], &[], None).await;
     assert!(checked.code != 0 && checked.err.contains("restore a backup"), "{checked:?}");
     // As the backup has it, it starts, with what was approved.
-    by_hand("UPDATE policy_proposal SET state = 'in-force', in_force_until = NULL WHERE state = 'ended'").await;
+    by_hand(&scene, "UPDATE policy_proposal SET state = 'in-force', in_force_until = NULL WHERE state = 'ended'").await;
     scene.resume().await;
     assert_eq!(in_force(&scene), first);
 }

@@ -40,7 +40,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/exchanges/{id}/telephone", post(telephone)) // and says that it called
         .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
         .route("/v1/mailbox/{delivery}", get(open).head(nothing_here)) // a professional reads; opening without reading is nothing
-        .route("/v1/mailbox/{delivery}/attachments/{n}", get(attachments::attachment).head(nothing_here)) // with its files
+        .route("/v1/mailbox/{delivery}/attachments/{name}", get(attachments::attachment).head(nothing_here)) // with its files
         .route("/v1/mailbox/{delivery}/acknowledgement", post(acknowledgement)) // and answers
         .route("/v1/mailbox/{delivery}/urgence", post(tasks::urgence_of_delivery)) // or reads in an emergency, with a reason
         .route("/v1/exchanges/{id}/urgence", post(tasks::urgence_of_exchange))

@@ -41,7 +41,7 @@ impl Enclosure {
     /// What `attachments[]` of the envelope says of it.
     pub fn described(&self) -> Value {
         let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut described = json!({"name": name, "class": self.class, "size": self.size, "sha256": self.sha256});
+        let mut described = json!({"name": name, "title": name, "class": self.class, "size": self.size, "sha256": self.sha256});
         let extension = self.file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let known = MEDIA_TYPES.iter().find(|(end, _)| extension.as_deref() == Some(*end));
         if let (Some((_, media)), Value::Object(described)) = (known, &mut described) {
@@ -116,6 +116,8 @@ async fn go_on(client: &Client, path: &str, part: &Path, progress: &impl Fn(u64,
     let sha256 = digest_named(&answer)?;
     let whole = there + answer.content_length().unwrap_or(0);
     let mut open = OpenOptions::new();
+    // What was sealed is readable by its reader alone.
+    let open = open.mode(0o600);
     let open = if there == 0 { open.write(true).truncate(true).create(true) } else { open.append(true) };
     let mut file = open.open(part).await.map_err(|e| fault(part, &e))?;
     while let Some(bytes) = answer.chunk().await.map_err(ClientFault::Transport)? {

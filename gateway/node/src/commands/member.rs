@@ -53,7 +53,8 @@ pub struct Submit {
     // One key in sixty-four begins with a hyphen.
     #[arg(long, allow_hyphen_values = true)]
     pub idempotency_key: Option<String>,
-    /// A file that goes with it, and the class of its content: `--attach constats.pdf=sante`; may be repeated
+    /// A file that goes with it, and the class of its content: `--attach constats.pdf=sante`; may be repeated. The client
+    /// itself adds what `attachments` of the envelope says of it
     #[arg(long, value_name = "FILE=CLASS", value_parser = file_and_class)]
     pub attach: Vec<(PathBuf, DataClass)>,
     /// Where to keep the receipt
@@ -97,8 +98,8 @@ pub enum Mailbox {
     Attachment {
         /// Delivery id
         delivery: String,
-        /// Its place in `attachments`, as the end of its `content` says, from 0
-        n: u32,
+        /// The address in its `content`, or the end of it
+        name: String,
         /// Where to put it; must not be there yet
         #[arg(long)]
         to: PathBuf,
@@ -293,7 +294,7 @@ pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
             let document = link.client()?.get(&format!("/v1/mailbox/{delivery}")).await?;
             show(&link, &document);
         }
-        Mailbox::Attachment { delivery, n, to, link } => {
+        Mailbox::Attachment { delivery, name, to, link } => {
             if to.exists() {
                 return Err(CommandFault::file(&to, &"it is there already"));
             }
@@ -305,7 +306,8 @@ pub async fn mailbox(command: Mailbox) -> Result<(), CommandFault> {
                 bar.set_length(whole);
                 bar.set_position(there);
             };
-            link.client()?.fetch(&format!("/v1/mailbox/{delivery}/attachments/{n}"), &to, told).await?;
+            let name = name.rsplit('/').next().unwrap_or_default();
+            link.client()?.fetch(&format!("/v1/mailbox/{delivery}/attachments/{name}"), &to, told).await?;
             bar.finish_and_clear();
             print(&if link.json { json!({"file": to}).to_string() } else { format!("Écrit : {}", to.display()) });
         }

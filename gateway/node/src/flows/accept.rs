@@ -30,7 +30,7 @@ use crate::{
     policy::{Actor, AgreementState, Denial, Submission},
     refusal::{CertificateFault, Refusal},
     seal,
-    store::{StoreError, follow_up::NewFollowUp},
+    store::{StoreError, follow_up::NewFollowUp, idempotency::Repeated},
 };
 
 /// What came to the door.
@@ -57,32 +57,72 @@ pub struct Accepted {
 /// Accepts one exchange that comes with attachments: what cannot be accepted is refused before they are received.
 ///
 /// # Errors
-/// As [`accept`], and [`AttachmentFault`].
-pub async fn accept_with_attachments(rooms: &Rooms, caller: &Caller, key: Option<&str>, mut parts: Parts) -> Result<Accepted, Refusal> {
-    let envelope = attached::envelope(rooms, &mut parts).await?;
-    let welcome = welcome(rooms, caller, key, &envelope).await;
-    if !matches!(welcome, Ok(None)) {
-        // Whoever is still sending hears the answer only once everything is sent.
-        parts.pass_over().await;
-        return welcome?.ok_or(Refusal::Internal("repeat"));
+/// As [`accept`], and [`AttachmentFault`](crate::refusal::AttachmentFault).
+pub async fn accept_with_attachments(
+    rooms: &Arc<Rooms>,
+    caller: &Caller,
+    key: Option<&str>,
+    mut parts: Parts,
+) -> Result<Accepted, Refusal> {
+    let bytes = attached::envelope(rooms, &mut parts).await?;
+    let danger = match welcome(rooms, caller, key, &bytes).await {
+        Ok(Welcome::New { danger }) => danger,
+        Ok(Welcome::Repeat { author, key, canonical }) => {
+            let digests = attached::digests(rooms, &mut parts).await?;
+            let body = attached::compared(&canonical, digests.iter().map(String::as_str));
+            // Of a key that was used nothing new is made out of files that were not kept.
+            return repeated(rooms, caller, &author, &key, &body).await?.ok_or(Refusal::KeyReused);
+        }
+        Err(refusal) => {
+            // Whoever is still sending hears the answer only once everything is sent.
+            parts.pass_over().await;
+            return Err(refusal);
+        }
+    };
+    let mut unnamed = attached::Unnamed::new(rooms);
+    let attached = match attached::receive((&caller.institution, danger), &mut parts, &mut unnamed).await {
+        Ok(attached) => attached,
+        Err(refusal) => {
+            unnamed.forget().await;
+            return Err(refusal);
+        }
+    };
+    match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached }).await {
+        // A commit whose answer was lost may have happened all the same.
+        Err(Refusal::Unavailable(error)) => {
+            unnamed.leave();
+            Err(Refusal::Unavailable(error))
+        }
+        Err(refusal) => {
+            unnamed.forget().await;
+            Err(refusal)
+        }
+        Ok(accepted) => {
+            unnamed.leave();
+            Ok(accepted)
+        }
     }
-    let attached = attached::receive(rooms, &mut parts).await?;
-    let accepted = accept(rooms, Deposit { caller, key, bytes: &envelope, attached: &attached }).await;
-    if accepted.is_err() {
-        attached::forget(rooms, &attached::ids(&attached)).await;
-    }
-    accepted
 }
 
-/// What can be said of a deposit by its envelope and its author alone: a refusal, or the answer to a repeat.
-async fn welcome(rooms: &Rooms, caller: &Caller, key: Option<&str>, envelope: &[u8]) -> Result<Option<Accepted>, Refusal> {
+/// What is to be done with a deposit whose files are still to come.
+enum Welcome {
+    /// They are received.
+    New { danger: bool },
+    /// Its key is known: they are compared.
+    Repeat { author: Depositor, key: String, canonical: Vec<u8> },
+}
+
+/// What can be said of a deposit by its envelope and its author alone.
+async fn welcome(rooms: &Rooms, caller: &Caller, key: Option<&str>, envelope: &[u8]) -> Result<Welcome, Refusal> {
     let native = json::read(envelope)?;
     let law = rooms.law.load_full();
     let exchange_type = declared_type(&law, &native.envelope, rooms.clock.now())?;
-    let author = identify(rooms, &law, caller, exchange_type).await?;
+    let author = identify(&law, caller, exchange_type)?;
     match usable_key(rooms, key, exchange_type)? {
-        Some(key) => repeated(rooms, caller, &author, &key, &native.canonical).await,
-        None => Ok(None),
+        Some(key) if !earlier(rooms, caller, &author, &key).await?.is_empty() => {
+            Ok(Welcome::Repeat { author, key, canonical: native.canonical })
+        }
+        Some(_) | None => Ok(Welcome::New { danger: exchange_type.danger }),
     }
 }
 
@@ -98,13 +138,14 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let exchange_type = declared_type(&law, &native.envelope, now)?;
 
     // 2. Identify: who deposits, and with what right to be believed.
-    let author = identify(rooms, &law, deposit.caller, exchange_type).await?;
+    let author = identify(&law, deposit.caller, exchange_type)?;
 
     // 3. Repeat: the same key gets the same answer.
     let key = usable_key(rooms, deposit.key, exchange_type)?;
     let key = key.as_deref();
+    let body = attached::compared(&native.canonical, deposit.attached.iter().map(Attached::digest));
     if let Some(key) = key
-        && let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &native.canonical).await?
+        && let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &body).await?
     {
         return Ok(earlier);
     }
@@ -180,12 +221,15 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
         made,
     )
     .await;
+    if let (Depositor::Alone { fault }, true) = (&author, kept.is_ok()) {
+        metrics::counter!(DEPOSITS_ALONE).increment(1);
+        tracing::warn!(gateway = %rooms.gateway, fault, "a danger deposit is its institution's alone: its author could not be identified");
+    }
     match kept {
         // Another request with the same key won the race: its answer is this one's answer.
         Err(Refusal::Unavailable(StoreError::AlreadyThere)) => {
             let key = key.ok_or(Refusal::Internal("repeat"))?;
-            let again = json::read(deposit.bytes)?;
-            repeated(rooms, deposit.caller, &author, key, &again.canonical).await?.ok_or(Refusal::Internal("repeat"))
+            repeated(rooms, deposit.caller, &author, key, &body).await?.ok_or(Refusal::Internal("repeat"))
         }
         other => other,
     }
@@ -249,7 +293,7 @@ fn declared_type<'l>(law: &'l Law, envelope: &Value, now: Instant) -> Result<&'l
     law.catalogue.exchange_type(&code, now).ok_or(Refusal::UnknownType)
 }
 
-async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &ExchangeType) -> Result<Depositor, Refusal> {
+fn identify(law: &Law, caller: &Caller, exchange_type: &ExchangeType) -> Result<Depositor, Refusal> {
     // With a stale revocation list, danger types alone stay open (invariant 3).
     if caller.stale && !exchange_type.danger {
         return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
@@ -267,8 +311,6 @@ async fn identify(rooms: &Rooms, law: &Law, caller: &Caller, exchange_type: &Exc
     };
     if exchange_type.danger {
         let fault = fault.face().code;
-        metrics::counter!(DEPOSITS_ALONE).increment(1);
-        tracing::warn!(gateway = %rooms.gateway, fault, "a danger deposit is its institution's alone: its author could not be identified");
         Ok(Depositor::Alone { fault })
     } else {
         Err(fault)
@@ -291,12 +333,8 @@ fn usable_key(rooms: &Rooms, key: Option<&str>, exchange_type: &ExchangeType) ->
 
 /// The earlier acceptance under this key. The author's own comes first; a danger type that was deposited with a name
 /// and is repeated without one, or the other way round, is the same deposit if it is the same body.
-async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str, canonical: &[u8]) -> Result<Option<Accepted>, Refusal> {
-    let nobody = |author: &str| author.is_empty();
-    let mut found = rooms.store.repeated(&caller.institution, key).await?;
-    found.retain(|earlier| earlier.author == author.author() || nobody(&earlier.author) || nobody(author.author()));
-    found.sort_by_key(|earlier| earlier.author != author.author());
-    for earlier in found {
+async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str, body: &[u8]) -> Result<Option<Accepted>, Refusal> {
+    for earlier in earlier(rooms, caller, author, key).await? {
         let own = earlier.author == author.author();
         if let Some(at) = earlier.erased_at {
             if own {
@@ -312,7 +350,7 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
             }
             continue;
         };
-        if seal::same_body(&exchange_key, canonical, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
+        if seal::same_body(&exchange_key, body, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
             return Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }));
         }
         if own {
@@ -320,6 +358,15 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
         }
     }
     Ok(None)
+}
+
+/// What stands under this key that may be this deposit's: the author's own first.
+async fn earlier(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str) -> Result<Vec<Repeated>, Refusal> {
+    let nobody = |author: &str| author.is_empty();
+    let mut found = rooms.store.repeated(&caller.institution, key).await?;
+    found.retain(|earlier| earlier.author == author.author() || nobody(&earlier.author) || nobody(author.author()));
+    found.sort_by_key(|earlier| earlier.author != author.author());
+    Ok(found)
 }
 
 /// Whose document is read, as what.

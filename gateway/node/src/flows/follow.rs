@@ -135,7 +135,7 @@ pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let entry = rooms.store.entry(&hash).await?.ok_or(Refusal::Internal("entry"))?;
     let (proof, checkpoint) = prove(rooms, &entry).await?;
     let names: &[&str] = match view {
-        View::Sender { .. } => &["exchange", "type", "sender", "recipient", "professional", "payload"],
+        View::Sender { .. } => &["exchange", "type", "sender", "recipient", "professional", "payload", "attachments"],
         View::Recipient => &["exchange", "type", "sender", "recipient", "payload"],
         View::Auditor => &["exchange", "type", "sender", "recipient", "professional", "payload", "decision"],
     };

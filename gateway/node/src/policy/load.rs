@@ -110,6 +110,10 @@ pub(super) struct Note {
     pub(super) off: bool,
     /// Words of the schema that it looks at, in the order of its text.
     pub(super) facts: Vec<String>,
+    /// Where it stands: `law/secret-partage.cedar:124`.
+    place: String,
+    /// A permission to send.
+    pub(super) lets_send: bool,
     from: Date,
     to: Option<Date>,
 }
@@ -160,6 +164,7 @@ impl Policies {
                     Ok(parsed) => match note((parsed.annotations(), parsed.effect()), law, &statement.text, obligation) {
                         Ok((id, mut read)) => {
                             read.facts = looked_at(parsed.to_json().ok().as_ref());
+                            read.place = statement.place();
                             if parsed.to_json().map_or(true, |json| can_fail(&json)) {
                                 faults.push(statement.fault(0, CALCULATES.to_owned()));
                             }
@@ -184,6 +189,8 @@ impl Policies {
                 Ok(parsed) => match note((parsed.annotations(), parsed.effect()), law, &statement.text, obligation) {
                     Ok((id, mut read)) => {
                         read.facts = looked_at(parsed.to_json().ok().as_ref());
+                        read.place = statement.place();
+                        read.lets_send = !law && alerts::on_submit(&parsed);
                         if parsed.to_json().map_or(true, |json| can_fail(&json)) {
                             faults.push(statement.fault(0, CALCULATES.to_owned()));
                         }
@@ -253,7 +260,7 @@ impl Policies {
             let json = policy.to_json().map_err(|error| error.to_string())?;
             gather_words(policy.id().as_ref(), &json, &mut words);
         }
-        let unexcepted = alerts::unexcepted(policies, &notes)?;
+        let unexcepted = alerts::unexcepted(policies)?;
         let mut days = Vec::new();
         for day in changes {
             let force = policies.iter().filter(|policy| {
@@ -264,6 +271,11 @@ impl Policies {
             days.push((day, slice(force, &fields)?));
         }
         Ok(Self { schema, notes, template, days, names, facts, unknown, fields, words, unexcepted, hash })
+    }
+
+    /// Where a rule stands, to begin a sentence about it: `law/mairie.cedar:4 : `; nothing for one that is not known.
+    pub(super) fn place(&self, rule: &str) -> String {
+        self.notes.get(rule).map(|note| format!("{} : ", note.place)).unwrap_or_default()
     }
 
     /// Hash of the policy set that these rules are part of ([`Files::hash`]): what a decision was made with.
@@ -404,7 +416,22 @@ fn note<'a>(
     if to.is_some_and(|to| to < from) {
         return Err(mistake("@effective_to", "le dernier jour est avant le premier".to_owned()));
     }
-    Ok((wanted("id")?, Note { explanation, obligations, hidden, excepts, confirm, off: off.is_some(), facts: Vec::new(), from, to }))
+    Ok((
+        wanted("id")?,
+        Note {
+            explanation,
+            obligations,
+            hidden,
+            excepts,
+            confirm,
+            off: off.is_some(),
+            facts: Vec::new(),
+            place: String::new(),
+            lets_send: false,
+            from,
+            to,
+        },
+    ))
 }
 
 /// Whether a rule speaks of classes, and of nothing else.

@@ -1,6 +1,6 @@
 //! What is wrong with attachments that came, or with what is asked of one: each with what would cure it, in French.
 
-use super::{Face, Refusal, face::face};
+use super::{Face, Fault, Refusal, face::face};
 
 /// Why attachments were not taken, or not handed out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +26,15 @@ pub enum AttachmentFault {
     /// Too many are being received at this moment.
     #[error("busy")]
     Busy,
+    /// They took longer to come than is waited for.
+    #[error("too slow")]
+    TooSlow,
+    /// The disk has no room for files.
+    #[error("no room")]
+    NoRoom,
     /// The range asked for lies beyond its end.
     #[error("range")]
-    Range {
-        /// Its size in bytes.
-        size: u64,
-    },
+    Range,
 }
 
 impl AttachmentFault {
@@ -41,7 +44,7 @@ impl AttachmentFault {
                 "attachments-malformed",
                 400,
                 "Envoi avec pièces illisible",
-                "Le corps n’est pas un envoi multipart/related complet, dont la première partie est l’enveloppe en JSON.",
+                "Le corps n’est pas un envoi en parties complet (multipart/related), dont la première est l’enveloppe en JSON.",
                 "Envoyez l’enveloppe (application/json) en première partie, puis une partie par pièce, dont le Content-ID est l’empreinte SHA-256.",
             ),
             Self::Altered => face(
@@ -65,18 +68,39 @@ impl AttachmentFault {
                 &format!("L’envoi compte plus de {at_most} pièces ; rien n’a été enregistré."),
                 "Répartissez les pièces sur plusieurs envois.",
             ),
-            Self::Busy => face(
-                "attachments-busy",
-                503,
-                "Trop de pièces en cours de réception",
-                "La passerelle reçoit en ce moment autant de pièces qu’elle le peut.",
-                "Réessayez avec la même clé après le délai de l’en-tête Retry-After ; si le danger presse, envoyez sans pièce.",
+            Self::Busy => Face {
+                fault: Fault::Ours,
+                ..face(
+                    "attachments-busy",
+                    503,
+                    "Trop de pièces en cours de réception",
+                    "La passerelle reçoit en ce moment autant de pièces qu’elle le peut, de votre institution ou de toutes.",
+                    "Réessayez avec la même clé après le délai de l’en-tête Retry-After. Si le danger presse, envoyez l’échange sans pièce, sous une \
+                     nouvelle clé ; la pièce suivra dans un autre envoi.",
+                )
+            },
+            Self::TooSlow => face(
+                "attachments-too-slow",
+                408,
+                "Pièces trop lentes à venir",
+                "Les pièces ne sont pas venues en une heure ; rien n’a été enregistré.",
+                "Envoyez l’échange sans pièce, sous une nouvelle clé, puis les pièces une par une par une meilleure connexion.",
             ),
-            Self::Range { size } => face(
+            Self::NoRoom => Face {
+                fault: Fault::Ours,
+                ..face(
+                    "attachments-no-room",
+                    503,
+                    "Plus de place pour des pièces",
+                    "La passerelle n’a plus de place pour recevoir des pièces ; elle reçoit encore les échanges.",
+                    "Envoyez l’échange sans pièce, sous une nouvelle clé, et prévenez l’administrateur de la passerelle.",
+                )
+            },
+            Self::Range => face(
                 "range-not-satisfiable",
                 416,
                 "Intervalle hors de la pièce",
-                &format!("La pièce compte {size} octets ; l’intervalle demandé commence après sa fin."),
+                "L’intervalle demandé commence après la fin de la pièce.",
                 "Demandez un intervalle dans la pièce, ou la pièce entière.",
             ),
         }

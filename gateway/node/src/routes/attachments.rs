@@ -20,8 +20,8 @@ use crate::{
 };
 
 /// One file of a delivery.
-#[utoipa::path(get, path = "/v1/mailbox/{delivery}/attachments/{n}", tag = "boîte",
-    params(("delivery" = String, Path, description = "Identifiant de la remise"), ("n" = u32, Path, description = "Place dans attachments[], à partir de 0"),
+#[utoipa::path(get, path = "/v1/mailbox/{delivery}/attachments/{name}", tag = "boîte",
+    params(("delivery" = String, Path, description = "Identifiant de la remise"), ("name" = String, Path, description = "Fin de l’adresse que donne `content` dans le document"),
         ("Range" = Option<String>, Header, description = "bytes=DÉBUT- ou bytes=DÉBUT-FIN, pour reprendre un téléchargement")),
     responses((status = 200, description = "La pièce, octet pour octet", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "L’intervalle demandé", body = Vec<u8>, content_type = "application/octet-stream"),
@@ -32,9 +32,8 @@ pub(super) async fn attachment(
     Segments(segments): Segments<2>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let [delivery, n] = segments;
-    let n = n.parse().map_err(|_| Refusal::NotFound)?;
-    let leaving = attachment::open(&edge.rooms, &caller, super::delivery_id(&delivery)?, n, asked(&headers)).await?;
+    let [delivery, name] = segments;
+    let leaving = attachment::open(&edge.rooms, &caller, super::delivery_id(&delivery)?, &name, asked(&headers)).await?;
     Ok(answer(leaving))
 }
 
@@ -44,7 +43,8 @@ pub(super) fn boundary(headers: &HeaderMap) -> Option<Result<String, AttachmentF
     if media.type_() != mime::MULTIPART {
         return None;
     }
-    let boundary = media.get_param(mime::BOUNDARY).filter(|_| media.subtype() == "related").map(|boundary| boundary.as_str().to_owned());
+    // Whatever the kind of multipart is called: a form stops no danger (invariant 3).
+    let boundary = media.get_param(mime::BOUNDARY).map(|boundary| boundary.as_str().to_owned());
     // RFC 2046 section 5.1.1.
     Some(boundary.filter(|boundary| (1..=70).contains(&boundary.len())).ok_or(AttachmentFault::Malformed))
 }

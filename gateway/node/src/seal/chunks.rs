@@ -15,8 +15,8 @@ use super::{
 pub const CHUNK: usize = 64 * 1024;
 /// Chunks of a block.
 pub const BLOCK_CHUNKS: usize = 16;
-/// Clear bytes of a block; the last one has fewer.
-pub const BLOCK: u64 = (CHUNK * BLOCK_CHUNKS) as u64;
+/// Bytes of a sealed chunk that is not the last: nonce, content, tag.
+pub const SEALED_CHUNK: usize = 12 + CHUNK + 16;
 
 /// The key of one attachment: known to nobody until an exchange is accepted that wraps it.
 #[derive(Clone)]
@@ -62,14 +62,15 @@ impl AttachmentKey {
         Ok(Self { chunks: Subkey::derive(&secret, &[b"chunks"])?, secret })
     }
 
-    /// Opens chunk `n` of an attachment of `size` clear bytes out of its block.
+    /// Opens chunk `n` of an attachment of `size` clear bytes.
     ///
     /// # Errors
     /// [`SealError::Malformed`] when there is no such chunk, [`SealError::DoesNotOpen`].
-    pub fn open(&self, id: AttachmentId, size: u64, n: u64, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    pub fn open(&self, id: AttachmentId, size: u64, n: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let last = last_chunk(size);
-        let place = usize::try_from(n % BLOCK_CHUNKS as u64).map_err(|_| SealError::Malformed)?;
-        let sealed = block.chunks(SEALED_CHUNK).nth(place).filter(|_| n <= last).ok_or(SealError::Malformed)?;
+        if n > last {
+            return Err(SealError::Malformed);
+        }
         open_bytes(&self.chunks, &chunk_place(&id.to_string(), &column(n, n == last)), sealed)
     }
 }
@@ -156,8 +157,6 @@ fn column(n: u64, last: bool) -> String {
     format!("chunk {n} {}", if last { "last" } else { "more" })
 }
 
-/// A sealed chunk that is not the last: nonce, content, tag.
-const SEALED_CHUNK: usize = 12 + CHUNK + 16;
 const EPOCH: u32 = 1;
 
 #[cfg(test)]
@@ -183,8 +182,10 @@ mod tests {
     fn opened(id: AttachmentId, key: &AttachmentKey, size: u64, blocks: &[Vec<u8>]) -> Result<Vec<u8>, SealError> {
         let mut clear = Vec::new();
         for n in 0..=last_chunk(size) {
-            let block = blocks.get(usize::try_from(n).unwrap() / BLOCK_CHUNKS).ok_or(SealError::Malformed)?;
-            clear.extend_from_slice(&key.open(id, size, n, block)?);
+            let n_usize = usize::try_from(n).unwrap();
+            let block = blocks.get(n_usize / BLOCK_CHUNKS).ok_or(SealError::Malformed)?;
+            let sealed = block.chunks(SEALED_CHUNK).nth(n_usize % BLOCK_CHUNKS).ok_or(SealError::Malformed)?;
+            clear.extend_from_slice(&key.open(id, size, n, sealed)?);
         }
         Ok(clear)
     }
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn sizes_at_the_edges_come_back() {
         let (id, key) = (AttachmentId::new(), AttachmentKey::random().unwrap());
-        let block = usize::try_from(BLOCK).unwrap();
+        let block = CHUNK * BLOCK_CHUNKS;
         for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, block - 1, block, block + 1, 2 * block] {
             let clear = vec![7; size];
             let blocks = sealed(id, &key, &clear, 100_000);
@@ -228,7 +229,7 @@ mod tests {
         assert!(opened(AttachmentId::new(), &key, clear.len() as u64, &blocks).is_err());
         assert!(opened(id, &AttachmentKey::random().unwrap(), clear.len() as u64, &blocks).is_err());
         // Beyond the end.
-        assert!(key.open(id, clear.len() as u64, 3, blocks.first().unwrap()).is_err());
+        assert!(key.open(id, clear.len() as u64, 3, blocks.first().unwrap().get(..SEALED_CHUNK).unwrap()).is_err());
     }
 
     #[test]

@@ -3,10 +3,13 @@
 //! An attachment is durable before the exchange that brings it commits, and nothing here says whose it is: a crash
 //! between leaves one that no exchange names, which is taken away ([`Attachments::collect_orphans`]).
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use exchange::{AttachmentId, ExchangeId, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use exchange::{AttachmentId, ExchangeId, Instant, InstitutionId};
 
 use super::{
     Store, StoreError, Tx,
@@ -14,12 +17,35 @@ use super::{
     dialect::Part,
     side::{Side, touch_one},
 };
-use crate::seal::KeyStore;
+use crate::seal::{
+    KeyStore,
+    chunks::{BLOCK_CHUNKS, SEALED_CHUNK},
+};
 
 /// The database of attachments.
 pub struct Attachments {
     side: Side,
-    receiving: Arc<Semaphore>,
+    receiving: Arc<Mutex<BTreeMap<InstitutionId, usize>>>,
+    /// Where the files lie, if they are files of this machine.
+    folder: Option<PathBuf>,
+}
+
+/// A place among those who send attachments now.
+pub struct Place {
+    receiving: Arc<Mutex<BTreeMap<InstitutionId, usize>>>,
+    institution: InstitutionId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.institution) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.institution);
+            }
+        }
+    }
 }
 
 /// An attachment that an exchange brings, as the main database keeps it.
@@ -39,12 +65,28 @@ impl Attachments {
     /// [`StoreError::ForeignKeys`] when another key store wrote it; [`StoreError::Unavailable`], [`StoreError::Migration`].
     pub async fn open(url: &str, keystore: &KeyStore) -> Result<Self, StoreError> {
         let side = Side::open(url, Part::Attachments, keystore).await?;
-        Ok(Self { side, receiving: Arc::new(Semaphore::new(AT_ONCE)) })
+        let file = url.strip_prefix("sqlite://").and_then(|file| file.split('?').next()).map(PathBuf::from);
+        let folder = file.and_then(|file| file.parent().map(PathBuf::from));
+        Ok(Self { side, receiving: Arc::default(), folder })
     }
 
-    /// A place among those who send attachments now; each needs memory for a block. Nothing when all are taken.
-    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.receiving.clone().try_acquire_owned().ok()
+    /// A place for an institution that sends attachments now; each needs memory for a block. Nothing when this institution
+    /// has its few, or all are taken: the last ones are for what is about danger.
+    pub fn place(&self, institution: &InstitutionId, danger: bool) -> Option<Place> {
+        let mut taken = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, own) = (taken.values().sum::<usize>(), taken.get(institution).copied().unwrap_or_default());
+        let at_most = if danger { AT_ONCE } else { AT_ONCE - FOR_DANGER };
+        if own >= OF_ONE || all >= at_most {
+            return None;
+        }
+        taken.insert(institution.clone(), own + 1);
+        Some(Place { receiving: self.receiving.clone(), institution: institution.clone() })
+    }
+
+    /// Whether there is room for files on the disk: envelopes, which come first, keep what is left of it.
+    pub fn has_room(&self) -> bool {
+        let Some(folder) = &self.folder else { return true };
+        rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) > ROOM)
     }
 
     /// Keeps block `n` of an attachment; the first one begins it. When this returns, the block survives a power cut.
@@ -60,14 +102,19 @@ impl Attachments {
         self.side.commit(KEEP, tx).await
     }
 
-    /// One sealed block; `None` when it is not there, or not any more.
+    /// Sealed chunk `n` and nothing around it; `None` when it is not there, or not any more.
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn block(&self, id: AttachmentId, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Ok(n) = i64::try_from(n) else { return Ok(None) };
-        let query = sqlx::query(BLOCK).bind(id.to_string()).bind(n);
-        let row = query.fetch_optional(&self.side.pool).await.map_err(StoreError::in_statement("block"))?;
+    pub async fn chunk(&self, id: AttachmentId, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let (block, place) = (n / BLOCK_CHUNKS as u64, n % BLOCK_CHUNKS as u64);
+        let number = |number: u64| i64::try_from(number).map_err(|_| StoreError::Damaged("block"));
+        let query = sqlx::query(CHUNK)
+            .bind(id.to_string())
+            .bind(number(block)?)
+            .bind(number(place * SEALED_CHUNK as u64 + 1)?)
+            .bind(number(SEALED_CHUNK as u64)?);
+        let row = query.fetch_optional(&self.side.pool).await.map_err(StoreError::in_statement("chunk"))?;
         row.map(|row| bytes(&row, "sealed")).transpose()
     }
 
@@ -154,8 +201,8 @@ impl Store {
         let mut alone = Vec::new();
         for row in &rows {
             let id = attachment_id(row)?;
-            let others = self.rows("exchanges_naming", sqlx::query(NAMING).bind(id.to_string())).await?;
-            if others.len() == 1 {
+            let naming = self.rows("exchanges_naming", sqlx::query(NAMING).bind(id.to_string())).await?;
+            if naming.len() == 1 && !alone.contains(&id) {
                 alone.push(id);
             }
         }
@@ -189,6 +236,12 @@ fn attachment_id(row: &sqlx::any::AnyRow) -> Result<AttachmentId, StoreError> {
 
 /// How many may send attachments at once: each holds a block in memory.
 const AT_ONCE: usize = 32;
+/// Of these, how many are kept for what is about danger.
+const FOR_DANGER: usize = 12;
+/// How many one institution may have: nobody fills the house alone.
+const OF_ONE: usize = 4;
+/// Bytes of the disk that files leave free.
+const ROOM: u64 = 1024 * 1024 * 1024;
 const KEEP: &str = "keep_block";
 const DROP: &str = "drop_attachment";
 const CONFIRM: &str = "confirm_attachment";
@@ -204,8 +257,8 @@ ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at, written_by = ex
 const INSERT_BLOCK: &str = "-- insert_block
 INSERT INTO block (attachment_id, n, sealed, written_by) VALUES ($1, $2, $3, $4)";
 
-const BLOCK: &str = "-- block
-SELECT sealed FROM block WHERE attachment_id = $1 AND n = $2";
+const CHUNK: &str = "-- chunk
+SELECT substr(sealed, CAST($3 AS INTEGER), CAST($4 AS INTEGER)) AS sealed FROM block WHERE attachment_id = $1 AND n = $2";
 
 const DROP_BLOCKS: &str = "-- drop_blocks
 DELETE FROM block WHERE attachment_id = $1";
@@ -229,7 +282,7 @@ const ATTACHMENTS_OF: &str = "-- attachments_of
 SELECT n, attachment_id FROM attachment WHERE exchange_id = $1 ORDER BY n";
 
 const NAMING: &str = "-- exchanges_naming
-SELECT exchange_id FROM attachment WHERE attachment_id = $1 LIMIT 2";
+SELECT DISTINCT exchange_id FROM attachment WHERE attachment_id = $1 LIMIT 2";
 
 const FORGET: &str = "-- forget_attachments
 DELETE FROM attachment WHERE exchange_id = $1";

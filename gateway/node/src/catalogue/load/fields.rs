@@ -238,7 +238,7 @@ impl<'w, 'f> Expansion<'w, 'f> {
     fn item_class(&mut self, source: &Source, written: &WrittenField, shape: &Shape) -> Option<ItemClass> {
         let word = written.item_class.as_ref()?;
         let class = match (word.get_ref().as_str(), shape) {
-            ("value", Shape::Code(list)) if list == "CL-classe" => Some(ItemClass::Named),
+            ("value", Shape::Code(list)) if list.starts_with("CL-classe") => Some(ItemClass::Named),
             ("prefix", Shape::Code(list)) => {
                 let said = |code: &String| written.item_class_by.contains_key(code.split('.').next().unwrap_or_default());
                 let all = self.words.codes.get(list).is_some_and(|codes| codes.iter().all(said));

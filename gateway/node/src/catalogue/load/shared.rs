@@ -136,7 +136,7 @@ impl<'a> Words<'a> {
             let mut values = BTreeSet::new();
             for one in list {
                 let start = one.span().start;
-                if name == "CL-classe" && one.get_ref().parse::<DataClass>().is_err() {
+                if name.starts_with("CL-classe") && one.get_ref().parse::<DataClass>().is_err() {
                     faults.push(source.fault(
                         start,
                         format!("`{}` is no data class", one.get_ref()),

@@ -4,8 +4,10 @@
 //! SHA-256. Each is sealed chunk by chunk under a key that only this request knows; accepted, the key is wrapped for the
 //! exchange; refused or broken off, what was kept is noise, and is taken away.
 
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
 use exchange::{
-    AttachmentId, DataClass, ExchangeId,
+    AttachmentId, DataClass, ExchangeId, InstitutionId,
     document::{Leaves, Pointer},
     envelope::{Draft, FieldFault, NonConforming},
 };
@@ -68,19 +70,12 @@ pub struct AttachmentLimits {
     pub envelope_bytes: usize,
 }
 
-/// The first part: the envelope, in JSON.
+/// The first part: the envelope, in JSON, whatever it is called.
 ///
 /// # Errors
 /// [`AttachmentFault::Malformed`], [`Refusal::TooLarge`].
 pub(super) async fn envelope(rooms: &Rooms, parts: &mut Parts) -> Result<Vec<u8>, Refusal> {
     let mut part = parts.next().await?.ok_or(AttachmentFault::Malformed)?;
-    if part
-        .header("content-type")
-        .and_then(|media| media.split(';').next())
-        .is_none_or(|media| !media.trim().eq_ignore_ascii_case("application/json"))
-    {
-        return Err(AttachmentFault::Malformed.into());
-    }
     let mut bytes = Vec::new();
     while let Some(more) = part.chunk().await? {
         if bytes.len() + more.len() > rooms.attachment_limits.envelope_bytes {
@@ -91,47 +86,119 @@ pub(super) async fn envelope(rooms: &Rooms, parts: &mut Parts) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Receives every part that follows the envelope. What was kept of them is taken away again when one is refused.
-///
-/// # Errors
-/// [`AttachmentFault`]; the store or the system's randomness is unavailable.
-pub(super) async fn receive(rooms: &Rooms, parts: &mut Parts) -> Result<Vec<Attached>, Refusal> {
-    let _place = rooms.attachments.place().ok_or(AttachmentFault::Busy)?;
-    let mut all = Vec::new();
-    let mut begun = Vec::new();
-    match receive_all(rooms, parts, &mut all, &mut begun).await {
-        Ok(()) => Ok(all),
-        Err(refusal) => {
-            forget(rooms, &begun).await;
-            Err(refusal)
+/// What was kept and no exchange names yet. Whoever sends may vanish at any instant: dropped, it takes it away again.
+pub(super) struct Unnamed {
+    rooms: Arc<Rooms>,
+    ids: Vec<AttachmentId>,
+}
+
+impl Unnamed {
+    pub(super) fn new(rooms: &Arc<Rooms>) -> Self {
+        Self { rooms: rooms.clone(), ids: Vec::new() }
+    }
+
+    /// Takes away what no exchange will name. What a fault leaves is swept later.
+    pub(super) async fn forget(mut self) {
+        forget(&self.rooms, &std::mem::take(&mut self.ids)).await;
+    }
+
+    /// An exchange names them; or it may, and the sweep will see.
+    pub(super) fn leave(mut self) {
+        self.ids.clear();
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        let ids = std::mem::take(&mut self.ids);
+        if !ids.is_empty() {
+            let rooms = self.rooms.clone();
+            tokio::spawn(async move { forget(&rooms, &ids).await });
         }
     }
 }
 
-/// Takes away what no exchange will name. What a fault leaves is swept later.
-pub(super) async fn forget(rooms: &Rooms, ids: &[AttachmentId]) {
+async fn forget(rooms: &Rooms, ids: &[AttachmentId]) {
     if let Err(error) = rooms.attachments.drop_all(ids).await {
         tracing::warn!(error = %error, attachments = ids.len(), "attachments that no exchange names are left to be swept");
     }
 }
 
-async fn receive_all(rooms: &Rooms, parts: &mut Parts, all: &mut Vec<Attached>, begun: &mut Vec<AttachmentId>) -> Result<(), Refusal> {
-    while let Some(part) = parts.next().await? {
-        let AttachmentLimits { count, .. } = rooms.attachment_limits;
+/// Receives every part that follows the envelope; what was begun is in `unnamed`, whatever comes of it.
+///
+/// # Errors
+/// [`AttachmentFault`]; the store or the system's randomness is unavailable.
+pub(super) async fn receive(
+    (institution, danger): (&InstitutionId, bool),
+    parts: &mut Parts,
+    unnamed: &mut Unnamed,
+) -> Result<Vec<Attached>, Refusal> {
+    // Whoever sends no file needs no place.
+    let Some(first) = parts.next().await? else { return Ok(Vec::new()) };
+    let rooms = unnamed.rooms.clone();
+    let _place = rooms.attachments.place(institution, danger).ok_or(AttachmentFault::Busy)?;
+    let receiving = async {
+        let (mut all, mut next) = (Vec::new(), Some(first));
+        while let Some(part) = next {
+            let AttachmentLimits { count, .. } = rooms.attachment_limits;
+            if all.len() == count {
+                return Err(AttachmentFault::TooMany { at_most: count }.into());
+            }
+            if !rooms.attachments.has_room() {
+                return Err(AttachmentFault::NoRoom.into());
+            }
+            let id = AttachmentId::new();
+            unnamed.ids.push(id);
+            all.push(one(&rooms, id, part).await?);
+            next = parts.next().await?;
+        }
+        Ok(all)
+    };
+    tokio::time::timeout(RECEIVED_WITHIN, receiving).await.map_err(|_| AttachmentFault::TooSlow)?
+}
+
+/// The digests of every part that follows the envelope, of a deposit whose key is known: nothing of it is kept.
+///
+/// # Errors
+/// [`AttachmentFault`].
+pub(super) async fn digests(rooms: &Rooms, parts: &mut Parts) -> Result<Vec<String>, Refusal> {
+    let AttachmentLimits { count, bytes: at_most, .. } = rooms.attachment_limits;
+    let mut all = Vec::new();
+    while let Some(mut part) = parts.next().await? {
         if all.len() == count {
             return Err(AttachmentFault::TooMany { at_most: count }.into());
         }
-        let id = AttachmentId::new();
-        begun.push(id);
-        all.push(one(rooms, id, part).await?);
+        let (mut sum, mut size) = (Context::new(&SHA256), 0);
+        while let Some(bytes) = part.chunk().await? {
+            size += bytes.len() as u64;
+            if size > at_most {
+                return Err(AttachmentFault::TooLarge { at_most: at_most / (1024 * 1024) }.into());
+            }
+            sum.update(&bytes);
+        }
+        all.push(hex(sum));
     }
-    Ok(())
+    Ok(all)
+}
+
+/// What a repeat is compared by: the envelope, and the content of everything that came with it.
+pub(super) fn compared<'d>(canonical: &[u8], digests: impl IntoIterator<Item = &'d str>) -> Vec<u8> {
+    let mut all = canonical.to_vec();
+    for digest in digests.into_iter().collect::<BTreeSet<_>>() {
+        all.push(b'\n');
+        all.extend_from_slice(digest.as_bytes());
+    }
+    all
+}
+
+fn hex(sum: Context) -> String {
+    sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn one(rooms: &Rooms, id: AttachmentId, mut part: Part) -> Result<Attached, Refusal> {
-    let announced = part.header("content-id").and_then(digest_of).map(str::to_owned);
-    let media_type = part.header("content-type").map(str::to_owned);
-    let name = part.file_name().map(str::to_owned);
+    let announced = part.header("content-id").and_then(digest_of);
+    let media_type = part.header("content-type").map(short);
+    let name = part.file_name().map(short);
     let key = AttachmentKey::random().map_err(|_| Refusal::Internal("seal"))?;
     let mut sealer = ChunkSealer::new(id, &key);
     let (mut sum, mut size, mut n) = (Context::new(&SHA256), 0_u64, 0_u32);
@@ -152,7 +219,7 @@ async fn one(rooms: &Rooms, id: AttachmentId, mut part: Part) -> Result<Attached
             rest = later;
         }
     }
-    let sha256: String = sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(sum);
     if announced.is_some_and(|announced| announced != sha256) {
         return Err(AttachmentFault::Altered.into());
     }
@@ -161,12 +228,17 @@ async fn one(rooms: &Rooms, id: AttachmentId, mut part: Part) -> Result<Attached
     Ok(Attached { id, key, sha256, size, media_type, name })
 }
 
-/// `<…>` or not, `sha256:` or not: 64 hexadecimal digits. Anything else announces nothing.
-fn digest_of(id: &str) -> Option<&str> {
+/// `<…>` or not, `sha256:` or not, with a domain or not: 64 hexadecimal digits. Anything else announces nothing.
+fn digest_of(id: &str) -> Option<String> {
     let id = id.trim().trim_start_matches('<').trim_end_matches('>');
-    let id = id.strip_prefix("sha256:").unwrap_or(id);
-    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (id.len() == 64 && id.bytes().all(hex)).then_some(id)
+    let id = id.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    let id = id.strip_prefix("sha256:").unwrap_or(&id);
+    (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_owned())
+}
+
+/// A name or a type as far as it is one.
+fn short(text: &str) -> String {
+    text.chars().take(NAME).collect()
 }
 
 /// Puts what came in its place: each listed attachment with its content, by digest. What is listed and did not come, or
@@ -266,6 +338,13 @@ fn measure(draft: &mut Draft, class: DataClass, at: &Pointer, one: &Attached) ->
     }
 }
 
+impl Attached {
+    /// SHA-256 in lower-case hexadecimal.
+    pub(super) fn digest(&self) -> &str {
+        &self.sha256
+    }
+}
+
 impl Placed<'_> {
     /// What the store keeps of it for one exchange.
     pub(super) fn seal(&self, key: &ExchangeKey, exchange: ExchangeId) -> Result<NewAttachment, Refusal> {
@@ -285,12 +364,12 @@ impl Placed<'_> {
     }
 }
 
-/// Ids of what came.
-pub(super) fn ids(attached: &[Attached]) -> Vec<AttachmentId> {
-    attached.iter().map(|one| one.id).collect()
-}
-
 /// The column in which attachment `n` of an exchange is sealed.
 pub(crate) fn column(n: u32) -> String {
     format!("about {n}")
 }
+
+/// How long files may take to come: far shorter than what no exchange names is left alone.
+const RECEIVED_WITHIN: Duration = Duration::from_secs(3600);
+/// Characters of a name that no catalogue has judged.
+const NAME: usize = 255;

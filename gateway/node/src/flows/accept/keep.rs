@@ -13,7 +13,7 @@ use time::{Date, Month, format_description::well_known::Iso8601};
 
 use super::{
     Accepted, Depositor, Ends,
-    attached::Placed,
+    attached::{Placed, compared},
     follow_up,
     made::{Made, MadeExchange},
     route::Also,
@@ -186,7 +186,8 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
             institution: caller.institution.clone(),
             author: author.author().to_owned(),
             key: key.to_owned(),
-            mac: seal::body_mac(&exchange_key, &draft.canonical).map_err(|_| Refusal::Internal("seal"))?,
+            mac: seal::body_mac(&exchange_key, &compared(&draft.canonical, placed.iter().map(Placed::digest)))
+                .map_err(|_| Refusal::Internal("seal"))?,
         }),
         None => None,
     };

@@ -107,8 +107,8 @@ impl Stream for Breathing {
     }
 }
 
-/// A frame of HTTP/2 is far smaller.
-const AHEAD: u64 = 1024 * 1024;
+/// More than the headers of a part need, and little enough to be searched over and over while they come.
+const AHEAD: u64 = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +172,6 @@ mod tests {
         });
         let mut parts = Parts::new(Body::from_stream(endless), "b");
         assert_eq!(parts.next().await.err(), Some(AttachmentFault::Malformed));
-        assert!(taken.load(Ordering::Relaxed) < 3 * AHEAD);
+        assert!(taken.load(Ordering::Relaxed) < 256 * 1024);
     }
 }

@@ -22,9 +22,9 @@ use crate::{
     refusal::{AttachmentFault, Refusal},
     seal::{
         self,
-        chunks::{AttachmentKey, BLOCK_CHUNKS, CHUNK},
+        chunks::{AttachmentKey, CHUNK},
     },
-    store::{audit::AppendEntries, delivery::DeliveryRow},
+    store::delivery::{DeliveryRow, OpenDelivery},
 };
 
 /// What is asked of it.
@@ -51,12 +51,12 @@ pub struct Leaving {
     key: AttachmentKey,
 }
 
-/// Opens attachment `n` of a delivery.
+/// Opens the attachment of a delivery that [`offer`] named so.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] when it is not there or may not be known of, its content never came, or its class is withheld from
 /// this reader; [`Refusal::Denied`], [`Refusal::Erased`] as for the document; [`AttachmentFault::Range`].
-pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, n: u32, part: Option<Part>) -> Result<Leaving, Refusal> {
+pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, name: &str, part: Option<Part>) -> Result<Leaving, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
     // 1. Find.
@@ -70,7 +70,12 @@ pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, n: u32, p
         Ok(release) => release,
         Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
     };
-    let Some(found) = readable(rooms, &loaded, &release, n).await? else {
+    let n = named(rooms, &delivery, name).await?;
+    let found = match n {
+        Some(n) => readable(rooms, &loaded, &release, n).await?,
+        None => None,
+    };
+    let (Some(n), Some(found)) = (n, found) else {
         return Err(nothing_there(rooms, &law, professional, &id, now).await);
     };
     let bytes = range(part, found.about.size)?;
@@ -85,7 +90,7 @@ pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, n: u32, p
         .commit("decision", &json!({"result": "permit", "record": release.record()}));
     let entry = rooms.entry(statement)?;
     let leaf = entry.leaf_hash;
-    rooms.store.write(AppendEntries(vec![entry])).await?;
+    rooms.store.write(OpenDelivery { id, exchange: loaded.row.id, at: now, by: professional.id.subject.clone(), entry }).await?;
     rooms.signed(&leaf).await?;
     // 4. Release.
     let Found { about, id, name } = found;
@@ -99,10 +104,26 @@ pub(super) async fn offer(rooms: &Rooms, delivery: &DeliveryRow, leaves: &mut Le
     for n in rooms.store.attached(delivery.exchange).await? {
         let at = Pointer::default().child("attachments").child(n.to_string());
         if leaves.at(&at.child("sha256")).is_some() {
-            leaves.insert(at.child("content"), json!(format!("/v1/mailbox/{}/attachments/{n}", delivery.id)));
+            leaves.insert(at.child("content"), json!(format!("/v1/mailbox/{}/attachments/{}", delivery.id, name(rooms, delivery, n)?)));
         }
     }
     Ok(())
+}
+
+/// What an attachment is called in the address of a delivery: its place would tell how many others there are.
+fn name(rooms: &Rooms, delivery: &DeliveryRow, n: u32) -> Result<String, Refusal> {
+    let mut name = rooms.keystore.blind("attachment", &format!("{} {n}", delivery.id)).map_err(|_| Refusal::Internal("blind"))?;
+    name.truncate(NAME);
+    Ok(name)
+}
+
+async fn named(rooms: &Rooms, delivery: &DeliveryRow, wanted: &str) -> Result<Option<u32>, Refusal> {
+    for n in rooms.store.attached(delivery.exchange).await? {
+        if name(rooms, delivery, n)? == wanted {
+            return Ok(Some(n));
+        }
+    }
+    Ok(None)
 }
 
 struct Found {
@@ -137,31 +158,31 @@ fn described(loaded: &Loaded, release: &Release, class: DataClass) -> Result<Lea
 fn range(part: Option<Part>, size: u64) -> Result<Range<u64>, AttachmentFault> {
     let Some(Part { from, to }) = part else { return Ok(0..size) };
     if from >= size {
-        return Err(AttachmentFault::Range { size });
+        return Err(AttachmentFault::Range);
     }
     Ok(from..to.map_or(size, |to| to.saturating_add(1).min(size)))
 }
 
 impl Leaving {
-    /// Its clear bytes, chunk by chunk; ends with a fault when a block is not there any more, and whoever reads asks again.
+    /// Its clear bytes, chunk by chunk; ends with a fault when one is not there any more, and whoever reads asks again.
     pub fn stream(self) -> impl Stream<Item = Result<Bytes, Refusal>> + Send + 'static {
         let at = self.bytes.start;
-        stream::try_unfold((self, at, None::<(u64, Vec<u8>)>), |(leaving, at, block)| async move {
+        stream::try_unfold((self, at), |(leaving, at)| async move {
             if at >= leaving.bytes.end {
                 return Ok(None);
             }
-            let chunk = CHUNK as u64;
-            let (n, wanted) = (at / chunk, at / chunk / BLOCK_CHUNKS as u64);
-            let block = match block {
-                Some((held, block)) if held == wanted => (held, block),
-                _ => (wanted, leaving.rooms.attachments.block(leaving.id, wanted).await?.ok_or(Refusal::NotFound)?),
-            };
-            let clear = leaving.key.open(leaving.id, leaving.size, n, &block.1).map_err(|_| Refusal::Internal("attachment"))?;
-            let offset = |at: u64| usize::try_from(at - n * chunk).unwrap_or(usize::MAX);
-            let end = leaving.bytes.end.min(n * chunk + clear.len() as u64);
-            let bytes = clear.get(offset(at)..offset(end)).ok_or(Refusal::Internal("attachment"))?;
-            let bytes = Bytes::copy_from_slice(bytes);
-            Ok(Some((bytes, (leaving, end, Some(block)))))
+            let damaged = || Refusal::Internal("attachment");
+            let n = at / CHUNK as u64;
+            let sealed = leaving.rooms.attachments.chunk(leaving.id, n).await?.ok_or(Refusal::NotFound)?;
+            let clear = leaving.key.open(leaving.id, leaving.size, n, &sealed).map_err(|_| damaged())?;
+            let begin = n * CHUNK as u64;
+            let end = leaving.bytes.end.min(begin + clear.len() as u64);
+            let offset = |at: u64| usize::try_from(at - begin).map_err(|_| damaged());
+            let bytes = clear.get(offset(at)?..offset(end)?).filter(|bytes| !bytes.is_empty()).ok_or_else(damaged)?;
+            Ok(Some((Bytes::copy_from_slice(bytes), (leaving, end))))
         })
     }
 }
+
+/// Characters of an attachment's name in an address.
+const NAME: usize = 16;

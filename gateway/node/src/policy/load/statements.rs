@@ -19,6 +19,13 @@ impl Statement {
         let before = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
         PolicyFault { file: self.file.clone(), line: self.line + before, what }
     }
+
+    /// Where its rule begins, below the folder of the rules: `law/secret-partage.cedar:124`.
+    pub(super) fn place(&self) -> String {
+        let own: Vec<_> = self.file.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+        let comments = self.text.lines().take_while(|line| !line.trim_start().starts_with(['@', 'p', 'f'])).count();
+        format!("{}:{}", own.into_iter().rev().collect::<Vec<_>>().join("/"), self.line + comments)
+    }
 }
 
 /// One statement ends at a line that ends in `;`: so that a fault can name its line.

@@ -171,6 +171,8 @@ fn i04_a_rule_that_fails_is_a_refusal() {
         confirm: None,
         off: false,
         facts: Vec::new(),
+        place: String::new(),
+        lets_send: false,
         from: Date::MIN,
         to: None,
     };
