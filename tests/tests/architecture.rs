@@ -21,6 +21,23 @@ const LEVELS: [(&str, &[&str]); 6] = [
 /// What a room uses of a higher level, with the reason. Nothing else may.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
+/// An alarm on a metric that nothing moves would never ring.
+#[test]
+fn alerts_and_boards_watch_metrics_that_exist() {
+    let code: String = sources(&root().join("gateway/node/src")).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let mut watched = 0;
+    for file in ["prometheus/alerts.yaml", "prometheus/alerts.test.yaml", "grafana/passerelle.json"] {
+        let text = fs::read_to_string(root().join("deploy").join(file)).unwrap();
+        for rest in text.split("passerelle_").skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase())) {
+            let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(rest.len());
+            let name = ["_sum", "_count", "_bucket"].iter().fold(&rest[..end], |name, end| name.strip_suffix(end).unwrap_or(name));
+            assert!(code.contains(&format!("\"passerelle_{name}\"")), "{file} watches `passerelle_{name}`, which nothing moves");
+            watched += 1;
+        }
+    }
+    assert!(watched > 20);
+}
+
 #[test]
 fn imports_point_one_way() {
     let level: BTreeMap<&str, usize> =
@@ -78,6 +95,7 @@ fn crates_stand_in_one_line() {
 #[test]
 fn the_sample_configuration_is_read_by_the_gateway() {
     gateway::config::Config::load(&root().join("deploy/gateway.toml")).unwrap();
+    gateway::config::Config::load(&root().join("deploy/kubernetes/gateway.toml")).unwrap();
 }
 
 fn root() -> PathBuf {

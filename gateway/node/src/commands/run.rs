@@ -199,10 +199,17 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
         .all()
         .filter(|one| law.agreements.in_force(&one.id, SystemClock.now()) == InForce::NoDates)
         .map(|one| format!("le protocole {} est en vigueur sans premier jour (effective_from) : rien ne passera par lui", one.id));
+    let known = law.catalogue.codes.get("CL-profession");
+    let misspelt = law.directory.professionals().filter(|person| known.is_some_and(|known| !known.contains(&person.profession))).map(|person| {
+        format!(
+            "annuaire : {} a la profession « {} », que la liste CL-profession ne connaît pas : les règles qui tiennent à la profession la refuseront",
+            person.id.subject, person.profession
+        )
+    });
     let files = config.database.is_none();
     let readable = (files && node::open_to_others(&config.data))
         .then(|| format!("d’autres utilisateurs de cette machine peuvent entrer dans {} : chmod 700", config.data.display()));
-    unknown.chain(door.mistakes()).chain(undated).chain(readable).collect()
+    unknown.chain(door.mistakes()).chain(undated).chain(misspelt).chain(readable).collect()
 }
 
 /// Runs until told to stop.

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use exchange::{AgreementId, DataClass, ExchangeId, Instant, Party, TypeCode, Urgency, envelope::Route};
+use exchange::{
+    AgreementId, DataClass, ExchangeId, Instant, Party, TypeCode, Urgency,
+    envelope::{FieldFault, Route},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -84,7 +87,7 @@ pub enum Action {
 /// Answers a question; the question itself is logged.
 ///
 /// # Errors
-/// The asker is not a known professional; the type or party is unknown.
+/// The asker is not a known professional; the type or party is unknown; a code is none of its list.
 pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
@@ -95,6 +98,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
     let action = question.action;
     let classes = question.classes.clone().unwrap_or_else(|| exchange_type.fields.iter().map(|field| field.class).collect());
     let necessity_stated = question.necessity.as_ref().is_some_and(|why| !why.trim().is_empty());
+    known_codes(&law, &question)?;
     let route = route(exchange_type, question, own);
     // 2. Decide, as acceptance or opening would, about an exchange that does not exist.
     let decision = match action {
@@ -156,6 +160,27 @@ fn agreement<'l>(law: &'l Law, exchange_type: &ExchangeType, route: &Route, now:
         Err(Refusal::Agreement(_)) if exchange_type.agreement == AgreementNeed::Required => Ok(AgreementState::NotInForce),
         other => other,
     }
+}
+
+/// A code that no list knows would be decided as if nothing had been said.
+fn known_codes(law: &Law, question: &Question) -> Result<(), Refusal> {
+    let told = [
+        ("parents_informed", "CL-info-parents", &question.parents_informed),
+        ("child_informed", "CL-info-enfant", &question.child_informed),
+        ("person_agreed", "CL-accord-personne", &question.person_agreed),
+        ("purpose", "CL-purpose", &question.purpose),
+    ];
+    let wrong = |(name, list, code): (&str, &str, &Option<String>)| {
+        let code = code.as_ref()?;
+        let known = law.catalogue.codes.get(list)?;
+        (!known.contains(code)).then(|| FieldFault {
+            pointer: format!("/{name}"),
+            code: "bad-code",
+            detail: format!("Écrivez l’un de ces codes : {}.", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        })
+    };
+    let faults: Vec<FieldFault> = told.into_iter().filter_map(wrong).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::NotConforming(faults)) }
 }
 
 /// The route of the exchange that is asked about: from the asker for `submit`, to the asker for `open`.
