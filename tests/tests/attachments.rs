@@ -318,6 +318,30 @@ async fn who_vanishes_while_sending_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn i01_whoever_hangs_up_during_acceptance_finds_the_file_at_the_repeat() {
+    let scene = Scene::start().await;
+    let file = written(&scene, "a.pdf", b"certificat");
+    let files = [Enclosure::of(&file, DataClass::Sante).await.unwrap()];
+    let mut envelope = envelopes::of_the_hospital();
+    envelope["attachments"] = json!([files[0].described()]);
+    for wait in 0..12 {
+        let (hospital, key) = (scene.acting(HOSPITAL), client::new_key().unwrap());
+        let first = {
+            let (hospital, envelope, files, key) = (hospital.clone(), envelope.clone(), files.clone(), key.clone());
+            tokio::spawn(async move { hospital.submit_with(&envelope, &files, &key).await })
+        };
+        let before = kept(&scene).await;
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(40), async { while kept(&scene).await == before {} }).await;
+        // Each time at another instant of the acceptance.
+        tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        first.abort();
+        let answer = hospital.submit_with(&envelope, &files, &key).await.unwrap();
+        let document = scene.opened(CRIP, "crip", &text(&answer, "/id")).await;
+        assert_eq!(fetched(&scene, CRIP, &document, 0).await, b"certificat", "hung up after {wait} ms");
+    }
+}
+
+#[tokio::test]
 async fn i03_one_institution_alone_fills_no_house() {
     let scene = Scene::start().await;
     let places = |of: &str, danger| scene.rooms().attachments.place(&of.parse().unwrap(), danger);

@@ -80,28 +80,21 @@ pub async fn accept_with_attachments(
         }
     };
     let mut unnamed = attached::Unnamed::new(rooms);
-    let attached = match attached::receive((&caller.institution, danger), &mut parts, &mut unnamed).await {
-        Ok(attached) => attached,
-        Err(refusal) => {
-            unnamed.forget().await;
-            return Err(refusal);
-        }
+    let received = attached::receive((&caller.institution, danger), &mut parts, &mut unnamed).await;
+    // Whoever sends may vanish now, and the exchange be accepted all the same: nothing is taken away behind its back.
+    let ids = unnamed.leave();
+    let accepted = match received {
+        Ok(attached) => match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached }).await {
+            // A commit whose answer was lost may have happened.
+            Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
+            other => other,
+        },
+        Err(refusal) => Err(refusal),
     };
-    match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached }).await {
-        // A commit whose answer was lost may have happened all the same.
-        Err(Refusal::Unavailable(error)) => {
-            unnamed.leave();
-            Err(Refusal::Unavailable(error))
-        }
-        Err(refusal) => {
-            unnamed.forget().await;
-            Err(refusal)
-        }
-        Ok(accepted) => {
-            unnamed.leave();
-            Ok(accepted)
-        }
+    if accepted.is_err() {
+        let _ = attached::forget(rooms, ids).await;
     }
+    accepted
 }
 
 /// What is to be done with a deposit whose files are still to come.

@@ -14,6 +14,7 @@ use exchange::{
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::parts::{Part, Parts};
 use crate::{
@@ -97,14 +98,9 @@ impl Unnamed {
         Self { rooms: rooms.clone(), ids: Vec::new() }
     }
 
-    /// Takes away what no exchange will name. What a fault leaves is swept later.
-    pub(super) async fn forget(mut self) {
-        forget(&self.rooms, &std::mem::take(&mut self.ids)).await;
-    }
-
-    /// An exchange names them; or it may, and the sweep will see.
-    pub(super) fn leave(mut self) {
-        self.ids.clear();
+    /// From here on an exchange may name them, whoever still waits for the answer: what it does not is swept.
+    pub(super) fn leave(mut self) -> Vec<AttachmentId> {
+        std::mem::take(&mut self.ids)
     }
 }
 
@@ -112,16 +108,19 @@ impl Drop for Unnamed {
     fn drop(&mut self) {
         let ids = std::mem::take(&mut self.ids);
         if !ids.is_empty() {
-            let rooms = self.rooms.clone();
-            tokio::spawn(async move { forget(&rooms, &ids).await });
+            drop(forget(&self.rooms, ids));
         }
     }
 }
 
-async fn forget(rooms: &Rooms, ids: &[AttachmentId]) {
-    if let Err(error) = rooms.attachments.drop_all(ids).await {
-        tracing::warn!(error = %error, attachments = ids.len(), "attachments that no exchange names are left to be swept");
-    }
+/// Takes away what no exchange will name, also when nobody waits for it. What a fault leaves is swept later.
+pub(super) fn forget(rooms: &Arc<Rooms>, ids: Vec<AttachmentId>) -> JoinHandle<()> {
+    let rooms = rooms.clone();
+    tokio::spawn(async move {
+        if let Err(error) = rooms.attachments.drop_all(&ids).await {
+            tracing::warn!(error = %error, attachments = ids.len(), "attachments that no exchange names are left to be swept");
+        }
+    })
 }
 
 /// Receives every part that follows the envelope; what was begun is in `unnamed`, whatever comes of it.
