@@ -1,0 +1,76 @@
+//! A deposit in parts: the envelope is judged before its files are received, and accepted with them as any other.
+
+use std::sync::Arc;
+
+use adapters::json;
+
+use super::{Accepted, Deposit, Depositor, accept, attached, declared_type, earlier, identify, parts::Parts, repeated, usable_key};
+use crate::{
+    flows::{Caller, Rooms},
+    refusal::Refusal,
+};
+
+/// Accepts one exchange that comes with attachments: what cannot be accepted is refused before they are received.
+///
+/// # Errors
+/// As [`accept`], and [`AttachmentFault`](crate::refusal::AttachmentFault).
+pub async fn accept_with_attachments(
+    rooms: &Arc<Rooms>,
+    caller: &Caller,
+    key: Option<&str>,
+    mut parts: Parts,
+) -> Result<Accepted, Refusal> {
+    let bytes = attached::envelope(rooms, &mut parts).await?;
+    let danger = match welcome(rooms, caller, key, &bytes).await {
+        Ok(Welcome::New { danger }) => danger,
+        Ok(Welcome::Repeat { author, key, canonical }) => {
+            let digests = attached::digests(rooms, &mut parts).await?;
+            let body = attached::compared(&canonical, digests.iter().map(String::as_str));
+            // Of a key that was used nothing new is made out of files that were not kept.
+            return repeated(rooms, caller, &author, &key, &body).await?.ok_or(Refusal::KeyReused);
+        }
+        Err(refusal) => {
+            // Whoever is still sending hears the answer only once everything is sent.
+            parts.pass_over().await;
+            return Err(refusal);
+        }
+    };
+    let mut unnamed = attached::Unnamed::new(rooms);
+    let received = attached::receive((&caller.institution, danger), &mut parts, &mut unnamed).await;
+    // Whoever sends may vanish now, and the exchange be accepted all the same: nothing is taken away behind its back.
+    let ids = unnamed.leave();
+    let accepted = match received {
+        Ok(attached) => match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached }).await {
+            // A commit whose answer was lost may have happened.
+            Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
+            other => other,
+        },
+        Err(refusal) => Err(refusal),
+    };
+    if accepted.is_err() {
+        let _ = attached::forget(rooms, ids).await;
+    }
+    accepted
+}
+
+/// What is to be done with a deposit whose files are still to come.
+enum Welcome {
+    /// They are received.
+    New { danger: bool },
+    /// Its key is known: they are compared.
+    Repeat { author: Depositor, key: String, canonical: Vec<u8> },
+}
+
+/// What can be said of a deposit by its envelope and its author alone.
+async fn welcome(rooms: &Rooms, caller: &Caller, key: Option<&str>, envelope: &[u8]) -> Result<Welcome, Refusal> {
+    let native = json::read(envelope)?;
+    let law = rooms.law.load_full();
+    let exchange_type = declared_type(&law, &native.envelope, rooms.clock.now())?;
+    let author = identify(&law, caller, exchange_type)?;
+    match usable_key(rooms, key, exchange_type)? {
+        Some(key) if !earlier(rooms, caller, &author, &key).await?.is_empty() => {
+            Ok(Welcome::Repeat { author, key, canonical: native.canonical })
+        }
+        Some(_) | None => Ok(Welcome::New { danger: exchange_type.danger }),
+    }
+}
