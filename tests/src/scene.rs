@@ -220,6 +220,9 @@ impl Scene {
             problem(approved).unwrap_or_else(|problem| panic!("not approved: {}", problem.body));
         }
         assert_eq!(self.rooms().law.load().files.hash(), set);
+        // The folder holds what is in force: nobody is told otherwise until the next look at it.
+        let listed = self.acting(ADMIN).get("/v1/policy-sets").await.unwrap();
+        assert_eq!(text(&listed, "/folder/state"), "in-force");
         set
     }
 

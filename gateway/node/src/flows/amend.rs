@@ -13,7 +13,7 @@ use exchange::{Instant, ProfessionalId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Caller, Law, LawFault, Rooms, law::archive};
+use super::{Caller, FolderState, Law, LawFault, Rooms, law::archive};
 use crate::{
     directory::{Professional, Role},
     log::{Event, entry::field},
@@ -320,6 +320,15 @@ fn taking_force(rooms: &Rooms, law: &Law, now: Instant) -> super::Statement {
 /// From here on every request decides with the new law; those under way end with the one they began with.
 fn exchange_law(rooms: &Rooms, law: Law) {
     tracing::info!(policy.set = law.files.hash(), "a policy set is in force");
+    // What the folder holds did not change; what it is compared with did. The next look at the folder says it anew.
+    let holds = match rooms.sets.state().as_ref() {
+        FolderState::InForce => Some(rooms.law.load().files.hash().to_owned()),
+        FolderState::Pending { hash } => Some(hash.clone()),
+        FolderState::Mistaken => None,
+    };
+    if let Some(hash) = holds {
+        rooms.sets.stands(if hash == law.files.hash() { FolderState::InForce } else { FolderState::Pending { hash } });
+    }
     rooms.law.store(Arc::new(law));
 }
 
