@@ -133,12 +133,13 @@ async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Re
     Ok(())
 }
 
-/// Full jitter: anything up to a bound that doubles with each try, ten minutes at most.
+/// Full jitter: anything up to a bound that doubles with each try, ten minutes at most, and never nothing: an endpoint
+/// that just failed is not asked again within the same instant.
 fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
     let mut random = [0; 4];
     rooms.random.fill(&mut random).map_err(|_| Refusal::Internal("random"))?;
     let bound = (1000_u64 << lease.attempts.min(10)).min(600_000);
-    Ok(Duration::from_millis(u64::from(u32::from_le_bytes(random)) * bound / u64::from(u32::MAX)))
+    Ok(Duration::from_millis(1 + u64::from(u32::from_le_bytes(random)) * (bound - 1) / u64::from(u32::MAX)))
 }
 
 /// What alarms when it moves; on the board from the start, so that its first move is seen.
