@@ -23,6 +23,7 @@ pub mod known;
 pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
+pub mod rows;
 pub mod schema;
 mod seat;
 mod side;
@@ -106,6 +107,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: AnyPool,
+    pen: AnyPool,
     dialect: Dialect,
     writer: writer::Writer,
     arrivals: arrivals::Arrivals,
@@ -120,8 +122,10 @@ impl Store {
         let pool = dialect::pool(url, Part::Gateway, 8).await?;
         schema::migrate(&pool, url, Part::Gateway).await?;
         let dialect = Dialect::of(url, Part::Gateway);
-        let writer = writer::Writer::start(pool.clone(), dialect);
-        let store = Self { pool, dialect, writer, arrivals: arrivals::Arrivals::default() };
+        let pen = dialect::pen(url, Part::Gateway).await?;
+        let writer = writer::Writer::start(pen.clone(), dialect);
+        tokio::spawn(writer::keep_log_short(pool.clone(), dialect, writer.commits()));
+        let store = Self { pool, pen, dialect, writer, arrivals: arrivals::Arrivals::default() };
         if store.has_replicas() {
             tokio::spawn(arrivals::hear(store.clone()));
         }
@@ -167,6 +171,7 @@ impl Store {
     /// Waits for the writes in flight and closes the database.
     pub async fn close(&self) {
         self.writer.stop().await;
+        self.pen.close().await;
         self.pool.close().await;
     }
 

@@ -15,6 +15,7 @@ use super::{
     Store, StoreError, Tx,
     columns::{bytes, number, text},
     dialect::Part,
+    rows::{Rows, Table},
     side::{Side, touch_one},
 };
 use crate::seal::{
@@ -166,19 +167,14 @@ impl Attachments {
 
     /// Closes the database.
     pub async fn close(&self) {
-        self.side.pool.close().await;
+        self.side.close().await;
     }
 }
 
 impl NewAttachment {
-    pub(super) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, name: &'static str) -> Result<(), StoreError> {
-        let one = sqlx::query(INSERT_NAMED)
-            .bind(exchange.to_string())
-            .bind(i64::from(self.n))
-            .bind(self.id.to_string())
-            .bind(&self.sealed[..])
-            .bind(name);
-        tx.one("insert_named_attachment", one).await
+    pub(super) fn add_to(&self, rows: &mut Rows, exchange: ExchangeId, name: &'static str) {
+        let n = i64::from(self.n);
+        rows.add(&NAMED, [exchange.to_string().into(), n.into(), self.id.to_string().into(), self.sealed[..].into(), name.into()]);
     }
 }
 
@@ -248,7 +244,7 @@ const CONFIRM: &str = "confirm_attachment";
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_NAMED, NAMED_ATTACHMENT, ATTACHMENTS_OF, NAMING, FORGET];
+pub(super) const HOT: &[&str] = &[NAMED_ATTACHMENT, ATTACHMENTS_OF, NAMING, FORGET];
 
 const TOUCH: &str = "-- touch_attachment
 INSERT INTO attachment (id, touched_at, confirmed, written_by) VALUES ($1, $2, 0, $3)
@@ -272,8 +268,7 @@ SELECT id FROM attachment WHERE confirmed = 0 AND touched_at < $1 ORDER BY touch
 const CONFIRM_ATTACHMENT: &str = "-- confirm_attachment
 UPDATE attachment SET confirmed = 1, written_by = $1 WHERE id = $2";
 
-const INSERT_NAMED: &str = "-- insert_named_attachment
-INSERT INTO attachment (exchange_id, n, attachment_id, sealed, written_by) VALUES ($1, $2, $3, $4, $5)";
+static NAMED: Table = Table::new("insert_named_attachment", "attachment", "exchange_id, n, attachment_id, sealed, written_by");
 
 const NAMED_ATTACHMENT: &str = "-- named_attachment
 SELECT attachment_id, sealed FROM attachment WHERE exchange_id = $1 AND n = $2";

@@ -2,11 +2,13 @@
 
 use exchange::{ExchangeId, Instant};
 use futures::future::BoxFuture;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::{
     Store, StoreError, Tx, Write,
     columns::{bytes, number, text},
+    rows::{self, Cell, Rows, Table},
 };
 
 /// A leaf to be written in the transaction of the fact it states.
@@ -69,16 +71,26 @@ pub struct ExtendLog {
 impl NewEntry {
     /// Writes the entry as part of a larger write.
     pub(crate) async fn insert(&self, tx: &mut Tx, name: &'static str) -> Result<(), StoreError> {
-        let one = sqlx::query(INSERT_ENTRY)
-            .bind(self.id.as_hyphenated().to_string())
-            .bind(&self.leaf[..])
-            .bind(self.leaf_hash.to_vec())
-            .bind(self.event)
-            .bind(self.exchange.map(|id| id.to_string()))
-            .bind(&self.opening[..])
-            .bind(self.expires_at.map(Instant::unix_ms))
-            .bind(name);
-        tx.one("insert_entry", one).await
+        let mut rows = Rows::default();
+        self.add_to(&mut rows, name);
+        tx.insert(rows).await
+    }
+
+    pub(super) fn add_to(&self, rows: &mut Rows, name: &'static str) {
+        rows.add(
+            &ENTRIES,
+            [
+                self.id.as_hyphenated().to_string().into(),
+                self.leaf[..].into(),
+                self.leaf_hash[..].into(),
+                self.event.into(),
+                self.exchange.map(|id| id.to_string()).into(),
+                self.opening[..].into(),
+                self.expires_at.map(Instant::unix_ms).into(),
+                Cell::Next,
+                name.into(),
+            ],
+        );
     }
 }
 
@@ -91,11 +103,17 @@ impl Write for AppendEntries {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            for entry in &self.0 {
-                entry.insert(tx, Self::NAME).await?;
-            }
-            Ok(())
+            let mut rows = Rows::default();
+            self.only_inserts(&mut rows);
+            tx.insert(rows).await
         })
+    }
+
+    fn only_inserts(&self, rows: &mut Rows) -> Option<()> {
+        for entry in &self.0 {
+            entry.add_to(rows, Self::NAME);
+        }
+        Some(())
     }
 }
 
@@ -105,9 +123,18 @@ impl Write for ExtendLog {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            for (id, index) in &self.places {
-                let one = sqlx::query(PLACE_ENTRY).bind(signed(*index)?).bind(Self::NAME).bind(id);
-                tx.one("place_entry", one).await?;
+            let mut places = &self.places[..];
+            while let Some((now, later)) = places.split_at_checked(rows::together(places.len())).filter(|(now, _)| !now.is_empty()) {
+                let mut query = sqlx::query(AssertSqlSafe(place_entries(now.len())));
+                for (id, index) in now {
+                    query = query.bind(id).bind(signed(*index)?);
+                }
+                let done = query.bind(Self::NAME).execute(tx.connection()).await.map_err(StoreError::in_statement("place_entries"))?;
+                if done.rows_affected() != now.len() as u64 {
+                    // Another had the seat, and placed some of them.
+                    return Err(StoreError::Broken("place_entries", done.rows_affected()));
+                }
+                places = later;
             }
             for (level, index, hashes) in &self.tiles {
                 let one = sqlx::query(PUT_TILE)
@@ -212,27 +239,26 @@ fn unsigned(number: i64) -> Result<u64, StoreError> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[
-    INSERT_ENTRY,
-    PLACE_ENTRY,
-    PUT_TILE,
-    PUT_CHECKPOINT,
-    PENDING_ENTRIES,
-    LATEST_CHECKPOINT,
-    TILE,
-    ENTRY,
-    ENTRY_OF_ROW,
-    ENTRIES_OF,
-    ENTRIES_FROM,
-];
+pub(super) const HOT: &[&str] =
+    &[LAST_PENDING, PUT_TILE, PUT_CHECKPOINT, PENDING_ENTRIES, LATEST_CHECKPOINT, TILE, ENTRY, ENTRY_OF_ROW, ENTRIES_OF, ENTRIES_FROM];
 
-const INSERT_ENTRY: &str = "-- insert_entry
-INSERT INTO entry (id, leaf, leaf_hash, event, exchange_id, opening, expires_at, pending, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7,
-    COALESCE((SELECT pending FROM entry WHERE leaf_index IS NULL ORDER BY pending DESC LIMIT 1), 0) + 1, $8)";
+static ENTRIES: Table =
+    Table::new("insert_entry", "entry", "id, leaf, leaf_hash, event, exchange_id, opening, expires_at, pending, written_by")
+        .counting(LAST_PENDING);
 
-const PLACE_ENTRY: &str = "-- place_entry
-UPDATE entry SET leaf_index = $1, written_by = $2 WHERE id = $3 AND leaf_index IS NULL";
+const LAST_PENDING: &str = "-- last_pending
+SELECT COALESCE((SELECT pending FROM entry WHERE leaf_index IS NULL ORDER BY pending DESC LIMIT 1), 0)";
+
+/// The statement that gives that many entries their places.
+fn place_entries(entries: usize) -> String {
+    format!(
+        "-- place_entries
+WITH placed (id, place) AS (VALUES {}) UPDATE entry SET leaf_index = placed.place, written_by = ${} FROM placed
+WHERE entry.id = placed.id AND entry.leaf_index IS NULL",
+        rows::places(entries, 2),
+        2 * entries + 1
+    )
+}
 
 const PUT_TILE: &str = "-- put_tile
 INSERT INTO tile (level, idx, width, hashes, written_by) VALUES ($1, $2, $3, $4, $5)

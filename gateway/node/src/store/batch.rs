@@ -1,9 +1,12 @@
 //! Group commit for the databases beside the main one: what callers hand in while one transaction syncs is
 //! committed together in the next.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{PATIENCE, StoreError};
 
@@ -22,7 +25,8 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         let (queue, mut waiting) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
             let mut taken: Vec<(T, oneshot::Sender<_>)> = Vec::new();
-            while waiting.recv_many(&mut taken, BATCH).await > 0 {
+            let mut pace = Pace::default();
+            while pace.next(&mut waiting, &mut taken).await > 0 {
                 let (items, replies): (Vec<T>, Vec<_>) = taken.drain(..).unzip();
                 let committed = tokio::time::timeout(PATIENCE, commit(Arc::new(items))).await;
                 match committed.unwrap_or(Err(StoreError::Unavailable("patience", sqlx::Error::PoolTimedOut))) {
@@ -54,6 +58,32 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     }
 }
 
+/// When a commit begins. One that follows closely on another waits a moment for company: a commit costs the same for one
+/// and for many. Who comes alone does not wait.
+#[derive(Default)]
+pub(super) struct Pace {
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// Takes what waits, once something does: how much it is; 0 when nothing will come any more.
+    pub(super) async fn next<T>(&mut self, queue: &mut mpsc::Receiver<T>, taken: &mut Vec<T>) -> usize {
+        let first = queue.recv_many(taken, BATCH).await;
+        if let (Some(last), 1..BATCH) = (self.last, first) {
+            tokio::time::sleep_until(last + APART).await;
+            while taken.len() < BATCH
+                && let Ok(more) = queue.try_recv()
+            {
+                taken.push(more);
+            }
+        }
+        self.last = Some(Instant::now());
+        taken.len()
+    }
+}
+
+/// How far commits begin from each other at least.
+const APART: Duration = Duration::from_millis(5);
 /// Items in one commit at most.
 const BATCH: usize = 256;
 /// Items that may wait.

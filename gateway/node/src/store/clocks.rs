@@ -8,6 +8,7 @@ use super::{
     Store, StoreError, Tx, Write,
     audit::NewEntry,
     columns::{instant, number, owned, party, role, role_text, text, unit_text},
+    rows::{Rows, Table},
 };
 use crate::directory::{Professional, Role};
 
@@ -145,20 +146,29 @@ impl NewClock {
         role: Option<Role>,
         name: &'static str,
     ) -> Result<(), StoreError> {
-        let one = sqlx::query(INSERT_CLOCK)
-            .bind(self.id.to_string())
-            .bind(exchange.to_string())
-            .bind(&self.name)
-            .bind(self.owner.institution.as_str())
-            .bind(unit_text(&self.owner))
-            .bind(self.started_at.unix_ms())
-            .bind(self.limit.unix_ms())
-            .bind(instants(&self.fires))
-            .bind(self.fires.first().map(|at| at.unix_ms()))
-            .bind(self.stops.join(" "))
-            .bind(role_text(role))
-            .bind(name);
-        tx.one("insert_clock", one).await
+        let mut rows = Rows::default();
+        self.add_to(&mut rows, exchange, role, name);
+        tx.insert(rows).await
+    }
+
+    pub(super) fn add_to(&self, rows: &mut Rows, exchange: ExchangeId, role: Option<Role>, name: &'static str) {
+        rows.add(
+            &CLOCKS,
+            [
+                self.id.to_string().into(),
+                exchange.to_string().into(),
+                self.name.as_str().into(),
+                self.owner.institution.as_str().into(),
+                unit_text(&self.owner).into(),
+                self.started_at.unix_ms().into(),
+                self.limit.unix_ms().into(),
+                instants(&self.fires).into(),
+                self.fires.first().map(|at| at.unix_ms()).into(),
+                format!(" {} ", self.stops.join(" ")).into(),
+                role_text(role).into(),
+                name.into(),
+            ],
+        );
     }
 }
 
@@ -299,12 +309,13 @@ fn instants(list: &[Instant]) -> String {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] =
-    &[INSERT_CLOCK, STOP_CLOCKS, ADVANCE_CLOCK, INSERT_REMINDER, DUE_CLOCKS, CLOCKS_OF, CLOCKS_OWNED, REMINDERS_OF];
+pub(super) const HOT: &[&str] = &[STOP_CLOCKS, ADVANCE_CLOCK, INSERT_REMINDER, DUE_CLOCKS, CLOCKS_OF, CLOCKS_OWNED, REMINDERS_OF];
 
-const INSERT_CLOCK: &str = "-- insert_clock
-INSERT INTO clock (id, exchange_id, name, institution, unit, started_at, limit_at, fires, next_at, stops, role, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, ' ' || $10 || ' ', $11, $12)";
+static CLOCKS: Table = Table::new(
+    "insert_clock",
+    "clock",
+    "id, exchange_id, name, institution, unit, started_at, limit_at, fires, next_at, stops, role, written_by",
+);
 
 const STOP_CLOCKS: &str = "-- stop_clocks
 UPDATE clock SET stopped_at = $1, stopped_by = $2, next_at = NULL, written_by = $3

@@ -131,6 +131,15 @@ pub(crate) async fn pool(url: &str, part: Part, connections: u32) -> Result<AnyP
     sqlx::any::install_default_drivers();
     let dialect = Dialect::of(url, part);
     let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5));
+    // A connection that was busy a moment ago is not asked whether it still lives: that costs as much as most statements.
+    let options = options.test_before_acquire(false).before_acquire(|connection, known| {
+        Box::pin(async move {
+            if known.idle_for >= ASKED_AFTER {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    });
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             connection.execute(sqlx::AssertSqlSafe(dialect.tune())).await?;
@@ -138,6 +147,12 @@ pub(crate) async fn pool(url: &str, part: Part, connections: u32) -> Result<AnyP
         })
     });
     options.connect(&full(url, dialect, "rwc")).await.map_err(|e| StoreError::Unavailable("open", e))
+}
+
+/// Where everything is written: one connection, since one writer has its turn. It keeps its pages and its statements, which
+/// another writer would make it forget.
+pub(crate) async fn pen(url: &str, part: Part) -> Result<AnyPool, StoreError> {
+    pool(url, part, 1).await
 }
 
 /// A connection that only reads what is there: it creates nothing and brings nothing up to date.
@@ -183,13 +198,17 @@ async fn overwrite_file(pool: &AnyPool) -> Result<(), StoreError> {
     }
 }
 
+/// After how much idleness a connection is asked whether it still lives.
+const ASKED_AFTER: Duration = Duration::from_secs(1);
 /// How long an overwriting may wait for its turn.
 const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(10);
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.
 const TUNE_SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
 PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY";
+// A plan is made once and kept, often while a table is empty: without `enable_seqscan` it would read the whole of it for ever,
+// and every question on a hot path has its index (invariant 13).
 // `synchronous_commit` is set here, since a server may have been told otherwise. A replica that hangs or is cut off while it
 // has its turn holds up all others: the server ends its session soon.
 const TUNE_POSTGRES: &str = "SET synchronous_commit TO on; SET lock_timeout TO '10s'; SET statement_timeout TO '30s';
 SET idle_in_transaction_session_timeout TO '10s'; SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 2;
-SET tcp_keepalives_count TO 3; SET application_name TO 'passerelle'";
+SET tcp_keepalives_count TO 3; SET enable_seqscan TO off; SET plan_cache_mode TO force_generic_plan; SET application_name TO 'passerelle'";

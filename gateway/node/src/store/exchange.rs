@@ -15,6 +15,7 @@ use super::{
     delivery::NewDelivery,
     follow_up::NewFollowUp,
     idempotency::IdempotencyKey,
+    rows::{Rows, Table},
 };
 
 /// Everything that one acceptance writes: all of it or nothing.
@@ -124,85 +125,102 @@ impl Write for AcceptExchange {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            self.insert(tx).await?;
-            for made in &self.made {
-                made.insert(tx).await?;
+            let mut rows = Rows::default();
+            self.add_to(&mut rows);
+            tx.insert(rows).await?;
+            for one in std::iter::once(&self).chain(&self.made) {
+                one.end_others(tx).await?;
             }
             Ok(())
         })
+    }
+
+    fn only_inserts(&self, rows: &mut Rows) -> Option<()> {
+        let alone = std::iter::once(self).chain(&self.made).all(|one| one.answers.is_none() && one.fulfils.is_none());
+        alone.then(|| self.add_to(rows))
     }
 }
 
 impl AcceptExchange {
-    fn insert<'t>(&'t self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
-        Box::pin(async move {
-            let at = self.exchange.accepted_at;
-            let id = self.exchange.id;
-            // The key first: a repeat that raced us must find nothing of this one.
-            insert_exchange(tx, &self.exchange).await?;
-            if let Some(statement) = &self.statement {
-                let one = sqlx::query(INSERT_STATEMENT).bind(id.to_string()).bind(&statement[..]).bind(Self::NAME);
-                tx.one("insert_statement", one).await?;
-            }
-            if let Some(key) = &self.idempotency {
-                key.insert(tx, id, Self::NAME).await?;
-            }
-            for (institution, issuer, subject) in &self.exclusions {
-                let one = sqlx::query(INSERT_EXCLUSION).bind(id.to_string()).bind(institution).bind(issuer).bind(subject).bind(Self::NAME);
-                tx.one("insert_exclusion", one).await?;
-            }
-            for attachment in &self.attachments {
-                attachment.insert(tx, id, Self::NAME).await?;
-            }
-            for delivery in &self.deliveries {
-                delivery.insert(tx, id, at, Self::NAME).await?;
-            }
-            for clock in &self.clocks {
-                clock.insert(tx, id, Self::NAME).await?;
-            }
-            for follow_up in &self.follow_ups {
-                follow_up.insert(tx, id, at, Self::NAME).await?;
-            }
-            for entry in &self.entries {
-                entry.insert(tx, Self::NAME).await?;
-            }
-            if let Some((answered, kind)) = &self.answers {
-                super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
-                super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
-            }
-            if let Some((of, code)) = &self.fulfils {
-                let query = sqlx::query(FULFIL).bind(at.unix_ms()).bind(Self::NAME).bind(of.to_string()).bind(code);
-                query.execute(tx.connection()).await.map_err(StoreError::in_statement("fulfil"))?;
-                super::clocks::stop(tx, *of, &format!("recorded:{code}"), at, Self::NAME).await?;
-            }
-            Ok(())
-        })
+    /// Its own rows, then those of what the gateway makes of it.
+    fn add_to(&self, rows: &mut Rows) {
+        let at = self.exchange.accepted_at;
+        let id = self.exchange.id;
+        self.exchange.add_to(rows, Self::NAME);
+        if let Some(statement) = &self.statement {
+            rows.add(&STATEMENTS, [id.to_string().into(), statement[..].into(), Self::NAME.into()]);
+        }
+        if let Some(key) = &self.idempotency {
+            key.add_to(rows, id, Self::NAME);
+        }
+        for (institution, issuer, subject) in &self.exclusions {
+            let row =
+                [id.to_string().into(), institution.as_str().into(), issuer.as_str().into(), subject.as_str().into(), Self::NAME.into()];
+            rows.add(&EXCLUSIONS, row);
+        }
+        for attachment in &self.attachments {
+            attachment.add_to(rows, id, Self::NAME);
+        }
+        for delivery in &self.deliveries {
+            delivery.add_to(rows, id, at, Self::NAME);
+        }
+        for clock in &self.clocks {
+            clock.add_to(rows, id, None, Self::NAME);
+        }
+        for follow_up in &self.follow_ups {
+            follow_up.add_to(rows, id, None, at, Self::NAME);
+        }
+        for entry in &self.entries {
+            entry.add_to(rows, Self::NAME);
+        }
+        for made in &self.made {
+            made.add_to(rows);
+        }
+    }
+
+    /// What it ends of other exchanges.
+    async fn end_others(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let at = self.exchange.accepted_at;
+        if let Some((answered, kind)) = &self.answers {
+            super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
+            super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
+        }
+        if let Some((of, code)) = &self.fulfils {
+            let query = sqlx::query(FULFIL).bind(at.unix_ms()).bind(Self::NAME).bind(of.to_string()).bind(code);
+            query.execute(tx.connection()).await.map_err(StoreError::in_statement("fulfil"))?;
+            super::clocks::stop(tx, *of, &format!("recorded:{code}"), at, Self::NAME).await?;
+        }
+        Ok(())
     }
 }
 
-async fn insert_exchange(tx: &mut Tx, new: &NewExchange) -> Result<(), StoreError> {
-    let one = sqlx::query(INSERT_EXCHANGE)
-        .bind(new.id.to_string())
-        .bind(new.kind.as_str())
-        .bind(i64::from(new.type_version))
-        .bind(new.sender.institution.as_str())
-        .bind(unit_text(&new.sender))
-        .bind(new.professional.as_deref().unwrap_or(""))
-        .bind(new.recipient.institution.as_str())
-        .bind(unit_text(&new.recipient))
-        .bind(rank(new.urgency))
-        .bind(new.in_reply_to.map(|id| id.to_string()))
-        .bind(new.accepted_at.unix_ms())
-        .bind(i64::from(new.incomplete))
-        .bind(&new.retention)
-        .bind(new.leaf_hash.to_vec())
-        .bind(&new.receipt)
-        .bind(&new.route[..])
-        .bind(&new.decision[..])
-        .bind(AcceptExchange::NAME);
-    tx.one("insert_exchange", one).await?;
-    let one = sqlx::query(INSERT_CONTENT).bind(new.id.to_string()).bind(&new.content[..]).bind(AcceptExchange::NAME);
-    tx.one("insert_content", one).await
+impl NewExchange {
+    fn add_to(&self, rows: &mut Rows, name: &'static str) {
+        rows.add(
+            &EXCHANGES,
+            [
+                self.id.to_string().into(),
+                self.kind.as_str().into(),
+                i64::from(self.type_version).into(),
+                self.sender.institution.as_str().into(),
+                unit_text(&self.sender).into(),
+                self.professional.as_deref().unwrap_or("").into(),
+                self.recipient.institution.as_str().into(),
+                unit_text(&self.recipient).into(),
+                rank(self.urgency).into(),
+                self.in_reply_to.map(|id| id.to_string()).into(),
+                self.accepted_at.unix_ms().into(),
+                i64::from(self.incomplete).into(),
+                self.retention.as_str().into(),
+                self.leaf_hash[..].into(),
+                self.receipt.as_str().into(),
+                self.route[..].into(),
+                self.decision[..].into(),
+                name.into(),
+            ],
+        );
+        rows.add(&CONTENTS, [self.id.to_string().into(), self.content[..].into(), name.into()]);
+    }
 }
 
 /// The content's key is gone: say so, and forget what is only noise now. Receipts, leaves and openings stay.
@@ -320,36 +338,22 @@ fn read_exchange(row: &AnyRow) -> Result<ExchangeRow, StoreError> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[
-    INSERT_EXCHANGE,
-    INSERT_CONTENT,
-    INSERT_EXCLUSION,
-    INSERT_STATEMENT,
-    FULFIL,
-    MARK_ERASED,
-    DROP_CONTENT,
-    DROP_STATEMENT,
-    EXCHANGE,
-    ANSWERS_TO,
-    CONTENT,
-    STATEMENT,
-    SEALED_FROM,
-    RECEIPTS_AFTER,
-];
+pub(super) const HOT: &[&str] =
+    &[FULFIL, MARK_ERASED, DROP_CONTENT, DROP_STATEMENT, EXCHANGE, ANSWERS_TO, CONTENT, STATEMENT, SEALED_FROM, RECEIPTS_AFTER];
 
-const INSERT_EXCHANGE: &str = "-- insert_exchange
-INSERT INTO exchange (id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution,
-    recipient_unit, urgency, in_reply_to, accepted_at, incomplete, retention, leaf_hash, receipt, route, decision, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+static EXCHANGES: Table = Table::new(
+    "insert_exchange",
+    "exchange",
+    "id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
+    in_reply_to, accepted_at, incomplete, retention, leaf_hash, receipt, route, decision, written_by",
+)
+.referred_to();
 
-const INSERT_CONTENT: &str = "-- insert_content
-INSERT INTO content (exchange_id, sealed, written_by) VALUES ($1, $2, $3)";
+static CONTENTS: Table = Table::new("insert_content", "content", "exchange_id, sealed, written_by");
 
-const INSERT_EXCLUSION: &str = "-- insert_exclusion
-INSERT INTO exclusion (exchange_id, institution, issuer, subject, written_by) VALUES ($1, $2, $3, $4, $5)";
+static EXCLUSIONS: Table = Table::new("insert_exclusion", "exclusion", "exchange_id, institution, issuer, subject, written_by");
 
-const INSERT_STATEMENT: &str = "-- insert_statement
-INSERT INTO statement (exchange_id, sealed, written_by) VALUES ($1, $2, $3)";
+static STATEMENTS: Table = Table::new("insert_statement", "statement", "exchange_id, sealed, written_by");
 
 // Nobody did it: the gateway itself made what was due.
 const FULFIL: &str = "-- fulfil

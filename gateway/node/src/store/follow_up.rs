@@ -6,6 +6,7 @@ use sqlx::{Row, any::AnyRow};
 use super::{
     Store, StoreError, Tx,
     columns::{instant, number, owned, party, role, role_text, text, unit_text},
+    rows::{Rows, Table},
 };
 use crate::directory::Role;
 
@@ -60,18 +61,27 @@ impl NewFollowUp {
         at: Instant,
         name: &'static str,
     ) -> Result<(), StoreError> {
-        let details = serde_json::to_string(&self.details).map_err(|_| StoreError::Damaged("insert_follow_up"))?;
-        let one = sqlx::query(INSERT_FOLLOW_UP)
-            .bind(self.id.to_string())
-            .bind(exchange.to_string())
-            .bind(&self.code)
-            .bind(self.owner.institution.as_str())
-            .bind(unit_text(&self.owner))
-            .bind(at.unix_ms())
-            .bind(details)
-            .bind(role_text(role))
-            .bind(name);
-        tx.one("insert_follow_up", one).await
+        let mut rows = Rows::default();
+        self.add_to(&mut rows, exchange, role, at, name);
+        tx.insert(rows).await
+    }
+
+    pub(super) fn add_to(&self, rows: &mut Rows, exchange: ExchangeId, role: Option<Role>, at: Instant, name: &'static str) {
+        let details = serde_json::Value::from(self.details.as_slice()).to_string();
+        rows.add(
+            &FOLLOW_UPS_TABLE,
+            [
+                self.id.to_string().into(),
+                exchange.to_string().into(),
+                self.code.as_str().into(),
+                self.owner.institution.as_str().into(),
+                unit_text(&self.owner).into(),
+                at.unix_ms().into(),
+                details.into(),
+                role_text(role).into(),
+                name.into(),
+            ],
+        );
     }
 }
 
@@ -136,11 +146,10 @@ fn read_follow_up(row: &AnyRow) -> Result<FollowUpRow, StoreError> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_FOLLOW_UP, CLOSE_FOLLOW_UPS, FOLLOW_UPS, FOLLOW_UP, OPEN_FOLLOW_UPS];
+pub(super) const HOT: &[&str] = &[CLOSE_FOLLOW_UPS, FOLLOW_UPS, FOLLOW_UP, OPEN_FOLLOW_UPS];
 
-const INSERT_FOLLOW_UP: &str = "-- insert_follow_up
-INSERT INTO follow_up (id, exchange_id, code, institution, unit, opened_at, details, role, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+static FOLLOW_UPS_TABLE: Table =
+    Table::new("insert_follow_up", "follow_up", "id, exchange_id, code, institution, unit, opened_at, details, role, written_by");
 
 const CLOSE_FOLLOW_UPS: &str = "-- close_follow_ups
 UPDATE follow_up SET done_at = $1, done_by = '', deferred_until = NULL, written_by = $2 WHERE exchange_id = $3 AND code = $4 AND done_at IS NULL";

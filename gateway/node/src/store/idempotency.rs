@@ -3,8 +3,9 @@
 use exchange::{ExchangeId, Instant, InstitutionId};
 
 use super::{
-    Store, StoreError, Tx,
+    Store, StoreError,
     columns::{bytes, instant, text},
+    rows::{Rows, Table},
 };
 
 /// The key an author used, with the keyed digest of the body it was used for.
@@ -35,15 +36,18 @@ pub struct Repeated {
 }
 
 impl IdempotencyKey {
-    pub(super) async fn insert(&self, tx: &mut Tx, exchange: ExchangeId, name: &'static str) -> Result<(), StoreError> {
-        let one = sqlx::query(INSERT_IDEMPOTENCY)
-            .bind(self.institution.as_str())
-            .bind(&self.author)
-            .bind(&self.key)
-            .bind(exchange.to_string())
-            .bind(&self.mac[..])
-            .bind(name);
-        tx.one("insert_idempotency", one).await
+    pub(super) fn add_to(&self, rows: &mut Rows, exchange: ExchangeId, name: &'static str) {
+        rows.add(
+            &IDEMPOTENCY,
+            [
+                self.institution.as_str().into(),
+                self.author.as_str().into(),
+                self.key.as_str().into(),
+                exchange.to_string().into(),
+                self.mac[..].into(),
+                name.into(),
+            ],
+        );
     }
 }
 
@@ -68,10 +72,9 @@ impl Store {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[INSERT_IDEMPOTENCY, REPEATED];
+pub(super) const HOT: &[&str] = &[REPEATED];
 
-const INSERT_IDEMPOTENCY: &str = "-- insert_idempotency
-INSERT INTO idempotency (institution, author, key, exchange_id, mac, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
+static IDEMPOTENCY: Table = Table::new("insert_idempotency", "idempotency", "institution, author, key, exchange_id, mac, written_by");
 
 // No order: to sort by author SQLite would read every key of the institution.
 const REPEATED: &str = "-- repeated

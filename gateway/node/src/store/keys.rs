@@ -21,7 +21,8 @@ use super::{
     batch::Batcher,
     columns::{bytes, text},
     dialect::Part,
-    side::{Side, touch_one},
+    rows::{Rows, Table},
+    side::Side,
 };
 use crate::seal::{ExchangeKey, KeyStore, Place, Secret, body::Subkey};
 
@@ -186,7 +187,7 @@ impl Keys {
 
     /// Closes the database.
     pub async fn close(&self) {
-        self.side.pool.close().await;
+        self.side.close().await;
     }
 
     /// The key of a period; made on first use, whoever comes first.
@@ -235,16 +236,13 @@ impl std::fmt::Debug for Keys {
 
 async fn keep_all(side: Side, minted: Arc<Vec<Minted>>) -> Result<Vec<()>, StoreError> {
     let mut tx = side.begin("keep_keys").await?;
+    let mut rows = Rows::default();
     for one in minted.iter() {
-        let query = sqlx::query(KEEP_KEY)
-            .bind(one.exchange.to_string())
-            .bind(&one.retention)
-            .bind(&one.quarter)
-            .bind(&one.wrapped[..])
-            .bind(one.at.unix_ms())
-            .bind("keep_keys");
-        touch_one("keep_keys", query, &mut tx).await?;
+        let (retention, quarter) = (one.retention.as_str().into(), one.quarter.as_str().into());
+        let at = one.at.unix_ms().into();
+        rows.add(&EXCHANGE_KEYS, [one.exchange.to_string().into(), retention, quarter, one.wrapped[..].into(), at, "keep_keys".into()]);
     }
+    rows.write(&mut tx).await?;
     side.commit("keep_keys", tx).await?;
     Ok(vec![(); minted.len()])
 }
@@ -271,8 +269,7 @@ SELECT wrapped FROM period_key WHERE retention = $1 AND quarter = $2";
 const MAKE_PERIOD_KEY: &str = "-- make_period_key
 INSERT INTO period_key (retention, quarter, wrapped, written_by) VALUES ($1, $2, $3, $4) ON CONFLICT (retention, quarter) DO NOTHING";
 
-const KEEP_KEY: &str = "-- keep_keys
-INSERT INTO exchange_key (exchange_id, retention, quarter, wrapped, minted_at, written_by) VALUES ($1, $2, $3, $4, $5, $6)";
+static EXCHANGE_KEYS: Table = Table::new("keep_keys", "exchange_key", "exchange_id, retention, quarter, wrapped, minted_at, written_by");
 
 const EXCHANGE_KEY: &str = "-- exchange_key
 SELECT retention, quarter, wrapped FROM exchange_key WHERE exchange_id = $1";

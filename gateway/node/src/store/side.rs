@@ -18,6 +18,7 @@ use crate::seal::KeyStore;
 #[derive(Clone)]
 pub(super) struct Side {
     pub(super) pool: AnyPool,
+    pen: AnyPool,
     dialect: Dialect,
     written: watch::Sender<u64>,
 }
@@ -28,7 +29,8 @@ impl Side {
         let pool = dialect::pool(url, part, 4).await?;
         schema::migrate(&pool, url, part).await?;
         let (written, commits) = watch::channel(0);
-        let side = Self { pool, dialect: Dialect::of(url, part), written };
+        let pen = dialect::pen(url, part).await?;
+        let side = Self { pool, pen, dialect: Dialect::of(url, part), written };
         let mut tx = side.begin("bind_keystore").await?;
         sqlx::query(BIND_KEYSTORE)
             .bind(keystore.fingerprint())
@@ -48,12 +50,18 @@ impl Side {
 
     /// Begins a transaction that will write; dropped without [`Side::commit`], it changes nothing.
     pub(super) async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
-        self.pool.begin_with(self.dialect.begin_write()).await.map_err(|e| StoreError::Unavailable(name, e))
+        self.pen.begin_with(self.dialect.begin_write()).await.map_err(|e| StoreError::Unavailable(name, e))
     }
 
     /// Begins a transaction that only reads: what it sees does not move.
     pub(super) async fn reading(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
         self.pool.begin_with(self.dialect.begin_read()).await.map_err(|e| StoreError::Unavailable(name, e))
+    }
+
+    /// Closes the database.
+    pub(super) async fn close(&self) {
+        self.pen.close().await;
+        self.pool.close().await;
     }
 
     /// What was deleted is gone from the tables, not only out of sight.

@@ -70,7 +70,7 @@ fn hot() -> Vec<&'static str> {
 const ANSWERED_BY: &[(&str, &str)] = &[
     ("repeated", "idempotency_key"),
     ("answers_to", "exchange_answers"),
-    ("insert_delivery", "delivery_arrival"),
+    ("last_arrival_of_all", "delivery_arrival"),
     ("arrivals_after", "delivery_arrival"),
     ("mailbox", "delivery_mailbox"),
     ("mailbox_immediate", "delivery_urgent"),
@@ -86,7 +86,7 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("follow_ups", "follow_up_exchange"),
     ("open_follow_ups", "follow_up_owner"),
     ("pending_entries", "entry_pending"),
-    ("insert_entry", "entry_pending"),
+    ("last_pending", "entry_pending"),
     ("entries_from", "entry_index"),
     ("entry", "entry_hash"),
     ("entries_of", "entry_exchange"),
@@ -168,6 +168,38 @@ async fn what_was_committed_first_is_signed_first() {
     store.write(audit::AppendEntries(vec![entry(3)])).await.unwrap();
     let pending = store.pending_entries().await.unwrap();
     assert_eq!(pending.iter().map(|entry| entry.leaf_hash[0]).collect::<Vec<_>>(), [2, 3]);
+}
+
+/// What only inserts goes into the tables together; a row that is there already stops its own write and no other, and those
+/// that stay follow on each other without a gap.
+#[tokio::test]
+async fn rows_written_together_stand_each_for_itself() {
+    let ground = Ground::new();
+    let store = Store::open(&ground.url(Part::Gateway)).await.unwrap();
+    let entry = |n: u8| audit::NewEntry {
+        id: uuid::Uuid::now_v7(),
+        leaf: vec![n],
+        leaf_hash: [n; 32],
+        event: "test",
+        exchange: None,
+        opening: Vec::new(),
+        expires_at: None,
+    };
+    // Of 90 writes of two entries, each after the first 30 brings one that is there.
+    let writes = (0..90_u8).map(|n| store.write(audit::AppendEntries(vec![entry(n), entry(100 + n % 30)])));
+    let results = futures::future::join_all(writes).await;
+    let done = results.iter().filter(|result| result.is_ok()).count();
+    let twice = results.iter().filter(|result| matches!(result, Err(StoreError::AlreadyThere))).count();
+    assert_eq!((done, twice), (30, 60));
+    let pending = store.pending_entries().await.unwrap();
+    assert_eq!(pending.len(), 60);
+    let places: Vec<_> = pending.into_iter().map(|entry| entry.id).zip(0..).collect();
+    let at = "2026-11-23T09:00:00Z".parse().unwrap();
+    store.write(audit::ExtendLog { places: places.clone(), tiles: Vec::new(), size: 60, note: "n".into(), at }).await.unwrap();
+    assert!(store.pending_entries().await.unwrap().is_empty());
+    // Who had the seat before and comes late places nothing.
+    let late = audit::ExtendLog { places, tiles: Vec::new(), size: 61, note: "n".into(), at };
+    assert!(matches!(store.write(late).await, Err(StoreError::Broken("place_entries", 0))));
 }
 
 /// In one commit of many writes, the one that fails leaves nothing behind and takes nothing with it.

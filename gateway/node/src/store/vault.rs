@@ -154,7 +154,7 @@ impl Vault {
 
     /// Closes the database.
     pub async fn close(&self) {
-        self.side.pool.close().await;
+        self.side.close().await;
     }
 
     fn seal(&self, key: &ExchangeKey, id: MentionId, identity: &Identity) -> Result<Vec<u8>, SealError> {

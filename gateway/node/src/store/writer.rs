@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{PATIENCE, StoreError, dialect::Dialect, exactly_one};
+use super::{PATIENCE, StoreError, batch::Pace, dialect::Dialect, exactly_one, rows::Rows};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -19,6 +19,12 @@ pub trait Write: Send + 'static {
 
     /// Writes through `tx`. May run only once; an error undoes what this write did.
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<Self::Output, StoreError>>;
+
+    /// Adds its rows and says what the caller learns, when it does nothing but insert: such writes of one commit go into
+    /// the tables together. `None`: nothing was added, and [`Write::apply`] does it.
+    fn only_inserts(&self, _: &mut Rows) -> Option<Self::Output> {
+        None
+    }
 }
 
 /// An open write transaction.
@@ -36,6 +42,11 @@ impl Tx {
     pub(super) async fn one(&mut self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<(), StoreError> {
         let done = query.execute(self.connection()).await.map_err(StoreError::in_statement(statement))?;
         exactly_one(statement, done.rows_affected())
+    }
+
+    /// Inserts rows: all, or an error.
+    pub(super) async fn insert(&mut self, rows: Rows) -> Result<(), StoreError> {
+        rows.write(self.connection()).await
     }
 }
 
@@ -73,9 +84,9 @@ impl Writer {
 }
 
 async fn run(pool: AnyPool, dialect: Dialect, mut queue: mpsc::Receiver<Box<dyn Job>>, committed: watch::Sender<u64>) {
-    let checkpoints = tokio::spawn(keep_log_short(pool.clone(), dialect, committed.subscribe()));
-    let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
+    let mut batch = Vec::new();
+    let mut pace = Pace::default();
+    while pace.next(&mut queue, &mut batch).await > 0 {
         let started = std::time::Instant::now();
         let jobs = std::mem::take(&mut batch);
         metrics::histogram!("passerelle_store_batch_writes").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
@@ -83,7 +94,6 @@ async fn run(pool: AnyPool, dialect: Dialect, mut queue: mpsc::Receiver<Box<dyn 
         metrics::histogram!("passerelle_store_commit_seconds").record(started.elapsed().as_secs_f64());
         committed.send_modify(|count| *count += 1);
     }
-    checkpoints.abort();
 }
 
 async fn commit_all(pool: &AnyPool, dialect: Dialect, mut jobs: Vec<Box<dyn Job>>) {
@@ -115,8 +125,17 @@ async fn in_one_transaction(pool: &AnyPool, dialect: Dialect, jobs: &mut [Box<dy
 }
 
 async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    tx.connection.execute(dialect.begin_write()).await.map_err(|e| StoreError::Unavailable("begin", e))?;
-    for job in jobs {
+    let begin = dialect.begin_write();
+    tx.connection.execute(begin).await.map_err(|e| StoreError::Unavailable("begin", e))?;
+    let mut rows = Rows::default();
+    let together: Vec<bool> = jobs.iter_mut().map(|job| job.only_inserts(&mut rows)).collect();
+    let written = tx.insert(rows).await.is_ok();
+    if !written {
+        // Whose row it was is found out one by one.
+        tx.connection.execute("ROLLBACK").await.map_err(|e| StoreError::Unavailable("rollback", e))?;
+        tx.connection.execute(begin).await.map_err(|e| StoreError::Unavailable("begin", e))?;
+    }
+    for (job, _) in jobs.iter_mut().zip(together).filter(|(_, together)| !(written && *together)) {
         tx.connection.execute("SAVEPOINT caller").await.map_err(|e| StoreError::Unavailable("savepoint", e))?;
         if job.apply(tx).await {
             tx.connection.execute("RELEASE SAVEPOINT caller").await.map_err(|e| StoreError::Unavailable("release", e))?;
@@ -135,6 +154,9 @@ async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job
 pub(super) async fn keep_log_short(pool: AnyPool, dialect: Dialect, mut commits: watch::Receiver<u64>) {
     while dialect == Dialect::Sqlite && commits.changed().await.is_ok() {
         tokio::time::sleep(Duration::from_millis(500)).await;
+        if pool.is_closed() {
+            return;
+        }
         if let Err(error) = dialect.checkpoint(&pool).await {
             tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
         }
@@ -142,6 +164,8 @@ pub(super) async fn keep_log_short(pool: AnyPool, dialect: Dialect, mut commits:
 }
 
 trait Job: Send {
+    /// Adds its rows, when it does nothing else; its result waits for the commit.
+    fn only_inserts(&mut self, rows: &mut Rows) -> bool;
     /// Says whether the write succeeded; its result waits for the commit.
     fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
     fn finish(self: Box<Self>, committed: Result<(), StoreError>);
@@ -154,6 +178,11 @@ struct Pending<W: Write> {
 }
 
 impl<W: Write> Job for Pending<W> {
+    fn only_inserts(&mut self, rows: &mut Rows) -> bool {
+        self.result = self.write.as_ref().and_then(|write| write.only_inserts(rows)).map(Ok);
+        self.result.is_some()
+    }
+
     fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
         Box::pin(async move {
             let Some(write) = self.write.take() else { return false };
@@ -187,7 +216,5 @@ impl Write for Flush {
     }
 }
 
-/// Writes in one commit at most.
-const BATCH: usize = 256;
 /// Writes that may wait; beyond it a caller waits to be queued.
 const QUEUE: usize = 1024;

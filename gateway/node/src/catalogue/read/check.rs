@@ -192,6 +192,9 @@ fn is_digest(text: &str) -> bool {
 /// Whether a text holds what looks like a NIR: sex, year, month, département (2A and 2B too), commune, order, and
 /// perhaps the key, with or without spaces, dots or hyphens between them. A wrong key is still somebody's number.
 pub(super) fn has_nir(text: &str) -> bool {
+    if text.bytes().filter(u8::is_ascii_digit).count() < NIR_DIGITS && text.chars().all(never_a_digit) {
+        return false;
+    }
     let folded = fold(text);
     let text = folded.as_ref();
     let bytes = text.as_bytes();
@@ -202,6 +205,14 @@ pub(super) fn has_nir(text: &str) -> bool {
         begins && bytes.get(start..).is_some_and(|rest| starts_with_nir(rest).is_some())
     })
 }
+
+/// What French is written with: nothing in it turns into another digit than those one sees.
+fn never_a_digit(c: char) -> bool {
+    c.is_ascii() || matches!(c, '\u{a0}' | '«' | '»' | '\u{c0}'..='\u{17f}' | '’' | '“' | '”' | '…' | '–' | '—' | '\u{202f}' | '€')
+}
+
+/// Digits of a NIR without its key, in the département with the fewest: 2A or 2B.
+const NIR_DIGITS: usize = 12;
 
 /// Digits of other writings become ours, whatever stands between groups becomes a space, what is invisible vanishes.
 fn fold(text: &str) -> Cow<'_, str> {

@@ -1,6 +1,6 @@
 //! Sealing and keeping: identities to the vault, contents under keys of their own, everything else in one commit.
 //!
-//! Order: keys, then vault, then the exchange. A crash between them leaves a key or a mention that no exchange
+//! Order: key and vault, then the exchange. A crash between them leaves a key or a mention that no exchange
 //! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
 
 use exchange::{
@@ -122,10 +122,11 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     let incomplete = !draft.missing.is_empty() || !draft.non_conforme.is_empty();
     let commitment = receipt::Commitment::to(&draft.canonical).map_err(|_| Refusal::Internal("commitment"))?;
 
-    // 3. Identities to the vault, each under a key that dies with the exchange.
-    rooms.keys.keep(minted).await?;
-    let persons: Vec<_> =
-        rooms.vault.keep(&permit, &exchange_key, &draft.subjects, now).await?.into_iter().map(|mention| mention.rid).collect();
+    // 3. Identities to the vault, each under a key that dies with the exchange. Neither waits for the other: alone, each is
+    //    an orphan of an exchange that was not accepted.
+    let (kept, mentions) = tokio::join!(rooms.keys.keep(minted), rooms.vault.keep(&permit, &exchange_key, &draft.subjects, now));
+    kept?;
+    let persons: Vec<_> = mentions?.into_iter().map(|mention| mention.rid).collect();
     let subjects = rooms.pseudonyms(&ends.recipient.institution, &draft.route, &persons).await?;
 
     // 4. The acceptance leaf, and the receipt that names it.

@@ -1,6 +1,7 @@
 //! The keys of pseudonyms: random for each (domain, epoch), wrapped by the master key, deleted when the domain closes.
 
 use exchange::Instant;
+use sqlx::Row;
 
 use super::Keys;
 use crate::{
@@ -32,10 +33,11 @@ impl Keys {
     /// [`StoreError::NotThere`] when the domain is closed: its key never comes back.
     pub async fn domain_key(&self, domain: &Domain) -> Result<DomainKey, StoreError> {
         // Read each time: another process may have rotated or closed the domain, and a key held open would outlive it.
-        if self.newest_epoch(domain).await? == 0 {
-            self.make_domain_key(domain, 1).await?;
+        if let Some(key) = self.newest_key(domain).await? {
+            return Ok(key);
         }
-        self.read_domain_key(domain, self.newest_epoch(domain).await?).await
+        self.make_domain_key(domain, 1).await?;
+        self.newest_key(domain).await?.ok_or(StoreError::NotThere("domain_key"))
     }
 
     /// The key of an epoch that may be past: a pseudonym given before a rotation still reads.
@@ -102,6 +104,23 @@ impl Keys {
             .map_err(StoreError::in_statement("close_domain"))?;
         self.side.commit("close_domain", tx).await?;
         self.side.overwrite().await
+    }
+
+    /// The key of the newest epoch; `None` when the domain has no key yet.
+    async fn newest_key(&self, domain: &Domain) -> Result<Option<DomainKey>, StoreError> {
+        let found = sqlx::query(NEWEST_KEY)
+            .bind(domain.recipient.as_str())
+            .bind(&domain.purpose)
+            .bind(domain.agreement_text())
+            .fetch_optional(&self.side.pool)
+            .await
+            .map_err(StoreError::in_statement("newest_key"))?;
+        let Some(found) = found else { return Ok(None) };
+        let epoch = u32::try_from(number(&found, "epoch")?).map_err(|_| StoreError::Damaged("domain_key"))?;
+        let wrapped: Option<Vec<u8>> = found.try_get("wrapped").map_err(|_| StoreError::Damaged("domain_key"))?;
+        let secret =
+            Secret::unwrap_from(&self.domain_master, &place(&row(domain), epoch), &wrapped.ok_or(StoreError::NotThere("domain_key"))?)?;
+        Ok(Some(DomainKey::new(secret, epoch)))
     }
 
     /// 0 when the domain has no key yet.
@@ -172,6 +191,9 @@ fn place(row: &str, epoch: u32) -> Place<'_> {
 
 const NEWEST_EPOCH: &str = "-- newest_epoch
 SELECT epoch FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 ORDER BY epoch DESC LIMIT 1";
+
+const NEWEST_KEY: &str = "-- newest_key
+SELECT epoch, wrapped FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 ORDER BY epoch DESC LIMIT 1";
 
 const MAKE_DOMAIN_KEY: &str = "-- make_domain_key
 INSERT INTO domain_key (recipient, purpose, agreement, epoch, wrapped, written_by) VALUES ($1, $2, $3, $4, $5, $6)

@@ -1,6 +1,9 @@
 //! Filing: whose mention is this? Runs inside the writer, on HMACs; its cost does not grow with history.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use exchange::{Instant, ProposalId};
 use sqlx::{Any, Executor, Transaction};
@@ -14,7 +17,8 @@ use crate::{
     store::{
         StoreError,
         columns::bytes,
-        side::{Side, touch_one},
+        rows::{Cell, Rows, Table},
+        side::Side,
     },
 };
 
@@ -51,12 +55,36 @@ impl Candidate {
 
 /// Files everything that waits, in one commit; one caller's failure undoes that caller's filing alone.
 pub(super) async fn file_all(side: Side, filings: Arc<Vec<Filing>>) -> Result<Vec<Result<Vec<Rid>, StoreError>>, StoreError> {
+    match file_together(&side, &filings).await {
+        Ok(persons) => Ok(persons.into_iter().map(Ok).collect()),
+        // Whose filing it was is found out one by one.
+        Err(_) => file_apart(&side, &filings).await,
+    }
+}
+
+async fn file_together(side: &Side, filings: &[Filing]) -> Result<Vec<Vec<Rid>>, StoreError> {
+    let mut tx = side.begin("file_mentions").await?;
+    let mut results = Vec::with_capacity(filings.len());
+    let mut waiting = Waiting::default();
+    for filing in filings {
+        results.push(file(&mut tx, &mut waiting, filing).await?);
+    }
+    waiting.write(&mut tx).await?;
+    side.commit("file_mentions", tx).await?;
+    Ok(results)
+}
+
+async fn file_apart(side: &Side, filings: &[Filing]) -> Result<Vec<Result<Vec<Rid>, StoreError>>, StoreError> {
     let failed = |e| StoreError::Unavailable("file_mentions", e);
     let mut tx = side.begin("file_mentions").await?;
     let mut results = Vec::with_capacity(filings.len());
-    for filing in filings.iter() {
+    for filing in filings {
         tx.execute("SAVEPOINT filing").await.map_err(failed)?;
-        let result = file(&mut tx, filing).await;
+        let mut waiting = Waiting::default();
+        let mut result = file(&mut tx, &mut waiting, filing).await;
+        if let (Ok(_), Err(error)) = (&result, waiting.write(&mut tx).await) {
+            result = Err(error);
+        }
         let end = if result.is_ok() { "RELEASE SAVEPOINT filing" } else { "ROLLBACK TO SAVEPOINT filing; RELEASE SAVEPOINT filing" };
         tx.execute(end).await.map_err(failed)?;
         results.push(result);
@@ -65,19 +93,63 @@ pub(super) async fn file_all(side: Side, filings: Arc<Vec<Filing>>) -> Result<Ve
     Ok(results)
 }
 
-async fn file(tx: &mut Transaction<'static, Any>, filing: &Filing) -> Result<Vec<Rid>, StoreError> {
+/// What is filed and not written yet: children are rarely alike, so most filings of one commit go into the tables together.
+#[derive(Default)]
+struct Waiting {
+    rows: Rows,
+    /// By which keys somebody may ask for them.
+    keys: HashSet<[u8; 16]>,
+}
+
+impl Waiting {
+    /// Writes what waits, if one of these keys could find it.
+    async fn show(&mut self, tx: &mut Transaction<'static, Any>, keys: &[(Agreement, [u8; 16])]) -> Result<(), StoreError> {
+        if keys.iter().any(|(_, key)| self.keys.contains(key)) { self.write(tx).await } else { Ok(()) }
+    }
+
+    async fn write(&mut self, tx: &mut Transaction<'static, Any>) -> Result<(), StoreError> {
+        self.keys.clear();
+        std::mem::take(&mut self.rows).write(tx).await
+    }
+
+    fn person(&mut self, mention: &NewMention, at: Instant) {
+        let population = mention.likeness.population.as_str();
+        self.rows.add(&PERSONS, [mention.rid.stored()[..].into(), population.into(), at.unix_ms().into(), FILE.into()]);
+    }
+
+    fn mention(&mut self, mention: &NewMention, person: &Rid, at: Instant) {
+        let keys: Vec<u8> = mention.likeness.keys.iter().flat_map(|(_, key)| *key).collect();
+        let (exchange, n) = (mention.id.exchange.to_string().into(), i64::from(mention.id.n).into());
+        let sealed = mention.sealed[..].into();
+        self.rows.add(&MENTIONS, [exchange, n, person.stored()[..].into(), sealed, keys[..].into(), at.unix_ms().into(), FILE.into()]);
+        for (_, key) in &mention.likeness.keys {
+            self.rows.add(&LIKENESSES, likeness(key, person, FILE));
+            self.keys.insert(*key);
+        }
+    }
+}
+
+async fn file(tx: &mut Transaction<'static, Any>, waiting: &mut Waiting, filing: &Filing) -> Result<Vec<Rid>, StoreError> {
     let mut persons: Vec<Rid> = Vec::new();
     for (n, mention) in filing.mentions.iter().enumerate() {
+        waiting.show(tx, &mention.likeness.keys).await?;
         let candidates = agreeing(tx, &mention.likeness.keys).await?;
+        if !candidates.is_empty() {
+            // Who is looked at closely is looked at with everybody there.
+            waiting.write(tx).await?;
+        }
         let person = match the_same(tx, filing, n, &candidates).await? {
             Some(one) if !persons.contains(&one.root) => {
-                insert_mention(tx, mention, &one.filed, filing.at).await?;
+                waiting.mention(mention, &one.filed, filing.at);
                 one.root
             }
             _ => {
-                insert_person(tx, mention, filing.at).await?;
-                insert_mention(tx, mention, &mention.rid, filing.at).await?;
-                propose(tx, mention, candidates, &persons, filing.at).await?;
+                waiting.person(mention, filing.at);
+                waiting.mention(mention, &mention.rid, filing.at);
+                if !candidates.is_empty() {
+                    waiting.write(tx).await?;
+                    propose(tx, mention, candidates, &persons, filing.at).await?;
+                }
                 mention.rid
             }
         };
@@ -159,36 +231,17 @@ pub(super) async fn root(tx: &mut Transaction<'static, Any>, mut person: Rid) ->
     Err(StoreError::Damaged("person"))
 }
 
-async fn insert_person(tx: &mut Transaction<'static, Any>, mention: &NewMention, at: Instant) -> Result<(), StoreError> {
-    let query = sqlx::query(INSERT_PERSON)
-        .bind(mention.rid.stored())
-        .bind(mention.likeness.population.as_str())
-        .bind(at.unix_ms())
-        .bind("file_mentions");
-    touch_one("insert_person", query, tx).await
-}
-
-async fn insert_mention(tx: &mut Transaction<'static, Any>, mention: &NewMention, person: &Rid, at: Instant) -> Result<(), StoreError> {
-    let keys: Vec<u8> = mention.likeness.keys.iter().flat_map(|(_, key)| *key).collect();
-    let query = sqlx::query(INSERT_MENTION)
-        .bind(mention.id.exchange.to_string())
-        .bind(i64::from(mention.id.n))
-        .bind(person.stored())
-        .bind(&mention.sealed[..])
-        .bind(&keys[..])
-        .bind(at.unix_ms())
-        .bind("file_mentions");
-    touch_one("insert_mention", query, tx).await?;
-    add_likeness(tx, &keys, person).await
-}
-
 /// One more mention of this person has these keys.
 pub(super) async fn add_likeness(tx: &mut Transaction<'static, Any>, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
+    let mut rows = Rows::default();
     for key in keys.chunks(16) {
-        let query = sqlx::query(ADD_LIKENESS).bind(key.to_vec()).bind(person.stored()).bind("add_likeness");
-        touch_one("add_likeness", query, tx).await?;
+        rows.add(&LIKENESSES, likeness(key, person, "add_likeness"));
     }
-    Ok(())
+    rows.write(tx).await
+}
+
+fn likeness(key: &[u8], person: &Rid, name: &'static str) -> [Cell; 4] {
+    [key.into(), person.stored()[..].into(), 1.into(), name.into()]
 }
 
 /// One mention less of this person has these keys.
@@ -242,6 +295,7 @@ pub(super) async fn ask(tx: &mut Transaction<'static, Any>, one: &Rid, other: &R
     Ok(())
 }
 
+const FILE: &str = "file_mentions";
 /// Rows that one search gives at most: more persons alike than this is no likeness any more, and nothing automatic.
 const ALIKE_AT_MOST: usize = 64;
 /// Questions that one mention may raise at most; those that agree most are asked first.
@@ -256,15 +310,12 @@ SELECT mac, rid FROM likeness WHERE mac IN ($1, $2, $3, $4, $5, $6, $7) LIMIT 64
 const MERGED_INTO: &str = "-- root
 SELECT merged_into FROM person WHERE rid = $1 AND merged_into IS NOT NULL";
 
-const INSERT_PERSON: &str = "-- insert_person
-INSERT INTO person (rid, population, created_at, written_by) VALUES ($1, $2, $3, $4)";
+static PERSONS: Table = Table::new("insert_person", "person", "rid, population, created_at, written_by").referred_to();
 
-const INSERT_MENTION: &str = "-- insert_mention
-INSERT INTO mention (exchange_id, n, rid, sealed, likeness, created_at, written_by) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+static MENTIONS: Table = Table::new("insert_mention", "mention", "exchange_id, n, rid, sealed, likeness, created_at, written_by");
 
-const ADD_LIKENESS: &str = "-- add_likeness
-INSERT INTO likeness (mac, rid, mentions, written_by) VALUES ($1, $2, 1, $3)
-ON CONFLICT (mac, rid) DO UPDATE SET mentions = likeness.mentions + 1, written_by = excluded.written_by";
+static LIKENESSES: Table = Table::new("add_likeness", "likeness", "mac, rid, mentions, written_by")
+    .upsert("ON CONFLICT (mac, rid) DO UPDATE SET mentions = likeness.mentions + 1, written_by = excluded.written_by");
 
 const TAKE_LIKENESS: &str = "-- take_likeness
 UPDATE likeness SET mentions = mentions - 1, written_by = 'take_likeness' WHERE mac = $1 AND rid = $2 AND mentions > 0";

@@ -141,6 +141,25 @@ async fn the_same_child_in_many_requests_at_once_is_one_person() {
     assert!(stage.questions().await.is_empty());
 }
 
+/// What is filed together goes into the tables together: a person before the mentions of it, whoever came first.
+#[tokio::test]
+async fn a_known_child_with_an_unknown_one_and_many_at_once_are_filed() {
+    let stage = Arc::new(Stage::new().await);
+    let (_, known) = stage.about(json!({})).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let stage = stage.clone();
+        tasks.spawn(async move {
+            let other = json!({"birth_name": format!("Inconnu{}", "abcdefghijklmnopqrst".get(n..=n).unwrap()), "birth_date": "2019-01-01"});
+            stage.exchange(&[child("s1", json!({})), child("s2", other)]).await.1
+        });
+    }
+    let filed = tasks.join_all().await;
+    assert!(filed.iter().all(|mentions| mentions[0].rid == known && mentions[1].rid != known));
+    let others: std::collections::HashSet<Vec<u8>> = filed.iter().map(|mentions| mentions[1].rid.stored()).collect();
+    assert_eq!(others.len(), 20);
+}
+
 #[tokio::test]
 async fn a_doubt_is_a_question_and_never_a_match() {
     for (change, reasons) in [
