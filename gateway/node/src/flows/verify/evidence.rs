@@ -52,7 +52,7 @@ pub fn verify_evidence(json: &str, trust: &Trust) -> Report {
         report.add(FindingKind::Root, Some(proof.index), None, &detail);
     }
     // 2. The openings are those that the entry commits to.
-    let opened = evidence.openings.as_ref().map_or(Opened::Withheld, Opened::Known);
+    let opened = evidence.openings.clone().map_or(Opened::Withheld, Opened::Known);
     match evidence.openings.as_ref().map(|openings| openings.verify(&leaf)) {
         Some(Ok(())) => report.openings_verified = 1,
         Some(Err(error)) => report.add(FindingKind::Opening, Some(proof.index), None, &format!("ouverture fausse ({error})")),

@@ -2,7 +2,14 @@
 //!
 //! A receipt is a compact JWS, EdDSA, `typ` `passerelle-receipt+jwt`, verified with pinned keys only.
 
-use std::{collections::HashMap, fs, path::Path, time::Duration};
+use std::{
+    collections::HashMap,
+    fs::{self, DirEntry},
+    panic::resume_unwind,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use exchange::Instant;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -60,7 +67,7 @@ impl Receipt {
     }
 
     /// Holds the entry that was found against what the receipt says of it.
-    pub(super) fn compare(&self, leaf: &Leaf, opened: &Opened<'_>) -> Result<(), &'static str> {
+    pub(super) fn compare(&self, leaf: &Leaf, opened: &Opened) -> Result<(), &'static str> {
         if leaf.event != Event::ExchangeAccepted {
             return Err("l'entrée promise n'est pas une acceptation");
         }
@@ -89,18 +96,29 @@ pub(super) struct Receipts(HashMap<Hash, Vec<Kept>>);
 impl Receipts {
     pub(super) fn read(folder: &Path, trust: &Trust, origin: &str, report: &mut Report) -> Self {
         let mut kept: HashMap<Hash, Vec<Kept>> = HashMap::new();
-        for file in fs::read_dir(folder).map(|files| files.flatten().collect()).unwrap_or_else(|_| Vec::new()) {
-            let name = file.file_name().to_string_lossy().into_owned();
+        let files: Vec<_> = fs::read_dir(folder).map(|files| files.flatten().collect()).unwrap_or_default();
+        let verify = |file: &DirEntry| {
             let text = fs::read_to_string(file.path()).map_err(|_| "illisible");
-            match text.and_then(|jws| Receipt::verify(jws.trim_end(), trust, origin)) {
-                Ok(receipt) => kept.entry(receipt.leaf).or_default().push(Kept { file: name, receipt, index: None }),
-                Err(reason) => report.add(FindingKind::Receipt, None, Some(&name), reason),
+            let verified = text.and_then(|jws| Receipt::verify(jws.trim_end(), trust, origin));
+            (file.file_name().to_string_lossy().into_owned(), verified)
+        };
+        // A signature is most of the work, and each stands alone.
+        let share = files.len().div_ceil(thread::available_parallelism().map_or(1, usize::from)).max(1);
+        let verified = thread::scope(|scope| {
+            let verifying: Vec<_> =
+                files.chunks(share).map(|some| scope.spawn(move || some.iter().map(verify).collect::<Vec<_>>())).collect();
+            verifying.into_iter().flat_map(|some| some.join().unwrap_or_else(|panic| resume_unwind(panic))).collect::<Vec<_>>()
+        });
+        for (file, verified) in verified {
+            match verified {
+                Ok(receipt) => kept.entry(receipt.leaf).or_default().push(Kept { file, receipt, index: None }),
+                Err(reason) => report.add(FindingKind::Receipt, None, Some(&file), reason),
             }
         }
         Self(kept)
     }
 
-    pub(super) fn entry(&mut self, index: u64, hash: &Hash, leaf: &Leaf, opened: &Opened<'_>, report: &mut Report) {
+    pub(super) fn entry(&mut self, index: u64, hash: &Hash, leaf: &Leaf, opened: &Opened, report: &mut Report) {
         for kept in self.0.get_mut(hash).into_iter().flatten() {
             kept.index.get_or_insert(index);
             if let Err(reason) = kept.receipt.compare(leaf, opened) {

@@ -125,6 +125,18 @@ impl Report {
         }
     }
 
+    /// Takes up what was found of one bundle.
+    pub(super) fn absorb(&mut self, of_bundle: Self) {
+        self.entries += of_bundle.entries;
+        self.openings_verified += of_bundle.openings_verified;
+        self.openings_expired += of_bundle.openings_expired;
+        self.openings_withheld += of_bundle.openings_withheld;
+        self.more_findings += of_bundle.more_findings;
+        for Finding { kind, leaf, file, detail } in of_bundle.findings {
+            self.add(kind, leaf, file.as_deref(), &detail);
+        }
+    }
+
     pub(super) fn state(&mut self, note: &SignedCheckpoint) {
         self.origin.clone_from(&note.checkpoint.origin);
         self.size = note.checkpoint.size;

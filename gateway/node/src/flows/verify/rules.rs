@@ -15,8 +15,8 @@ use super::report::{FindingKind, Report};
 use crate::log::{Event, Leaf, Openings, entry::field};
 
 /// What the bundle holds for one entry.
-pub(super) enum Opened<'a> {
-    Known(&'a Openings),
+pub(super) enum Opened {
+    Known(Openings),
     Expired,
     Withheld,
 }
@@ -63,7 +63,7 @@ impl Rules {
         self.latest
     }
 
-    pub(super) fn entry(&mut self, index: u64, leaf: &Leaf, opened: &Opened<'_>, report: &mut Report) {
+    pub(super) fn entry(&mut self, index: u64, leaf: &Leaf, opened: &Opened, report: &mut Report) {
         let latest = self.latest.unwrap_or(leaf.time);
         if leaf.time.plus(self.tolerance) < latest {
             let detail = format!("heure en retard de {} s sur une entrée précédente", latest.since(leaf.time).as_secs());
@@ -71,7 +71,7 @@ impl Rules {
         }
         self.latest = Some(latest.max(leaf.time));
         let openings = match opened {
-            Opened::Known(openings) => Some(*openings),
+            Opened::Known(openings) => Some(openings),
             Opened::Expired | Opened::Withheld => None,
         };
         if leaf.event != Event::PolicyChanged && !self.sets.is_empty() && !self.sets.contains(&leaf.policy) {

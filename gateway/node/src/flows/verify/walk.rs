@@ -1,11 +1,14 @@
 //! The pass over entries and tiles: recomputes the roots twice, from entries and from tiles, and says where they part.
 //!
-//! Holds one bundle of 256 entries, its tile and the parent tile at a time.
+//! Holds as many bundles of 256 entries as there are processors, their tiles and the parent tile at a time: what can be said
+//! of a bundle alone is said by a processor of its own.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    panic::resume_unwind,
     path::Path,
+    thread,
 };
 
 use super::{
@@ -32,38 +35,35 @@ pub(super) fn walk(
     let mut tiles = Tiles { folder, size: latest.size, parent: None };
     let mut roots = Roots { entries: Frontier::new(), tiles: Frontier::new(), stated };
     roots.compare(0, report);
-    for bundle in 0..latest.size.div_ceil(256) {
-        let first = bundle * 256;
-        let leaves = tiles.leaves(bundle, report);
-        let entries = tiles.read(TileKind::Entries, bundle, report).unwrap_or_default();
-        let entries = read_entries(&entries).unwrap_or_default();
-        let hashes: Vec<Hash> = entries.iter().map(|entry| Hash::leaf(entry)).collect();
-        if leaves.is_empty() && hashes.is_empty() {
-            // A checkpoint may state any size; the folder ends here.
-            report.add(FindingKind::Entry, Some(first), None, "le dossier s'arrête avant cette entrée");
-            break;
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let bundles = latest.size.div_ceil(256);
+    'folder: for window in (0..bundles).step_by(at_once) {
+        let examined = thread::scope(|scope| {
+            let some = (window..bundles).take(at_once);
+            let examining: Vec<_> = some.map(|bundle| scope.spawn(move || Examined::of(folder, latest.size, bundle))).collect();
+            examining.into_iter().map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic))).collect::<Vec<_>>()
+        });
+        for one in examined {
+            let Examined { bundle, leaves, hashes, entries, report: own } = one;
+            let first = bundle * 256;
+            if leaves.is_empty() && hashes.is_empty() {
+                // A checkpoint may state any size; the folder ends here.
+                report.add(FindingKind::Entry, Some(first), None, "le dossier s'arrête avant cette entrée");
+                break 'folder;
+            }
+            report.absorb(own);
+            for place in 0..leaves.len().max(hashes.len()) {
+                roots.push(hashes.get(place), leaves.get(place), report);
+            }
+            tiles.compare(bundle, &hashes, &leaves, latest, &roots.entries, report);
+            for (index, (entry, hash)) in (first..).zip(entries.iter().zip(&hashes)) {
+                if let Some((leaf, opened)) = entry {
+                    rules.entry(index, leaf, opened, report);
+                    receipts.entry(index, hash, leaf, opened, report);
+                }
+            }
+            progress((first + 256).min(latest.size), latest.size);
         }
-        for place in 0..leaves.len().max(hashes.len()) {
-            roots.push(hashes.get(place), leaves.get(place), report);
-        }
-        tiles.compare(bundle, &hashes, &leaves, latest, &roots.entries, report);
-        let mut openings = openings(folder, bundle, report);
-        for (index, (entry, hash)) in (first..).zip(entries.iter().zip(&hashes)) {
-            report.entries += 1;
-            let Ok(leaf) = Leaf::parse(entry) else {
-                report.add(FindingKind::Entry, Some(index), None, "cette entrée n'est pas dans la forme canonique du journal");
-                continue;
-            };
-            let line = openings.remove(hash);
-            let opened = opened(index, &leaf, line.as_ref(), report);
-            rules.entry(index, &leaf, &opened, report);
-            receipts.entry(index, hash, &leaf, &opened, report);
-        }
-        if !openings.is_empty() {
-            let detail = format!("{} ouverture(s) pour des entrées qui ne sont pas dans ce lot", openings.len());
-            report.add(FindingKind::Opening, None, Some(&openings_path(bundle)), &detail);
-        }
-        progress((first + 256).min(latest.size), latest.size);
     }
     tiles.upper(report);
     for (what, frontier) in [("des entrées", &roots.entries), ("des tuiles", &roots.tiles)] {
@@ -71,6 +71,47 @@ pub(super) fn walk(
             let detail = format!("la racine recalculée à partir {what} n'est pas celle du point de contrôle signé");
             report.add(FindingKind::Root, None, None, &detail);
         }
+    }
+}
+
+/// A bundle of entries as its files have it, with what can be said of it alone.
+struct Examined {
+    bundle: u64,
+    /// What the tile says.
+    leaves: Vec<Hash>,
+    /// What the entries give.
+    hashes: Vec<Hash>,
+    /// `None`: not in the canonical form.
+    entries: Vec<Option<(Leaf, Opened)>>,
+    report: Report,
+}
+
+impl Examined {
+    fn of(folder: &Path, size: u64, bundle: u64) -> Self {
+        let mut report = Report::default();
+        let tiles = Tiles { folder, size, parent: None };
+        let leaves = tiles.leaves(bundle, &mut report);
+        let bytes = tiles.read(TileKind::Entries, bundle, &mut report).unwrap_or_default();
+        let written = read_entries(&bytes).unwrap_or_default();
+        let hashes: Vec<Hash> = written.iter().map(|entry| Hash::leaf(entry)).collect();
+        let mut openings = openings(folder, bundle, &mut report);
+        let mut entries = Vec::with_capacity(written.len());
+        for (index, (entry, hash)) in (bundle * 256..).zip(written.iter().zip(&hashes)) {
+            report.entries += 1;
+            let leaf = Leaf::parse(entry).ok();
+            if leaf.is_none() {
+                report.add(FindingKind::Entry, Some(index), None, "cette entrée n'est pas dans la forme canonique du journal");
+            }
+            entries.push(leaf.map(|leaf| {
+                let opened = opened(index, &leaf, openings.remove(hash), &mut report);
+                (leaf, opened)
+            }));
+        }
+        if !openings.is_empty() {
+            let detail = format!("{} ouverture(s) pour des entrées qui ne sont pas dans ce lot", openings.len());
+            report.add(FindingKind::Opening, None, Some(&openings_path(bundle)), &detail);
+        }
+        Self { bundle, leaves, hashes, entries, report }
     }
 }
 
@@ -213,7 +254,7 @@ fn openings(folder: &Path, bundle: u64, report: &mut Report) -> HashMap<Hash, Op
     lines
 }
 
-fn opened<'a>(index: u64, leaf: &Leaf, line: Option<&'a OpeningsLine>, report: &mut Report) -> Opened<'a> {
+fn opened(index: u64, leaf: &Leaf, line: Option<OpeningsLine>, report: &mut Report) -> Opened {
     match line {
         Some(OpeningsLine { openings: Some(openings), .. }) => match openings.verify(leaf) {
             Ok(()) => {
