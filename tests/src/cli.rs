@@ -8,6 +8,7 @@ use std::{
 use gateway::{
     client::Client,
     clock::{Clock, SystemClock},
+    config::Config,
     demo::{World, world::GATEWAY},
 };
 use serde_json::Value;
@@ -82,7 +83,43 @@ pub struct Running {
     folder: TempDir,
 }
 
+/// A gateway of which everything is left but the process.
+pub struct Stopped {
+    /// The stage.
+    pub world: World,
+    base: String,
+    folder: TempDir,
+}
+
+impl Stopped {
+    /// Starts it again, on what lies in its data folder.
+    pub async fn start(self) -> Running {
+        let Self { world, base, folder } = self;
+        let local = Config::load(&world.config()).unwrap().local.to_string();
+        let process = Process::start(&world.config(), &local).await;
+        Running { world, process, base, folder }
+    }
+
+    /// A command of the gateway's own machine.
+    pub async fn here(&self, arguments: &[&str]) -> Done {
+        let config = self.world.config();
+        run(arguments, &[("PASSERELLE_CONFIG", path(&config))], None).await
+    }
+
+    /// A place for a file of the test.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
 impl Running {
+    /// `kill -9`: what a lost machine leaves.
+    pub async fn kill(self) -> Stopped {
+        let Self { world, process, base, folder } = self;
+        process.kill().await;
+        Stopped { world, base, folder }
+    }
+
     /// Starts one on ports of its own.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use exchange::DataClass;
 use gateway::{
     client::{self, Client, Enclosure},
     demo::{envelopes, requests},
+    flows::sweep,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -278,10 +279,10 @@ async fn the_copy_that_the_gateway_makes_brings_the_files_and_outlives_its_sourc
     // Erased here, it is there for the other.
     let now = scene.now();
     scene.rooms().keys.destroy(signalement.parse().unwrap(), now, "essai").await.unwrap();
-    gateway::flows::sweep::finish_erasures(scene.rooms()).await.unwrap();
+    sweep::finish_erasures(scene.rooms(), sweep::Walk::Recent).await.unwrap();
     assert_eq!(fetched(&scene, CRIP, &document, 0).await, b"certificat");
     scene.rooms().keys.destroy(copy.parse().unwrap(), now, "essai").await.unwrap();
-    gateway::flows::sweep::finish_erasures(scene.rooms()).await.unwrap();
+    sweep::finish_erasures(scene.rooms(), sweep::Walk::Recent).await.unwrap();
     assert_eq!(kept(&scene).await, 0);
     let path = text(&document, "/attachments/0/content");
     assert_eq!(scene.refused(&scene.acting(CRIP), &path).await.code(), "erased");
@@ -375,7 +376,7 @@ async fn a_file_is_never_a_mere_reference_and_an_erasure_takes_one_listed_twice(
     assert_eq!(fetched(&scene, CRIP, &document, 1).await, b"sante");
     assert_eq!(kept(&scene).await, 1);
     scene.rooms().keys.destroy(id.parse().unwrap(), scene.now(), "essai").await.unwrap();
-    gateway::flows::sweep::finish_erasures(scene.rooms()).await.unwrap();
+    sweep::finish_erasures(scene.rooms(), sweep::Walk::Recent).await.unwrap();
     assert_eq!(kept(&scene).await, 0);
 }
 

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod acknowledge;
 pub mod amend;
+pub mod backup;
 pub mod bundle;
 pub mod collect;
 pub mod decide;

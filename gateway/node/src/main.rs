@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, decision, keys, member, migrate, run, task, token, vault};
+use gateway::commands::{CommandFault, audit, backup, decision, keys, member, migrate, run, task, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -49,9 +49,13 @@ enum Command {
     /// Match descriptions of children that may be one child (gateway's machine)
     #[command(subcommand)]
     Vault(vault::Vault),
-    /// Renew or destroy the keys of pseudonyms (gateway's machine)
+    /// Renew or destroy the keys of pseudonyms; erasure journal; fingerprint of a key file (gateway's machine)
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Copy the databases of a gateway, which may be running (gateway's machine)
+    Backup(backup::Backup),
+    /// Put a backup into an empty data folder, and destroy again what was erased since (gateway's machine)
+    Restore(backup::Restore),
     /// Copy the log out, verify it against pinned keys
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -61,7 +65,7 @@ enum Command {
 }
 
 const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
-On the gateway's machine: init, check, migrate, serve, vault, keys, audit bundle, policy.\n\
+On the gateway's machine: init, check, migrate, serve, backup, restore, vault, keys, audit bundle, policy.\n\
 For a member institution, against any gateway: submit, mailbox, exchange, task, urgence, decision, token.\n\
 For an auditor, with nothing but keys noted beforehand: audit verify.";
 
@@ -98,6 +102,8 @@ impl Command {
             Self::Decision(command) => return decision::decision(command).await,
             Self::Vault(command) => return vault::vault(command).await,
             Self::Keys(command) => return keys::keys(command).await,
+            Self::Backup(options) => return backup::backup(&options).await,
+            Self::Restore(options) => return backup::restore(&options).await,
             Self::Audit(command) => return audit::audit(command).await,
             Self::Policy(command) => return run::policy(command).await,
         }
@@ -115,6 +121,8 @@ impl Command {
             Self::Decision(command) => command.json(),
             Self::Token(command) => command.json(),
             Self::Init(_) | Self::Check(_) | Self::Migrate(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) => false,
+            Self::Backup(options) => options.place.json,
+            Self::Restore(options) => options.place.json,
             Self::Policy(command) => command.json(),
             #[cfg(feature = "demo")]
             Self::Demo(_) => false,

@@ -20,7 +20,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    flows::{AttachmentLimits, LawFault, Rooms, Sets, accept, collect, forward, notary::Notary, remind, sweep},
+    flows::{
+        AttachmentLimits, LawFault, Rooms, Sets, accept,
+        backup::{self, Mark},
+        collect, forward,
+        notary::Notary,
+        remind,
+        sweep::{self, Walk},
+    },
     listen, log, problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
@@ -144,9 +151,17 @@ impl Node {
             workers: TaskTracker::new(),
             notary: TaskTracker::new(),
         };
-        // Before anybody is served: the first entry of a run says with what data it runs.
+        // Before anybody is served: the log says what was put back, and with what data this run decides.
+        let restored = Mark::read(&config.data).map_err(|e| StartFault::of("restore")(&e))?;
+        if let Some(mark) = &restored {
+            backup::say_restored(&rooms, mark).await.map_err(|e| StartFault::of("restore")(&e))?;
+        }
         reload::settle_start(&rooms, first).await?;
-        sweep::finish_erasures(&rooms).await.map_err(|e| StartFault::of("erasure")(&e))?;
+        let walk = if restored.is_some() { Walk::Whole } else { Walk::Recent };
+        sweep::finish_erasures(&rooms, walk).await.map_err(|e| StartFault::of("erasure")(&e))?;
+        if restored.is_some() {
+            Mark::remove(&config.data).map_err(|e| StartFault::of("restore")(&e))?;
+        }
         node.notary.spawn(notary.run(node.stop_notary.clone()));
         let router = routes::routes(edge, config.limits.body_bytes);
         node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));

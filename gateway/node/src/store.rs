@@ -11,6 +11,7 @@ mod batch;
 pub mod break_glass;
 pub mod clocks;
 mod columns;
+pub mod copy;
 pub mod delivery;
 pub(crate) mod dialect;
 pub mod exchange;
@@ -32,7 +33,7 @@ pub mod tokens;
 pub mod vault;
 pub mod writer;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use ::exchange::Party;
 use sqlx::{
@@ -45,7 +46,7 @@ use sqlx::{
 use crate::seal::SealError;
 use dialect::Dialect;
 
-pub use dialect::Part;
+pub use dialect::{Part, RESTORING};
 pub use seat::Seat;
 pub use writer::{Tx, Write};
 
@@ -88,6 +89,9 @@ pub enum StoreError {
     /// A gateway works on the database.
     #[error("a gateway is running on this database: stop it first")]
     Running,
+    /// A restore was interrupted: some of the databases may be in place, and not the others.
+    #[error("a restore into `{}` was not finished: run `gateway restore` again", .0.display())]
+    Unfinished(PathBuf),
     /// The schema could not be brought up to date.
     #[error("migration failed")]
     Migration(#[source] sqlx::migrate::MigrateError),

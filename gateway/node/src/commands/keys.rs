@@ -1,13 +1,14 @@
-//! What an administrator and a data-protection officer type about keys, at the gateway's machine: the spaces of pseudonyms.
+//! What an administrator and a data-protection officer type about keys, at the gateway's machine: the spaces of pseudonyms,
+//! the erasure journal, the copies of the key file.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use exchange::{AgreementId, InstitutionId};
 use serde_json::{Value, json};
 
 use super::{
-    CommandFault,
+    CommandFault, backup,
     desk::{Place, Rooms, Who, gateway, refuse},
     print,
 };
@@ -15,7 +16,7 @@ use crate::{
     clock::{Clock, SystemClock},
     directory::Role,
     flows::domains::{self, DomainFault},
-    seal::pseudonym::Domain,
+    seal::{KeyStore, pseudonym::Domain},
     store::keys::DomainState,
 };
 
@@ -25,6 +26,34 @@ pub enum Keys {
     /// The spaces in which pseudonyms mean something: one for each recipient, purpose and agreement
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Write which contents were erased, and when, to a file that is carried off the machine every hour
+    ///
+    /// Ids and instants alone, sealed under the master keys. The gateway may run. `gateway restore --erased` needs it.
+    Journal {
+        /// Where the gateway is
+        #[command(flatten)]
+        place: Place,
+        /// File to write, in place of the one before
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Destroy again what erasure journals name, after the database server itself put an older state back
+    ///
+    /// For PostgreSQL, with every gateway stopped. `gateway restore` does this by itself.
+    Replay {
+        /// Where the gateway is
+        #[command(flatten)]
+        place: Place,
+        /// Journals written by `gateway keys journal`
+        #[arg(required = true, value_name = "FILE")]
+        journals: Vec<PathBuf>,
+    },
+    /// Print the fingerprint of a key file: to recognise a copy from a safe
+    Fingerprint {
+        /// Key file, mode 0600
+        #[arg(long, value_name = "FILE", default_value = "keys.json")]
+        key: PathBuf,
+    },
 }
 
 /// `gateway keys domain`
@@ -82,7 +111,16 @@ pub struct Which {
 /// # Errors
 /// A file or a database cannot be used. A refusal is exit code 1, with its reason.
 pub async fn keys(command: Keys) -> Result<ExitCode, CommandFault> {
-    let Keys::Domain(command) = command;
+    let command = match command {
+        Keys::Domain(command) => command,
+        Keys::Journal { place, to } => return backup::journal(&place, &to).await,
+        Keys::Replay { place, journals } => return backup::replay(&place, &journals).await,
+        Keys::Fingerprint { key } => {
+            let keystore = KeyStore::open(&key).map_err(|e| CommandFault::file(&key, &e))?;
+            print(keystore.fingerprint());
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     match command {
         DomainCommand::List { place } => list(&place).await,
         DomainCommand::Rotate { which, who } => {

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use exchange::ExchangeId;
+use exchange::{ExchangeId, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Rooms;
@@ -15,14 +15,26 @@ use crate::{
     store::{StoreError, exchange::MarkErased, keys::Erasure},
 };
 
-/// Says of each erasure that a crash interrupted that it happened; gives how many there were.
+/// How much of the erasure journal is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// What a crash can have interrupted: it was not longer ago than that, and a start does not read the whole journal.
+    Recent,
+    /// All of it: a copy that was put back may be older than what was erased long ago.
+    Whole,
+}
+
+/// Says of each erasure that a crash interrupted, or that a restored copy does not know, that it happened; gives how many
+/// there were.
 ///
 /// # Errors
 /// A store is unavailable.
-pub async fn finish_erasures(rooms: &Rooms) -> Result<usize, Refusal> {
+pub async fn finish_erasures(rooms: &Rooms, walk: Walk) -> Result<usize, Refusal> {
     let law = rooms.law.load_full();
-    // A crash was not longer ago than that: the start does not read the whole journal.
-    let since = rooms.clock.now().minus(RECENT);
+    let since = match walk {
+        Walk::Recent => rooms.clock.now().minus(RECENT),
+        Walk::Whole => Instant::from_unix_ms(i64::MIN),
+    };
     let mut last = Erasure { exchange: ExchangeId::default(), at: since, motive: String::new() };
     let mut finished = 0;
     loop {

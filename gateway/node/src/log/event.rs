@@ -71,11 +71,13 @@ pub enum Event {
     DomainClosed,
     /// The gateway started.
     GatewayStarted,
+    /// A backup was put back: what was signed after the copy is not in this log.
+    GatewayRestored,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ExchangeAccepted,
         Self::ExchangeRefused,
         Self::ExchangeDelivered,
@@ -106,6 +108,7 @@ impl Event {
         Self::DecisionExamined,
         Self::DomainClosed,
         Self::GatewayStarted,
+        Self::GatewayRestored,
     ];
 
     /// The text in leaves.
@@ -141,6 +144,7 @@ impl Event {
             Self::DecisionExamined => "decision.examined",
             Self::DomainClosed => "domain.closed",
             Self::GatewayStarted => "gateway.started",
+            Self::GatewayRestored => "gateway.restored",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! One writer at a time, on either: SQLite's lock, or an advisory lock of PostgreSQL that ends with its transaction. So
 //! what a statement has read stays true until the commit, and whatever holds on SQLite holds between replicas.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOptions};
 
@@ -130,6 +130,7 @@ impl Dialect {
 pub(crate) async fn pool(url: &str, part: Part, connections: u32) -> Result<AnyPool, StoreError> {
     sqlx::any::install_default_drivers();
     let dialect = Dialect::of(url, part);
+    whole(url)?;
     let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5));
     // A connection that was busy a moment ago is not asked whether it still lives: that costs as much as most statements.
     let options = options.test_before_acquire(false).before_acquire(|connection, known| {
@@ -167,6 +168,15 @@ pub(crate) async fn look(url: &str, part: Part) -> Result<AnyConnection, sqlx::E
     Ok(connection)
 }
 
+/// Refuses a folder into which a restore was not finished: an empty database would be made for one that is not there yet.
+fn whole(url: &str) -> Result<(), StoreError> {
+    let folder = url.strip_prefix("sqlite://").and_then(|file| Path::new(file).parent());
+    match folder.filter(|folder| folder.join(RESTORING).exists()) {
+        Some(folder) => Err(StoreError::Unfinished(folder.to_owned())),
+        None => Ok(()),
+    }
+}
+
 /// Whether a statement failed since PostgreSQL has no such table.
 pub(crate) fn no_such_table(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|of_database| of_database.code()).is_some_and(|code| code == "42P01")
@@ -200,6 +210,8 @@ async fn overwrite_file(pool: &AnyPool) -> Result<(), StoreError> {
 
 /// After how much idleness a connection is asked whether it still lives.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
+/// In the folder of the databases while a restore is under way: nothing is opened beside it.
+pub const RESTORING: &str = "restoring";
 /// How long an overwriting may wait for its turn.
 const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(10);
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.

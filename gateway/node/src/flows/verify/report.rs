@@ -96,6 +96,9 @@ pub struct Report {
     pub openings_withheld: u64,
     /// Deliveries and readings whose acceptance can no longer be matched, because openings expired or were withheld.
     pub unmatched_releases: u64,
+    /// Entries that say that a backup was put back: what was signed after that copy is not in this log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restored: Vec<u64>,
     /// What does not hold; the first [`Report::MOST`].
     pub findings: Vec<Finding>,
     /// How many more there were.
@@ -157,6 +160,12 @@ impl fmt::Display for Report {
         )?;
         if self.unmatched_releases > 0 {
             writeln!(f, "  remises non rapprochables d'un accord (ouvertures expirées ou non communiquées) : {}", self.unmatched_releases)?;
+        }
+        for leaf in &self.restored {
+            writeln!(
+                f,
+                "  entrée n° {leaf} : une sauvegarde a été remise en place ; les accusés donnés entre cette copie et cette entrée n'y sont pas"
+            )?;
         }
         for finding in &self.findings {
             write!(f, "✗ {}", finding.kind.french())?;

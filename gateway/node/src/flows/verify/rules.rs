@@ -95,6 +95,7 @@ impl Rules {
             }
             Event::IdentityReidentified => self.reidentified(index, openings, report),
             Event::DecisionMade => self.decided(openings),
+            Event::GatewayRestored => report.restored.push(index),
             Event::ExchangeRefused
             | Event::ExchangeAcknowledged
             | Event::ExchangeErased

@@ -1,0 +1,112 @@
+//! Why nothing was copied or restored, said in French to whoever types the command, with what would cure it.
+
+use std::{io, path::PathBuf};
+
+use crate::store::StoreError;
+
+/// Why nothing was copied or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupFault {
+    /// A file or folder cannot be used.
+    #[error("« {} » est inutilisable", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// A database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No gateway has worked here.
+    #[error("la base « {} » n’existe pas : cette passerelle n’a jamais démarré ici", .0.display())]
+    NoDatabase(PathBuf),
+    /// The copied log has no readable head.
+    #[error("le journal copié n’a pas de point de contrôle lisible : gateway audit verify")]
+    Log,
+    /// The disk cannot hold it.
+    #[error("il faut {bytes} octets dans « {} », il en reste {left}", folder.display())]
+    NoRoom {
+        /// Where.
+        folder: PathBuf,
+        /// How many are needed.
+        bytes: u64,
+        /// How many there are.
+        left: u64,
+    },
+    /// The keys of contents have a life of their own.
+    #[error("les clés des contenus vont dans un dossier à part, qui n’est ni dans l’autre ni autour de lui")]
+    Together,
+    /// The folder holds something.
+    #[error("« {} » n’est pas vide : rien n’y est écrit ni effacé", .0.display())]
+    NotEmpty(PathBuf),
+    /// Somebody is filling the folder, or was killed while doing so.
+    #[error("« {} » est là : une sauvegarde est en cours, ou fut interrompue. Si rien ne tourne, supprimez-le et recommencez", .0.display())]
+    Interrupted(PathBuf),
+    /// There is no complete backup in the folder.
+    #[error("« {} » ne contient pas de sauvegarde complète (backup.json manque)", .0.display())]
+    NoBackup(PathBuf),
+    /// Not a document that this version reads.
+    #[error("« {} » n’est pas un document que cette version sait lire", .0.display())]
+    Format(PathBuf),
+    /// Sealed under other master keys.
+    #[error("« {} » est de la clé maîtresse {theirs} ; celle qui est configurée est {ours}. Remettez la bonne copie de keys.json", file.display())]
+    OtherKeys {
+        /// Which document.
+        file: PathBuf,
+        /// Their fingerprint.
+        theirs: String,
+        /// That of the keys at hand.
+        ours: String,
+    },
+    /// A document was changed since it was written.
+    #[error("« {} » a été modifié depuis son écriture : n’employez pas cette copie", .0.display())]
+    Altered(PathBuf),
+    /// A copied file was changed since it was written.
+    #[error("« {} » n’est plus ce qui fut copié (empreinte SHA-256) : n’employez pas cette copie", .0.display())]
+    AnotherFile(PathBuf),
+    /// Of another gateway.
+    #[error("« {} » est d’une autre passerelle : {theirs}", file.display())]
+    AnotherGateway {
+        /// Which document.
+        file: PathBuf,
+        /// Id and origin.
+        theirs: String,
+    },
+    /// Keys that are older than what they are to open.
+    #[error(
+        "la copie des clés ({keys}) est plus ancienne que la sauvegarde ({main}) : des contenus y seraient sans clé. \
+         Prenez les clés de la même sauvegarde, ou de plus récentes"
+    )]
+    OlderKeys {
+        /// When the keys were copied.
+        keys: exchange::Instant,
+        /// When the rest was.
+        main: exchange::Instant,
+    },
+    /// Nobody says what was erased since.
+    #[error(
+        "rien ne dit ce qui fut effacé depuis la copie des clés ({0}). Donnez le dernier journal des effacements \
+         (--erased FICHIER), ou dites qu’il n’y en a pas eu : --no-erasures-since-backup"
+    )]
+    ErasuresUnknown(exchange::Instant),
+    /// A gateway serves on this data.
+    #[error("quelque chose écoute sur {0} : arrêtez d’abord la passerelle")]
+    Running(std::net::SocketAddr),
+}
+
+impl BackupFault {
+    /// The stable code, when the answer is no rather than a failure.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::File(..) | Self::Store(_) | Self::NoDatabase(_) | Self::Log | Self::NoRoom { .. } => None,
+            Self::Together => Some("together"),
+            Self::NotEmpty(_) => Some("not-empty"),
+            Self::Interrupted(_) => Some("interrupted"),
+            Self::NoBackup(_) => Some("no-backup"),
+            Self::Format(_) => Some("format"),
+            Self::OtherKeys { .. } => Some("other-keys"),
+            Self::Altered(_) => Some("altered"),
+            Self::AnotherFile(_) => Some("another-file"),
+            Self::AnotherGateway { .. } => Some("another-gateway"),
+            Self::OlderKeys { .. } => Some("older-keys"),
+            Self::ErasuresUnknown(_) => Some("erasures-unknown"),
+            Self::Running(_) => Some("running"),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Restoring: a backup put into an empty data folder, with what was erased since destroyed again before anything serves.
+//!
+//! Everything is made ready in a folder inside the data folder; while that is there no database is opened beside it, so a
+//! crash leaves a gateway that does not start, and the same command begins anew.
+
+use std::{
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use exchange::Instant;
+
+use super::{
+    BackupFault, Head, Journal, MAIN, Manifest, Mark, Progress, Whose,
+    folder::{self, unusable},
+    head,
+    journal::Replayed,
+    mark::MARK,
+    name, url,
+};
+use crate::{
+    clock::Clock,
+    seal::KeyStore,
+    store::{Part, RESTORING, Store, attachments::Attachments, copy::RenewCursors, keys::Keys, vault::Vault},
+};
+
+/// What is to be put back, and where.
+pub struct Restore<'a> {
+    /// Which gateway.
+    pub whose: Whose<'a>,
+    /// Folder of the databases: absent, empty, or left by a restore that was interrupted.
+    pub data: &'a Path,
+    /// Folder with everything but the keys of contents.
+    pub from: &'a Path,
+    /// Folder with the keys of contents.
+    pub keys_from: &'a Path,
+    /// Erasure journals.
+    pub journals: &'a [PathBuf],
+    /// Somebody says that nothing was erased since the keys were copied.
+    pub nothing_erased: bool,
+}
+
+/// What was put back.
+#[derive(Debug)]
+pub struct Restored {
+    /// When the exchanges were copied.
+    pub copied_at: Instant,
+    /// When the keys were.
+    pub keys_at: Instant,
+    /// The newest checkpoint that the copied log knows.
+    pub log: Option<Head>,
+    /// Up to when erasures are known.
+    pub erasures_until: Instant,
+    /// What had come back and was destroyed again.
+    pub replayed: Replayed,
+}
+
+/// Puts a backup back. When it returns, the gateway may start; before, it does not.
+///
+/// # Errors
+/// [`BackupFault`]; nothing can be served from the folder then.
+pub async fn restore(
+    plan: &Restore<'_>,
+    keystore: Arc<KeyStore>,
+    clock: &dyn Clock,
+    progress: Progress<'_>,
+) -> Result<Restored, BackupFault> {
+    // 1. Is it a backup of this gateway, whole, with keys that fit and erasures that are known?
+    let main = Manifest::read(plan.from, &plan.whose)?;
+    let keys = Manifest::read(plan.keys_from, &plan.whose)?;
+    if keys.at < main.at {
+        return Err(BackupFault::OlderKeys { keys: keys.at, main: main.at });
+    }
+    let journals = plan.journals.iter().map(|file| Journal::read(file, &plan.whose)).collect::<Result<Vec<_>, _>>()?;
+    // The copied keys know what was erased before them.
+    let until = journals.iter().map(|journal| journal.at).max().filter(|until| *until >= keys.at);
+    if until.is_none() && !plan.nothing_erased {
+        return Err(BackupFault::ErasuresUnknown(keys.at));
+    }
+    // 2. Into a folder that nothing is served from.
+    let restoring = begin(plan.data)?;
+    folder::has_room(&restoring, main.bytes() + keys.bytes())?;
+    bring(plan.from, &main, &MAIN, &restoring, progress)?;
+    bring(plan.keys_from, &keys, &[Part::Keys], &restoring, progress)?;
+    // 3. The keys first: what was erased since the copy does not come back.
+    let at = |part: Part| url(&restoring.join(name(part)));
+    let database = Keys::open(&at(Part::Keys), keystore.clone()).await?;
+    let mut replayed = Replayed::default();
+    for journal in &journals {
+        let again = journal.replay(&database).await?;
+        replayed.erased += again.erased;
+        replayed.closed += again.closed;
+    }
+    database.close().await;
+    // 4. Each database is of these master keys and of this version, or is brought to it.
+    Vault::open(&at(Part::Vault), keystore.clone()).await?.close().await;
+    Attachments::open(&at(Part::Attachments), &keystore).await?.close().await;
+    let store = Store::open(&at(Part::Gateway)).await?;
+    store.write(RenewCursors).await?;
+    store.close().await;
+    if head(&restoring.join(name(Part::Gateway))).await? != main.log {
+        return Err(BackupFault::Log);
+    }
+    // 5. In place, and the mark for the next start with it.
+    let mark = Mark { at: clock.now(), copied_at: Some(main.at), log: main.log.clone(), erasures_until: until };
+    mark.leave(&restoring)?;
+    put_in_place(&restoring, plan.data)?;
+    Ok(Restored { copied_at: main.at, keys_at: keys.at, log: main.log, erasures_until: until.unwrap_or(keys.at), replayed })
+}
+
+/// The folder in which everything is made ready. Whatever an interrupted restore left goes first: nothing was ever served
+/// from a folder that has it.
+fn begin(data: &Path) -> Result<PathBuf, BackupFault> {
+    let restoring = data.join(RESTORING);
+    let new = |folder: &Path, recursive: bool| DirBuilder::new().recursive(recursive).mode(0o700).create(folder).map_err(unusable(folder));
+    new(data, true)?;
+    if restoring.is_dir() {
+        let databases = Part::ALL.into_iter().flat_map(|part| ["", "-wal", "-shm"].map(|beside| name(part) + beside));
+        for file in databases.chain([MARK.to_owned()]).map(|file| data.join(file)).filter(|file| file.exists()) {
+            fs::remove_file(&file).map_err(unusable(&file))?;
+        }
+        // Last, for it is what keeps the rest from being served.
+        folder::sync(data)?;
+        fs::remove_dir_all(&restoring).map_err(unusable(&restoring))?;
+    }
+    if !folder::is_empty(data)? {
+        return Err(BackupFault::NotEmpty(data.to_owned()));
+    }
+    new(&restoring, false)?;
+    folder::sync(data)?;
+    Ok(restoring)
+}
+
+/// Copies the databases of a folder, and holds every file of it against the manifest.
+fn bring(from: &Path, manifest: &Manifest, parts: &[Part], to: &Path, progress: Progress<'_>) -> Result<(), BackupFault> {
+    for part in parts.iter().map(|part| name(*part)) {
+        if !manifest.files.contains_key(&part) {
+            return Err(BackupFault::NoBackup(from.join(part)));
+        }
+    }
+    for (file, written) in &manifest.files {
+        let source = from.join(file);
+        let found = if parts.iter().any(|part| name(*part) == *file) {
+            folder::copy(&source, &to.join(file), &|done| progress(file, done, written.bytes))?
+        } else {
+            folder::settle(&source)?
+        };
+        if found != *written {
+            return Err(BackupFault::AnotherFile(source));
+        }
+    }
+    Ok(())
+}
+
+/// Moves everything beside the folder it was made in, which goes last.
+fn put_in_place(restoring: &Path, data: &Path) -> Result<(), BackupFault> {
+    folder::sync(restoring)?;
+    for entry in fs::read_dir(restoring).map_err(unusable(restoring))? {
+        let entry = entry.map_err(unusable(restoring))?;
+        fs::rename(entry.path(), data.join(entry.file_name())).map_err(unusable(&entry.path()))?;
+    }
+    folder::sync(data)?;
+    fs::remove_dir_all(restoring).map_err(unusable(restoring))?;
+    folder::sync(data)
+}

@@ -1,0 +1,88 @@
+//! Copies of SQLite databases, taken while a gateway works on them, and what a copy needs before somebody works on it again.
+//!
+//! `VACUUM INTO` reads one state of the database and writes a file without a free page in it: what was deleted before is
+//! not in the copy. Writers go on meanwhile; only an overwriting of what is deleted meanwhile waits for it.
+
+use std::{path::Path, time::Duration};
+
+use futures::future::BoxFuture;
+use sqlx::{AnyConnection, Connection, Row};
+
+use super::{
+    StoreError, Tx, Write,
+    columns::{number, text},
+    dialect::{self, Part},
+};
+
+/// Copies the database at `url` into `file`, which is there and empty. `progress` is told bytes written, of how many about.
+///
+/// # Errors
+/// [`StoreError::Unavailable`]; the file is then to be thrown away.
+pub async fn copy(url: &str, part: Part, file: &Path, progress: &dyn Fn(u64, u64)) -> Result<(), StoreError> {
+    let failed = |e| StoreError::Unavailable("copy", e);
+    let mut connection = dialect::look(url, part).await.map_err(failed)?;
+    let size = size(&mut connection).await.map_err(failed)?;
+    let target = file.to_str().ok_or(StoreError::Damaged("name of the copy"))?.to_owned();
+    let mut copying = Box::pin(sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection));
+    let done = loop {
+        tokio::select! {
+            done = &mut copying => break done,
+            () = tokio::time::sleep(LOOK) => progress(file.metadata().map_or(0, |file| file.len()).min(size), size),
+        }
+    };
+    drop(copying);
+    done.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
+/// The newest signed tree head of a copy, which is not changed by looking.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+pub async fn newest_checkpoint(url: &str) -> Result<Option<(u64, String)>, StoreError> {
+    let failed = |e| StoreError::Unavailable("newest_checkpoint", e);
+    let mut connection = dialect::look(url, Part::Gateway).await.map_err(failed)?;
+    let row = sqlx::query(NEWEST_CHECKPOINT).fetch_optional(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    let read = |row| Ok((u64::try_from(number(&row, "size")?).map_err(|_| StoreError::Damaged("checkpoint"))?, text(&row, "note")?));
+    row.map(read).transpose()
+}
+
+/// Moves mailbox cursors far ahead, in order. Members remember cursors that were given after the copy was taken: what comes
+/// from now on must not hide behind them, and what waits is shown to them once more.
+pub struct RenewCursors;
+
+impl Write for RenewCursors {
+    const NAME: &'static str = "renew_cursors";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            // What is acknowledged is in no mailbox; the newest counts all the same, since the next cursor follows it.
+            let waiting = sqlx::query(RENEW_CURSORS).bind(AHEAD).bind(Self::NAME);
+            waiting.execute(tx.connection()).await.map_err(StoreError::in_statement("renew_cursors"))?;
+            Ok(())
+        })
+    }
+}
+
+async fn size(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
+    let mut size = 1;
+    for pragma in ["PRAGMA page_count", "PRAGMA page_size"] {
+        let number: i64 = sqlx::query(pragma).fetch_one(&mut *connection).await?.try_get(0)?;
+        size *= u64::try_from(number).unwrap_or(0);
+    }
+    Ok(size)
+}
+
+/// Between two looks at how far a copy is.
+const LOOK: Duration = Duration::from_millis(100);
+/// More deliveries than a gateway makes between two backups; programs that read JSON keep such numbers exactly.
+const AHEAD: i64 = 1_000_000_000;
+
+const NEWEST_CHECKPOINT: &str = "-- newest_checkpoint
+SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1";
+
+const RENEW_CURSORS: &str = "-- renew_cursors
+UPDATE delivery SET arrival = arrival + $1, written_by = $2
+WHERE acknowledged_at IS NULL OR arrival = (SELECT MAX(arrival) FROM delivery)";
