@@ -10,7 +10,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,10 +25,8 @@ use tests::{
     cli::{Running, path, run},
     kept::{self, Told},
     people::*,
-    process::binary,
     text,
 };
-use tokio::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_gateway_comes_back_and_what_was_erased_does_not() {
@@ -250,78 +247,6 @@ async fn a_backup_is_refused_where_something_lies_and_takes_its_place_whole() {
     stopped.start().await.process.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_in_the_middle_neither_leaves_something_half_that_looks_whole() {
-    let running = Running::start().await;
-    // Long enough to be met in the middle.
-    for n in 0..3 {
-        let file = running.file(&format!("{n}.bin"));
-        fs::write(&file, vec![n; 30 * 1024 * 1024]).unwrap();
-        let envelope = running.file("ip.json");
-        fs::write(&envelope, envelopes::of_the_hospital().to_string()).unwrap();
-        running.by(HOSPITAL, &["submit", path(&envelope), "--attach", &format!("{}=sante", path(&file))]).await.done();
-    }
-    let config = running.world.config();
-    let mut killed = 0;
-    for n in 0..4 {
-        let (to, keys_to) = (running.file(&format!("copie-{n}")), running.file(&format!("cles-{n}")));
-        let arguments = ["backup", path(&to), "--keys-to", path(&keys_to)];
-        let part = running.file(&format!("copie-{n}.part"));
-        if killed_when(&config, &arguments, || part.join("attachments.db").exists()).await {
-            killed += 1;
-            assert!(!to.exists() && !keys_to.exists(), "half a copy has its name");
-        }
-    }
-    assert!(killed > 0, "no copy was met in the middle");
-    let (to, keys_to) = (running.file("copie"), running.file("cles"));
-    running.here(&["backup", path(&to), "--keys-to", path(&keys_to)]).await.done();
-
-    let mut stopped = running.kill().await;
-    let data = stopped.world.folder.join("data");
-    let arguments = ["restore", path(&to), "--keys-from", path(&keys_to), "--no-erasures-since-backup"];
-    let mut killed = 0;
-    for file in ["gateway.db", "vault.db", "keys.db", "restored.json"] {
-        wipe(&data);
-        if killed_when(&config, &arguments, || data.join("restoring").join(file).exists()).await {
-            killed += 1;
-            if data.join("restoring").exists() {
-                let start = stopped.here(&["serve"]).await;
-                assert!(start.code == 2 && start.err.contains("gateway restore"), "{file}: {start:?}");
-                // The same command begins anew.
-                stopped.here(&arguments).await.done();
-            }
-            stopped = stopped.start().await.kill().await;
-        }
-    }
-    assert!(killed > 0, "no restore was met in the middle");
-    let running = stopped.start().await;
-    assert_eq!(kept::waiting(&running.acting(CRIP)).await.len(), 3);
-    running.process.stop().await;
-}
-
-/// Runs a command and kills it as soon as `holds`; says whether it was in time.
-async fn killed_when(config: &Path, arguments: &[&str], holds: impl Fn() -> bool) -> bool {
-    let mut child = Command::new(binary())
-        .args(arguments)
-        .env("PASSERELLE_CONFIG", config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    loop {
-        if holds() {
-            child.kill().await.unwrap();
-            return !child.wait().await.unwrap().success();
-        }
-        if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success(), "{arguments:?}");
-            return false;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Modes, the manifests, and nothing that opens anything.
 fn private_and_without_secrets(running: &Running, folders: &[&Path]) {
     let secret = |file: &str| fs::read(running.world.folder.join(file)).unwrap();
@@ -407,12 +332,6 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("never: {what}");
-}
-
-fn wipe(data: &Path) {
-    if data.exists() {
-        fs::remove_dir_all(data).unwrap();
-    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

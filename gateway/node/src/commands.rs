@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backup;
 pub mod decision;
 pub mod desk;
+mod ending;
 pub mod keys;
 pub mod member;
 pub mod migrate;

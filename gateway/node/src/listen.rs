@@ -13,6 +13,7 @@
 
 mod authority;
 mod body;
+mod ending;
 mod open;
 mod pair;
 mod peer;
@@ -33,6 +34,7 @@ use arc_swap::ArcSwap;
 use exchange::Instant;
 use rustls::{ClientConfig, ServerConfig, version::TLS13};
 
+pub use ending::{Dated, Ending, endings};
 pub use peer::{Peer, PeerFault};
 pub use tls::{TlsFault, client_config};
 

@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{
-    CommandFault, decision, migrate,
+    CommandFault, decision, ending, migrate,
     policy_sets::{self, Sets},
     print, with_causes,
 };
@@ -115,8 +115,8 @@ pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
     let keys = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e).to_string());
     let door = Door::open(&config.tls, &config.limits, Arc::new(SystemClock));
     let door = door.and_then(|door| door.push_client(&config.tls).map(|_| door)).map_err(|e| with_causes(&e));
-    let (law, door) = match (law, keys, door) {
-        (Ok(law), Ok(_), Ok(door)) => (law, door),
+    let (law, keystore, door) = match (law, keys, door) {
+        (Ok(law), Ok(keystore), Ok(door)) => (law, keystore, door),
         (law, keys, door) => {
             let mistakes: Vec<String> = [law.err(), keys.err(), door.err()].into_iter().flatten().collect();
             return Err(CommandFault::Gateway(mistakes.join("\n")));
@@ -134,6 +134,10 @@ pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
         law.agreements.all().count(),
         law.policies.hash().get(..12).unwrap_or_default()
     ));
+    for ending in ending::soon(&config, &law, SystemClock.now()) {
+        print(&format!("À prévoir : {ending}."));
+    }
+    print(&format!("Clés maîtresses : empreinte {} ; une copie fidèle dit la même (gateway keys fingerprint).", keystore.fingerprint()));
     print(&format!("Base de données : {}.", migrate::described(&config).await?));
     // The gateway starts; what somebody wrote for it does not.
     Ok(if mistaken { ExitCode::from(1) } else { ExitCode::SUCCESS })

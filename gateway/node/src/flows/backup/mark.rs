@@ -2,8 +2,9 @@
 //! the whole erasure journal is walked rather than its recent part.
 
 use std::{
-    fs,
+    fs::{self, DirBuilder},
     io::ErrorKind,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -50,6 +51,7 @@ impl Mark {
     /// It cannot be written.
     pub fn leave(&self, data: &Path) -> Result<(), BackupFault> {
         let file = path(data);
+        DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(unusable(data))?;
         let bytes = serde_json::to_vec_pretty(self).map_err(|_| BackupFault::Format(file.clone()))?;
         document::replace(&file, &bytes)
     }
