@@ -234,10 +234,19 @@ async fn a_backup_is_refused_where_something_lies_and_takes_its_place_whole() {
     assert_eq!(text(&backup(&empty, &keys).await.refused(), "/code"), "interrupted");
     fs::remove_dir(running.file("empty.part")).unwrap();
     backup(&empty, &keys).await.done();
+    // PostgreSQL has its own means, and the answer says where they are written.
+    let config = fs::read_to_string(running.world.config()).unwrap();
+    fs::write(running.world.config(), format!("database = \"postgres://passerelle@localhost/passerelle\"\n{config}")).unwrap();
+    let refused = backup(&running.file("pg"), &running.file("pg-keys")).await.refused();
+    assert!(text(&refused, "/code") == "postgresql" && text(&refused, "/detail").contains("deploy/README.md"), "{refused}");
+    fs::write(running.world.config(), config).unwrap();
     // A newer copy of the keys opens an older copy of the rest; never the other way round.
     let (later, later_keys) = (running.file("later"), running.file("later-keys"));
     backup(&later, &later_keys).await.done();
     let stopped = running.kill().await;
+    // What a crash left is copied as well as what runs.
+    let (crashed, crashed_keys) = (stopped.file("crashed"), stopped.file("crashed-keys"));
+    stopped.here(&["backup", path(&crashed), "--keys-to", path(&crashed_keys)]).await.done();
     fs::remove_dir_all(stopped.world.folder.join("data")).unwrap();
     let restore = async |from: &Path, keys: &Path| {
         stopped.here(&["restore", path(from), "--keys-from", path(keys), "--no-erasures-since-backup", "--json"]).await

@@ -4,12 +4,16 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use gateway::{client::new_key, demo::envelopes};
+use gateway::{client::new_key, demo::envelopes, store::Part};
+use reqwest::Method;
+use serde_json::json;
+use sqlx::Executor;
 use tests::{
-    cli::{Running, path},
+    Scene,
+    cli::{Running, path, run},
     kept,
     people::*,
-    process::binary,
+    process::{binary, postgres},
     text,
 };
 use tokio::process::Command;
@@ -105,13 +109,50 @@ async fn a_state_put_back_by_other_means_has_its_erasures_replayed() {
     assert_eq!(text(&running.here(&replay).await.refused(), "/code"), "running");
     let stopped = running.kill().await;
     fs::remove_dir_all(&data).unwrap();
+    // From no database nothing is written: it would say that nothing was erased; nor from one that knows less.
+    let write = ["keys", "journal", "--to", path(&journal), "--json"];
+    assert_eq!(stopped.here(&write).await.code, 2);
     fs::rename(&older, &data).unwrap();
+    assert_eq!(text(&stopped.here(&write).await.refused(), "/code"), "forgets");
     let replayed = stopped.here(&replay).await.done().json();
     assert_eq!(replayed["erased"], 1, "the key had come back: {replayed}");
     let running = stopped.start().await;
     let again = running.by(DPO, &["exchange", "erase", &id, "--motive", "encore", "--json"]).await;
     assert_eq!(text(&again.refused(), "/code"), "erased", "the start said what was replayed");
+    running.here(&write).await.done();
     running.process.stop().await;
+}
+
+/// A server that recovered an earlier instant: keys are back, and nobody remembers that they were destroyed.
+#[tokio::test]
+async fn on_postgresql_what_came_back_is_destroyed_again() {
+    let mut scene = Scene::start_with(|world| world.keep_in(&postgres()).unwrap()).await;
+    let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    scene.taken_in_charge(&id).await;
+    let mut keys = scene.database(Part::Keys).await;
+    keys.execute("CREATE TABLE earlier AS SELECT * FROM exchange_key").await.unwrap();
+    let erase = scene.acting(DPO).request(Method::DELETE, &format!("/v1/exchanges/{id}")).json(&json!({"motive": "essai"}));
+    assert!(erase.send().await.unwrap().status().is_success());
+    let journal = scene.world.folder.join("effacements.json");
+    let config = scene.world.config();
+    let typed = async |arguments: &[&str]| run(&[arguments, &["--config", path(&config), "--json"]].concat(), &[], None).await;
+    assert_eq!(typed(&["keys", "journal", "--to", path(&journal)]).await.done().json()["erased"], 1);
+    scene.stop().await;
+    keys.execute("DELETE FROM erasure; INSERT INTO exchange_key SELECT * FROM earlier; DROP TABLE earlier").await.unwrap();
+    assert_eq!(typed(&["keys", "replay", path(&journal)]).await.done().json()["erased"], 1);
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM exchange_key").fetch_one(&mut keys).await.unwrap();
+    assert_eq!(left, 0);
+    scene.resume().await;
+    let said = async || {
+        let entries = scene.rooms().store.entries_from(0, 1000).await.unwrap();
+        entries.iter().any(|entry| entry.event == "gateway.restored")
+    };
+    scene.until("the log says it", said).await;
+    assert!(!scene.world.folder.join("data/restored.json").exists());
+    // What waits shows behind every cursor of before.
+    let other = scene.accepted(SCHOOL, &kept::envelope("après")).await;
+    let page = scene.acting(CADRE).get("/v1/mailbox?unit=crip&after=1000").await.unwrap();
+    assert_eq!(text(&page, "/deliveries/0/exchange"), other);
 }
 
 fn copy(from: &Path, to: &Path) {

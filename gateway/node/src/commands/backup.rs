@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     config::Config,
-    flows::backup::{self, BackupFault, Head, Journal, Manifest, Mark, Restored, Whose, journal::Replayed},
+    flows::backup::{self, BackupFault, Head, Journal, Manifest, Restored, Whose, journal::Replayed},
     seal::KeyStore,
     store::{Part, keys::Keys},
 };
@@ -135,6 +135,11 @@ pub async fn restore(options: &Restore) -> Result<ExitCode, CommandFault> {
 /// A file or the key database cannot be used.
 pub async fn journal(place: &Place, to: &Path) -> Result<ExitCode, CommandFault> {
     let Here { config, keystore } = Here::open(place)?;
+    // None is made here: an empty one would say that nothing was ever erased.
+    let file = config.data.join("keys.db");
+    if config.database.is_none() && !file.is_file() {
+        return fail(place.json, BackupFault::NoDatabase(file));
+    }
     let keys = Keys::open(&config.database(Part::Keys), keystore.clone()).await.map_err(gateway)?;
     let whose = Whose { gateway: &config.gateway, origin: &config.origin(), keystore: &keystore };
     let written = backup::journal::write(&whose, &keys, to, SystemClock.now()).await;
@@ -158,27 +163,23 @@ pub async fn journal(place: &Place, to: &Path) -> Result<ExitCode, CommandFault>
 /// A file or the key database cannot be used.
 pub async fn replay(place: &Place, journals: &[PathBuf]) -> Result<ExitCode, CommandFault> {
     let Here { config, keystore } = Here::open(place)?;
-    let whose = Whose { gateway: &config.gateway, origin: &config.origin(), keystore: &keystore };
-    let ready = stopped(&config).and_then(|()| journals.iter().map(|file| Journal::read(file, &whose)).collect::<Result<Vec<_>, _>>());
-    let read = match ready {
-        Ok(read) => read,
-        Err(fault) => return fail(place.json, fault),
-    };
-    let keys = Keys::open(&config.database(Part::Keys), keystore.clone()).await.map_err(gateway)?;
-    let mut replayed = Replayed::default();
-    for journal in &read {
-        let again = journal.replay(&keys).await.map_err(gateway)?;
-        replayed.erased += again.erased;
-        replayed.closed += again.closed;
-    }
-    keys.close().await;
-    let until = read.iter().map(|journal| journal.at).max();
-    let mark = Mark { at: SystemClock.now(), copied_at: None, log: None, erasures_until: until };
-    if let Err(fault) = mark.leave(&config.data) {
+    if let Err(fault) = stopped(&config) {
         return fail(place.json, fault);
     }
-    print(&if place.json { json!(replayed).to_string() } else { told::replayed(&replayed) });
-    Ok(ExitCode::SUCCESS)
+    let plan = backup::Replay {
+        whose: Whose { gateway: &config.gateway, origin: &config.origin(), keystore: &keystore },
+        exchanges: &config.database(Part::Gateway),
+        keys: &config.database(Part::Keys),
+        data: &config.data,
+        journals,
+    };
+    match backup::replay(&plan, keystore.clone(), &SystemClock).await {
+        Ok(replayed) => {
+            print(&if place.json { json!(replayed).to_string() } else { told::replayed(&replayed) });
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(fault) => fail(place.json, fault),
+    }
 }
 
 /// The gateway of this machine.
@@ -236,4 +237,4 @@ impl Bar {
 }
 
 const ON_POSTGRESQL: &str = "Cette passerelle garde tout dans PostgreSQL, qui se sauvegarde et se restaure par ses propres moyens \
-    (pg_basebackup, archivage continu) : deploy/README.md, « Sur PostgreSQL ». Après une restauration : gateway keys replay.";
+    (pg_basebackup, archivage continu) : deploy/README.md, « On PostgreSQL ». Après une restauration : gateway keys replay.";

@@ -34,7 +34,7 @@ pub use fault::BackupFault;
 use folder::{Copied, Unfinished};
 pub use journal::Journal;
 pub use mark::{Mark, last, note_last, say_restored};
-pub use restore::{Restore, Restored, restore};
+pub use restore::{Replay, Restore, Restored, replay, restore};
 
 /// What is to be copied, and where to.
 pub struct Backup<'a> {
@@ -93,6 +93,13 @@ pub struct Head {
     pub size: u64,
     /// Root over them, base64.
     pub root: String,
+}
+
+impl Head {
+    fn read((size, note): (u64, String)) -> Result<Self, BackupFault> {
+        let note: SignedCheckpoint = note.parse().map_err(|_| BackupFault::Log)?;
+        Ok(Self { size, root: note.checkpoint.root.to_string() })
+    }
 }
 
 /// Copies everything; says what each folder holds. Both appear under their names when they are complete, and not before.
@@ -196,9 +203,7 @@ async fn copied(
 }
 
 async fn head(gateway: &Path) -> Result<Option<Head>, BackupFault> {
-    let Some((size, note)) = copy::newest_checkpoint(&url(gateway)).await? else { return Ok(None) };
-    let note: SignedCheckpoint = note.parse().map_err(|_| BackupFault::Log)?;
-    Ok(Some(Head { size, root: note.checkpoint.root.to_string() }))
+    copy::newest_checkpoint(&url(gateway)).await?.map(Head::read).transpose()
 }
 
 fn url(file: &Path) -> String {

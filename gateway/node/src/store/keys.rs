@@ -3,8 +3,8 @@
 //! Three levels: the master key of the [`KeyStore`] wraps a key for each (retention class, quarter), which wraps the
 //! data keys. A key is durable before the exchange that needs it commits; a crash between leaves an orphan.
 //!
-//! A restored copy holds keys that were destroyed since: [`Keys::replay`] destroys again what the erasure journal names.
-//! It waits for the command that restores; until then a person erases again.
+//! A restored copy holds keys that were destroyed since: [`Keys::replay`] destroys again what the erasure journal names,
+//! before anything serves.
 
 mod domains;
 mod journal;

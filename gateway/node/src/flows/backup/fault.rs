@@ -85,6 +85,17 @@ pub enum BackupFault {
          (--erased FICHIER), ou dites qu’il n’y en a pas eu : --no-erasures-since-backup"
     )]
     ErasuresUnknown(exchange::Instant),
+    /// The journal that is there names what this database does not know to be destroyed.
+    #[error(
+        "« {} » nomme {missing} effacements que cette passerelle ne connaît plus : un état plus ancien a été remis en place sans eux. \
+         Arrêtez-la et rejouez-le : gateway keys replay", file.display()
+    )]
+    Forgets {
+        /// The journal.
+        file: PathBuf,
+        /// How many.
+        missing: usize,
+    },
     /// A gateway serves on this data.
     #[error("quelque chose écoute sur {0} : arrêtez d’abord la passerelle")]
     Running(std::net::SocketAddr),
@@ -106,6 +117,7 @@ impl BackupFault {
             Self::AnotherGateway { .. } => Some("another-gateway"),
             Self::OlderKeys { .. } => Some("older-keys"),
             Self::ErasuresUnknown(_) => Some("erasures-unknown"),
+            Self::Forgets { .. } => Some("forgets"),
             Self::Running(_) => Some("running"),
         }
     }

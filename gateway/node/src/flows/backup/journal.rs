@@ -1,7 +1,7 @@
 //! The erasure journal outside the gateway: which contents were destroyed and when, so that a restored copy destroys them
 //! again. It names no person and says no motive; it is carried off the machine every hour.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use exchange::{AgreementId, ExchangeId, Instant, InstitutionId};
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,8 @@ pub struct Replayed {
     pub closed: u64,
 }
 
-/// Writes what was destroyed to a file, in place of what it held.
+/// Writes what was destroyed to a file, in place of what it held. A journal that knows more is not replaced: then an older
+/// state was put back without it.
 ///
 /// # Errors
 /// [`BackupFault`]; the file is then as it was.
@@ -86,6 +87,12 @@ pub async fn write(whose: &Whose<'_>, keys: &Keys, file: &Path, now: Instant) ->
         erased,
         closed: closed.collect(),
     };
+    if file.exists() {
+        let missing = Journal::read(file, whose)?.missing_in(&journal);
+        if missing > 0 {
+            return Err(BackupFault::Forgets { file: file.to_owned(), missing });
+        }
+    }
     document::write(file, &journal, whose.keystore)?;
     Ok(journal)
 }
@@ -106,6 +113,14 @@ impl Journal {
         Ok(journal)
     }
 
+    /// How many lines of this journal another one does not have.
+    fn missing_in(&self, other: &Self) -> usize {
+        let erased: BTreeSet<_> = other.erased.iter().map(|one| one.exchange).collect();
+        let closed: BTreeSet<_> = other.closed.iter().map(Closed::name).collect();
+        self.erased.iter().filter(|one| !erased.contains(&one.exchange)).count()
+            + self.closed.iter().filter(|one| !closed.contains(&one.name())).count()
+    }
+
     /// Destroys again what it names.
     ///
     /// # Errors
@@ -123,6 +138,12 @@ impl Journal {
             replayed.closed += u64::from(open.contains(&domain));
         }
         Ok(replayed)
+    }
+}
+
+impl Closed {
+    fn name(&self) -> (&str, &str, Option<&str>) {
+        (self.recipient.as_str(), &self.purpose, self.agreement.as_ref().map(AgreementId::as_str))
     }
 }
 

@@ -87,12 +87,7 @@ pub async fn restore(
     // 3. The keys first: what was erased since the copy does not come back.
     let at = |part: Part| url(&restoring.join(name(part)));
     let database = Keys::open(&at(Part::Keys), keystore.clone()).await?;
-    let mut replayed = Replayed::default();
-    for journal in &journals {
-        let again = journal.replay(&database).await?;
-        replayed.erased += again.erased;
-        replayed.closed += again.closed;
-    }
+    let replayed = destroy_again(&journals, &database).await?;
     database.close().await;
     // 4. Each database is of these master keys and of this version, or is brought to it.
     Vault::open(&at(Part::Vault), keystore.clone()).await?.close().await;
@@ -108,6 +103,49 @@ pub async fn restore(
     mark.leave(&restoring)?;
     put_in_place(&restoring, plan.data)?;
     Ok(Restored { copied_at: main.at, keys_at: keys.at, log: main.log, erasures_until: until.unwrap_or(keys.at), replayed })
+}
+
+/// What other means put back, and what was erased since.
+pub struct Replay<'a> {
+    /// Which gateway.
+    pub whose: Whose<'a>,
+    /// URL of the database of exchanges.
+    pub exchanges: &'a str,
+    /// URL of the database of keys.
+    pub keys: &'a str,
+    /// Where the mark for the next start is left.
+    pub data: &'a Path,
+    /// Erasure journals.
+    pub journals: &'a [PathBuf],
+}
+
+/// Does to databases that the server itself, or a copy of its disk, put back what [`restore`] does to a backup. Doing it
+/// again does no harm.
+///
+/// # Errors
+/// [`BackupFault`]: to be done again.
+pub async fn replay(plan: &Replay<'_>, keystore: Arc<KeyStore>, clock: &dyn Clock) -> Result<Replayed, BackupFault> {
+    let journals = plan.journals.iter().map(|file| Journal::read(file, &plan.whose)).collect::<Result<Vec<_>, _>>()?;
+    let database = Keys::open(plan.keys, keystore).await?;
+    let replayed = destroy_again(&journals, &database).await?;
+    database.close().await;
+    let store = Store::open(plan.exchanges).await?;
+    store.write(RenewCursors).await?;
+    let log = store.latest_checkpoint().await?.map(Head::read).transpose()?;
+    store.close().await;
+    let until = journals.iter().map(|journal| journal.at).max();
+    Mark { at: clock.now(), copied_at: None, log, erasures_until: until }.leave(plan.data)?;
+    Ok(replayed)
+}
+
+async fn destroy_again(journals: &[Journal], keys: &Keys) -> Result<Replayed, BackupFault> {
+    let mut replayed = Replayed::default();
+    for journal in journals {
+        let again = journal.replay(keys).await?;
+        replayed.erased += again.erased;
+        replayed.closed += again.closed;
+    }
+    Ok(replayed)
 }
 
 /// The folder in which everything is made ready. Whatever an interrupted restore left goes first: nothing was ever served
