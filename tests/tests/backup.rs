@@ -208,8 +208,10 @@ async fn a_restore_is_refused_unless_everything_fits() {
     // The two folders changed places: no keys there.
     refused(&["restore", path(&keys_to), "--keys-from", path(&to), "--erased", path(&journal), "--json"], "older-keys").await;
     // What was refused left nothing that starts.
-    let start = stopped.here(&["serve"]).await;
-    assert!(start.code == 2 && start.err.contains("gateway restore"), "{start:?}");
+    for command in ["serve", "check", "migrate"] {
+        let done = stopped.here(&[command]).await;
+        assert!(done.code == 2 && done.err.contains("gateway restore"), "{command}: {done:?}");
+    }
     // Somebody says it aloud.
     stopped.here(&[&restore[..], &["--no-erasures-since-backup"]].concat()).await.done();
     stopped.start().await.process.stop().await;

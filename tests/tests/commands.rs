@@ -453,7 +453,10 @@ async fn sigterm_answers_what_is_under_way_and_lets_nobody_else_in() {
 async fn help_teaches_and_tells_the_exit_codes() {
     let help = run(&["--help"], &[], None).await.done().out;
     assert!(help.contains("Exit codes: 0 done; 1 refused, or found wrong; 2 could not be done"), "{help}");
-    for command in ["init", "check", "serve", "submit", "mailbox", "exchange", "token", "decision", "vault", "audit", "policy"] {
+    for command in [
+        "init", "check", "serve", "submit", "mailbox", "exchange", "token", "decision", "vault", "audit", "policy", "backup", "restore",
+        "keys",
+    ] {
         let help = run(&[command, "--help"], &[], None).await.done().out;
         assert!(help.contains("Usage:") && help.lines().count() > 5, "{command}: {help}");
     }

@@ -25,7 +25,7 @@ use crate::{
     seal::KeyStore,
     source::Files,
     store::{
-        Part,
+        Part, RESTORING, StoreError,
         policy_sets::{Archived, archived_in_force},
     },
 };
@@ -111,6 +111,9 @@ pub fn init(options: &Init) -> Result<(), CommandFault> {
 /// Of the data the first room that is wrong (the next ones speak its words), of keys and certificates everything.
 pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
     let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
+    if config.data.join(RESTORING).exists() {
+        return Err(CommandFault::Gateway(StoreError::Unfinished(config.data).to_string()));
+    }
     let (law, folder) = law_and_folder(&config).await?;
     let keys = KeyStore::open(&config.keys).map_err(|e| CommandFault::file(&config.keys, &e).to_string());
     let door = Door::open(&config.tls, &config.limits, Arc::new(SystemClock));
