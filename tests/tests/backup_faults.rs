@@ -2,7 +2,7 @@
 //! a half. And a data folder that other means put back, with the erasures that the journal knows.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use gateway::{client::new_key, demo::envelopes, store::Part};
 use reqwest::Method;
@@ -55,7 +55,7 @@ async fn killed_in_the_middle_neither_leaves_something_half_that_looks_whole() {
         if killed_when(&config, &arguments, || data.join("restoring").join(file).exists()).await {
             killed += 1;
             if data.join("restoring").exists() {
-                let start = stopped.here(&["serve"]).await;
+                let start = tokio::time::timeout(Duration::from_secs(60), stopped.here(&["serve"])).await.expect("it starts on a half");
                 assert!(start.code == 2 && start.err.contains("gateway restore"), "{file}: {start:?}");
                 // The same command begins anew.
                 stopped.here(&arguments).await.done();
