@@ -10,12 +10,17 @@
     reason = "a test that meets what it does not expect must stop"
 )]
 
+pub mod account;
 pub mod cli;
 pub mod endpoint;
+pub mod interposer;
 pub mod kept;
 pub mod people;
 pub mod process;
 pub mod scene;
+pub mod service;
+pub mod stage;
+pub mod volume;
 
 pub use scene::{NOW, Problem, Scene};
 

@@ -66,6 +66,13 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// Waits until something else has killed it, for at most ten seconds; kills it otherwise. Says whether it was.
+    pub async fn died(mut self) -> bool {
+        let died = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.is_ok();
+        self.kill().await;
+        died
+    }
+
     /// SIGTERM, and waits for the drain.
     pub async fn stop(self) {
         Command::new("kill").arg(self.id().to_string()).status().await.unwrap();

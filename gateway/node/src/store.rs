@@ -21,6 +21,7 @@ pub(crate) mod ground;
 pub mod idempotency;
 pub mod keys;
 pub mod known;
+mod patience;
 pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
@@ -28,18 +29,18 @@ pub mod rows;
 pub mod schema;
 mod seat;
 mod side;
+mod sync;
 pub mod task;
 pub mod tokens;
 pub mod vault;
 pub mod writer;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use ::exchange::Party;
 use sqlx::{
     Any, AnyPool,
     any::{AnyArguments, AnyRow},
-    pool::PoolConnection,
     query::Query,
 };
 
@@ -124,8 +125,9 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be opened, [`StoreError::Migration`] when the schema cannot be brought up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, Part::Gateway, 8).await?;
-        schema::migrate(&pool, url, Part::Gateway).await?;
         let dialect = Dialect::of(url, Part::Gateway);
+        sync::settled(&pool, dialect).await?;
+        schema::migrate(&pool, url, Part::Gateway).await?;
         let pen = dialect::pen(url, Part::Gateway).await?;
         let writer = writer::Writer::start(pen.clone(), dialect);
         tokio::spawn(writer::keep_log_short(pool.clone(), dialect, writer.commits()));
@@ -142,6 +144,15 @@ impl Store {
     /// What the write itself returned (nothing changed), or [`StoreError::Unavailable`] when the commit failed.
     pub async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
         self.writer.write(write).await
+    }
+
+    /// Makes sure that what was read here is kept as surely as what is written. On PostgreSQL a commit whose answer was lost may
+    /// be seen although the standby does not have it; a later one that was waited for says that it has.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: what was read must not be promised.
+    pub async fn confirm(&self, now: ::exchange::Instant) -> Result<(), StoreError> {
+        if self.has_replicas() { self.write(Probe(now)).await } else { Ok(()) }
     }
 
     /// Grows with each commit: the notary waits on it.
@@ -180,26 +191,12 @@ impl Store {
     }
 
     async fn rows(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::in_statement(statement))?;
-        match tokio::time::timeout(PATIENCE, query.fetch_all(&mut *connection)).await {
-            Ok(found) => found.map_err(StoreError::in_statement(statement)),
-            Err(_) => Err(silent(statement, connection)),
-        }
+        patience::rows(&self.pool, statement, query).await
     }
 
     async fn row(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Option<AnyRow>, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::in_statement(statement))?;
-        match tokio::time::timeout(PATIENCE, query.fetch_optional(&mut *connection)).await {
-            Ok(found) => found.map_err(StoreError::in_statement(statement)),
-            Err(_) => Err(silent(statement, connection)),
-        }
+        patience::row(&self.pool, statement, query).await
     }
-}
-
-/// A connection whose other end does not answer is not used again.
-fn silent(statement: &'static str, mut connection: PoolConnection<Any>) -> StoreError {
-    connection.close_on_drop();
-    StoreError::Unavailable(statement, sqlx::Error::PoolTimedOut)
 }
 
 /// The readiness probe: a commit that changes one row nobody needs.
@@ -225,9 +222,6 @@ pub(crate) fn exactly_one(statement: &'static str, rows: u64) -> Result<(), Stor
         more => Err(StoreError::Broken(statement, more)),
     }
 }
-
-/// How long a statement or a commit may take: a database that needs longer is gone, and callers are told so.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const PROBE: &str = "-- probe
 INSERT INTO probe (id, at, written_by) VALUES (1, $1, $2)

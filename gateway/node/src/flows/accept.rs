@@ -281,6 +281,8 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
             continue;
         };
         if seal::same_body(&exchange_key, body, &earlier.mac).map_err(|_| Refusal::Internal("seal"))? {
+            // A positive receipt is never given for something that may still be lost.
+            rooms.store.confirm(rooms.clock.now()).await?;
             return Ok(Some(Accepted { id: earlier.exchange, receipt: earlier.receipt }));
         }
         if own {

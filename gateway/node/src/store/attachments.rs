@@ -15,6 +15,7 @@ use super::{
     Store, StoreError, Tx,
     columns::{bytes, number, text},
     dialect::Part,
+    patience::Patiently,
     rows::{Rows, Table},
     side::{Side, touch_one},
 };
@@ -115,7 +116,7 @@ impl Attachments {
             .bind(number(block)?)
             .bind(number(place * SEALED_CHUNK as u64 + 1)?)
             .bind(number(SEALED_CHUNK as u64)?);
-        let row = query.fetch_optional(&self.side.pool).await.map_err(StoreError::in_statement("chunk"))?;
+        let row = self.side.row("chunk", query).await?;
         row.map(|row| bytes(&row, "sealed")).transpose()
     }
 
@@ -127,7 +128,7 @@ impl Attachments {
         for id in ids {
             let mut tx = self.side.begin(DROP).await?;
             for (name, statement) in [("drop_blocks", DROP_BLOCKS), ("drop_attachment", DROP_ATTACHMENT)] {
-                sqlx::query(statement).bind(id.to_string()).execute(&mut *tx).await.map_err(StoreError::in_statement(name))?;
+                sqlx::query(statement).bind(id.to_string()).execute(&mut *tx).patiently().await.map_err(StoreError::in_statement(name))?;
             }
             self.side.commit(DROP, tx).await?;
         }
@@ -142,7 +143,7 @@ impl Attachments {
         let mut collected = 0;
         loop {
             let query = sqlx::query(UNCONFIRMED).bind(before.unix_ms());
-            let rows = query.fetch_all(&self.side.pool).await.map_err(StoreError::in_statement("unconfirmed_attachments"))?;
+            let rows = self.side.rows("unconfirmed_attachments", query).await?;
             if rows.is_empty() {
                 break;
             }

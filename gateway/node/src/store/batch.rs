@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{PATIENCE, StoreError};
+use super::{StoreError, patience::PATIENCE};
 
 /// Hands items to one committing task; each caller waits for the commit that holds its own.
 pub(crate) struct Batcher<T, R> {

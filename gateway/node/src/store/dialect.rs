@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOptions};
 
-use super::StoreError;
+use super::{StoreError, sync::synced};
 
 /// Which database is spoken to, and which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Dialect {
     pub(crate) async fn checkpoint(self, pool: &AnyPool) -> Result<(), StoreError> {
         if self == Self::Sqlite {
             let checkpoint = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool);
-            checkpoint.await.map_err(|e| StoreError::Unavailable("checkpoint", e))?;
+            synced(checkpoint.await).map_err(|e| StoreError::Unavailable("checkpoint", e))?;
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ async fn overwrite_file(pool: &AnyPool) -> Result<(), StoreError> {
     let failed = |e| StoreError::Unavailable("overwrite", e);
     let until = tokio::time::Instant::now() + OVERWRITTEN_WITHIN;
     loop {
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await.map_err(failed)?;
+        let row = synced(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await).map_err(failed)?;
         if row.try_get::<i64, _>(0).map_err(failed)? == 0 {
             return Ok(());
         }

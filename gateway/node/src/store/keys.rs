@@ -13,7 +13,6 @@ use std::{sync::Arc, time::Duration};
 
 use exchange::{ExchangeId, Instant};
 use moka::sync::Cache;
-use sqlx::{Any, Transaction};
 use tokio::sync::RwLock;
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
     batch::Batcher,
     columns::{bytes, text},
     dialect::Part,
+    patience::{Patiently, Turn},
     rows::{Rows, Table},
     side::Side,
 };
@@ -115,11 +115,7 @@ impl Keys {
             return Ok(Some(key));
         }
         let _filling = self.destroying.read().await;
-        let row = sqlx::query(EXCHANGE_KEY)
-            .bind(exchange.to_string())
-            .fetch_optional(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("exchange_key"))?;
+        let row = self.side.row("exchange_key", sqlx::query(EXCHANGE_KEY).bind(exchange.to_string())).await?;
         let Some(row) = row else { return Ok(None) };
         let (retention, quarter) = (text(&row, "retention")?, text(&row, "quarter")?);
         let period = self.period(&retention, &quarter).await?;
@@ -153,11 +149,7 @@ impl Keys {
     pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
         let mut collected = 0;
         loop {
-            let rows = sqlx::query(UNCONFIRMED_KEYS)
-                .bind(before.unix_ms())
-                .fetch_all(&self.side.pool)
-                .await
-                .map_err(StoreError::in_statement("unconfirmed_keys"))?;
+            let rows = self.side.rows("unconfirmed_keys", sqlx::query(UNCONFIRMED_KEYS).bind(before.unix_ms())).await?;
             if rows.is_empty() {
                 break;
             }
@@ -173,6 +165,7 @@ impl Keys {
                 sqlx::query(statement)
                     .bind(exchange.to_string())
                     .execute(&mut *tx)
+                    .patiently()
                     .await
                     .map_err(StoreError::in_statement("collect_keys"))?;
                 if !accepted {
@@ -198,8 +191,8 @@ impl Keys {
         }
         let row_name = format!("{retention}/{quarter}");
         let place = Place { table: "period_key", row: &row_name, column: "wrapped", class: "", epoch: EPOCH };
-        let find = || sqlx::query(PERIOD_KEY).bind(retention.to_owned()).bind(quarter.to_owned()).fetch_optional(&self.side.pool);
-        let mut row = find().await.map_err(StoreError::in_statement("period_key"))?;
+        let find = || self.side.row("period_key", sqlx::query(PERIOD_KEY).bind(retention.to_owned()).bind(quarter.to_owned()));
+        let mut row = find().await?;
         if row.is_none() {
             let wrapped = Secret::random()?.wrap(&self.master, &place)?;
             let mut tx = self.side.begin("make_period_key").await?;
@@ -209,11 +202,12 @@ impl Keys {
                 .bind(wrapped)
                 .bind("make_period_key")
                 .execute(&mut *tx)
+                .patiently()
                 .await
                 .map_err(StoreError::in_statement("make_period_key"))?;
             self.side.commit("make_period_key", tx).await?;
             // Read again: another may have been first, and its key is the one that counts.
-            row = find().await.map_err(StoreError::in_statement("period_key"))?;
+            row = find().await?;
         }
         let row = row.ok_or(StoreError::Damaged("period_key"))?;
         let period = Secret::unwrap_from(&self.master, &place, &bytes(&row, "wrapped")?)?;
@@ -221,9 +215,9 @@ impl Keys {
         Ok(period)
     }
 
-    async fn destroy_in(&self, tx: &mut Transaction<'static, Any>, erasure: &Erasure) -> Result<(), StoreError> {
+    async fn destroy_in(&self, tx: &mut Turn, erasure: &Erasure) -> Result<(), StoreError> {
         let id = erasure.exchange.to_string();
-        sqlx::query(DELETE_KEY).bind(&id).execute(&mut **tx).await.map_err(StoreError::in_statement("destroy_key"))?;
+        sqlx::query(DELETE_KEY).bind(&id).execute(&mut **tx).patiently().await.map_err(StoreError::in_statement("destroy_key"))?;
         self.journalise(tx, erasure).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use sqlx::{AnyConnection, Row, any::AnyArguments, query::Query};
 
-use super::StoreError;
+use super::{StoreError, patience::Patiently};
 
 /// A table, as one kind of statement fills it.
 pub(crate) struct Table {
@@ -53,7 +53,11 @@ impl Rows {
             let mut next = match table.last {
                 None => 0,
                 Some(last) => {
-                    let row = sqlx::query(last).fetch_one(&mut *connection).await.map_err(StoreError::in_statement(table.statement))?;
+                    let row = sqlx::query(last)
+                        .fetch_one(&mut *connection)
+                        .patiently()
+                        .await
+                        .map_err(StoreError::in_statement(table.statement))?;
                     row.try_get::<i64, _>(0).map_err(|_| StoreError::Damaged(table.statement))?
                 }
             };
@@ -65,7 +69,7 @@ impl Rows {
                 for cell in rows.by_ref().take(together).flatten() {
                     query = bind(query, cell, &mut next);
                 }
-                let done = query.execute(&mut *connection).await.map_err(StoreError::in_statement(table.statement))?;
+                let done = query.execute(&mut *connection).patiently().await.map_err(StoreError::in_statement(table.statement))?;
                 if done.rows_affected() != together as u64 {
                     return Err(StoreError::Broken(table.statement, done.rows_affected()));
                 }

@@ -5,7 +5,7 @@
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
-use super::{StoreError, dialect::Dialect};
+use super::{StoreError, dialect::Dialect, patience::Patiently};
 
 /// Held until it is dropped, or the session ends.
 pub struct Seat(Option<AnyConnection>);
@@ -18,7 +18,7 @@ impl Seat {
         }
         let failed = |e| StoreError::Unavailable("notary_seat", e);
         let mut connection = pool.acquire().await.map_err(failed)?;
-        let row = sqlx::query(TAKE_NOTARY_SEAT).fetch_one(&mut *connection).await.map_err(failed)?;
+        let row = sqlx::query(TAKE_NOTARY_SEAT).fetch_one(&mut *connection).patiently().await.map_err(failed)?;
         let taken: bool = row.try_get("taken").map_err(failed)?;
         // Taken out of the pool: the lock belongs to the session.
         Ok(taken.then(|| Self(Some(connection.detach()))))
@@ -28,15 +28,15 @@ impl Seat {
     pub async fn held(&mut self) -> bool {
         match &mut self.0 {
             None => true,
-            Some(session) => session.execute("SELECT 1").await.is_ok(),
+            Some(session) => session.execute("SELECT 1").patiently().await.is_ok(),
         }
     }
 
     /// Gives the seat up: another has it at once.
     pub async fn leave(self) {
         if let Some(mut session) = self.0 {
-            let _ = session.execute("SELECT pg_advisory_unlock_all()").await;
-            let _ = session.close().await;
+            let _ = session.execute("SELECT pg_advisory_unlock_all()").patiently().await;
+            let _ = session.close().patiently().await;
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::future::Future;
 
-use sqlx::{Any, AnyPool, Transaction, any::AnyArguments, query::Query};
+use sqlx::{
+    Any, AnyPool,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 use tokio::sync::watch;
 
 use super::{
@@ -10,7 +14,9 @@ use super::{
     batch::Batcher,
     columns::text,
     dialect::{self, Dialect, Part},
-    exactly_one, schema, writer,
+    exactly_one,
+    patience::{self, Patiently, Turn},
+    schema, sync, writer,
 };
 use crate::seal::KeyStore;
 
@@ -27,6 +33,7 @@ impl Side {
     /// Opens, migrates, and refuses a database that another key store wrote.
     pub(super) async fn open(url: &str, part: Part, keystore: &KeyStore) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, part, 4).await?;
+        sync::settled(&pool, Dialect::of(url, part)).await?;
         schema::migrate(&pool, url, part).await?;
         let (written, commits) = watch::channel(0);
         let pen = dialect::pen(url, part).await?;
@@ -36,9 +43,11 @@ impl Side {
             .bind(keystore.fingerprint())
             .bind("bind_keystore")
             .execute(&mut *tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("bind_keystore"))?;
-        let bound = sqlx::query(BOUND_KEYSTORE).fetch_one(&mut *tx).await.map_err(StoreError::in_statement("bound_keystore"))?;
+        let bound =
+            sqlx::query(BOUND_KEYSTORE).fetch_one(&mut *tx).patiently().await.map_err(StoreError::in_statement("bound_keystore"))?;
         let bound = text(&bound, "fingerprint")?;
         if bound != keystore.fingerprint() {
             return Err(StoreError::ForeignKeys(part.as_str(), bound));
@@ -49,13 +58,23 @@ impl Side {
     }
 
     /// Begins a transaction that will write; dropped without [`Side::commit`], it changes nothing.
-    pub(super) async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
-        self.pen.begin_with(self.dialect.begin_write()).await.map_err(|e| StoreError::Unavailable(name, e))
+    pub(super) async fn begin(&self, name: &'static str) -> Result<Turn, StoreError> {
+        Turn::begin(&self.pen, name, self.dialect.begin_write()).await
     }
 
     /// Begins a transaction that only reads: what it sees does not move.
-    pub(super) async fn reading(&self, name: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
-        self.pool.begin_with(self.dialect.begin_read()).await.map_err(|e| StoreError::Unavailable(name, e))
+    pub(super) async fn reading(&self, name: &'static str) -> Result<Turn, StoreError> {
+        Turn::begin(&self.pool, name, self.dialect.begin_read()).await
+    }
+
+    /// All rows of a statement.
+    pub(super) async fn rows(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, StoreError> {
+        patience::rows(&self.pool, statement, query).await
+    }
+
+    /// The row of a statement, if there is one.
+    pub(super) async fn row(&self, statement: &'static str, query: Query<'_, Any, AnyArguments>) -> Result<Option<AnyRow>, StoreError> {
+        patience::row(&self.pool, statement, query).await
     }
 
     /// Closes the database.
@@ -70,8 +89,8 @@ impl Side {
     }
 
     /// Makes a transaction durable.
-    pub(super) async fn commit(&self, name: &'static str, tx: Transaction<'static, Any>) -> Result<(), StoreError> {
-        tx.commit().await.map_err(|e| StoreError::Unavailable(name, e))?;
+    pub(super) async fn commit(&self, name: &'static str, tx: Turn) -> Result<(), StoreError> {
+        tx.commit(name).await?;
         self.written.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -90,12 +109,8 @@ impl Side {
 }
 
 /// A statement that must touch one row, on an open transaction.
-pub(super) async fn touch_one(
-    statement: &'static str,
-    query: Query<'_, Any, AnyArguments>,
-    tx: &mut Transaction<'static, Any>,
-) -> Result<(), StoreError> {
-    let done = query.execute(&mut **tx).await.map_err(StoreError::in_statement(statement))?;
+pub(super) async fn touch_one(statement: &'static str, query: Query<'_, Any, AnyArguments>, tx: &mut Turn) -> Result<(), StoreError> {
+    let done = query.execute(&mut **tx).patiently().await.map_err(StoreError::in_statement(statement))?;
     exactly_one(statement, done.rows_affected())
 }
 

@@ -131,11 +131,7 @@ impl Vault {
     /// # Errors
     /// The store is unavailable, or a row does not open.
     pub async fn reveal(&self, permit: &Permit, key: &ExchangeKey) -> Result<Vec<Identity>, StoreError> {
-        let rows = sqlx::query(REVEAL)
-            .bind(permit.exchange().to_string())
-            .fetch_all(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("reveal"))?;
+        let rows = self.side.rows("reveal", sqlx::query(REVEAL).bind(permit.exchange().to_string())).await?;
         rows.iter().map(|row| self.unseal(key, mention_id(row)?, &bytes(row, "sealed")?)).collect()
     }
 
@@ -144,11 +140,7 @@ impl Vault {
     /// # Errors
     /// The store is unavailable.
     pub async fn persons(&self, permit: &Permit) -> Result<Vec<Rid>, StoreError> {
-        let rows = sqlx::query(PERSONS)
-            .bind(permit.exchange().to_string())
-            .fetch_all(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("persons"))?;
+        let rows = self.side.rows("persons", sqlx::query(PERSONS).bind(permit.exchange().to_string())).await?;
         rows.iter().map(|row| rid(row, "rid")).collect()
     }
 

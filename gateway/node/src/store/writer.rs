@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{PATIENCE, StoreError, batch::Pace, dialect::Dialect, exactly_one, rows::Rows};
+use super::{StoreError, batch::Pace, dialect::Dialect, exactly_one, patience::PATIENCE, rows::Rows, sync::synced};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -146,7 +146,7 @@ async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job
                 .map_err(|e| StoreError::Unavailable("rollback", e))?;
         }
     }
-    tx.connection.execute("COMMIT").await.map_err(|e| StoreError::Unavailable("commit", e))?;
+    synced(tx.connection.execute("COMMIT").await).map_err(|e| StoreError::Unavailable("commit", e))?;
     Ok(())
 }
 

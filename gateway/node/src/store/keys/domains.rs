@@ -12,6 +12,7 @@ use crate::{
     store::{
         StoreError,
         columns::{bytes, instant, number, text},
+        patience::Patiently,
     },
 };
 
@@ -64,7 +65,7 @@ impl Keys {
     /// # Errors
     /// The store is unavailable.
     pub async fn domains(&self) -> Result<Vec<DomainState>, StoreError> {
-        let rows = sqlx::query(DOMAINS).fetch_all(&self.side.pool).await.map_err(StoreError::in_statement("domains"))?;
+        let rows = self.side.rows("domains", sqlx::query(DOMAINS)).await?;
         let damaged = || StoreError::Damaged("domain_key");
         rows.iter()
             .map(|row| {
@@ -100,6 +101,7 @@ impl Keys {
             .bind(&domain.purpose)
             .bind(domain.agreement_text())
             .execute(&mut *tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("close_domain"))?;
         self.side.commit("close_domain", tx).await?;
@@ -108,13 +110,8 @@ impl Keys {
 
     /// The key of the newest epoch; `None` when the domain has no key yet.
     async fn newest_key(&self, domain: &Domain) -> Result<Option<DomainKey>, StoreError> {
-        let found = sqlx::query(NEWEST_KEY)
-            .bind(domain.recipient.as_str())
-            .bind(&domain.purpose)
-            .bind(domain.agreement_text())
-            .fetch_optional(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("newest_key"))?;
+        let query = sqlx::query(NEWEST_KEY).bind(domain.recipient.as_str()).bind(&domain.purpose).bind(domain.agreement_text());
+        let found = self.side.row("newest_key", query).await?;
         let Some(found) = found else { return Ok(None) };
         let epoch = u32::try_from(number(&found, "epoch")?).map_err(|_| StoreError::Damaged("domain_key"))?;
         let wrapped: Option<Vec<u8>> = found.try_get("wrapped").map_err(|_| StoreError::Damaged("domain_key"))?;
@@ -125,13 +122,13 @@ impl Keys {
 
     /// 0 when the domain has no key yet.
     async fn newest_epoch(&self, domain: &Domain) -> Result<u32, StoreError> {
-        let row = sqlx::query(NEWEST_EPOCH)
-            .bind(domain.recipient.as_str())
-            .bind(&domain.purpose)
-            .bind(domain.agreement_text())
-            .fetch_optional(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("newest_epoch"))?;
+        let row = self
+            .side
+            .row(
+                "newest_epoch",
+                sqlx::query(NEWEST_EPOCH).bind(domain.recipient.as_str()).bind(&domain.purpose).bind(domain.agreement_text()),
+            )
+            .await?;
         match row {
             Some(row) => u32::try_from(number(&row, "epoch")?).map_err(|_| StoreError::Damaged("domain_key")),
             None => Ok(0),
@@ -147,6 +144,7 @@ impl Keys {
             .bind(&domain.purpose)
             .bind(domain.agreement_text())
             .fetch_optional(&mut *tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("domain_closed"))?;
         if closed.is_some() {
@@ -160,20 +158,24 @@ impl Keys {
             .bind(wrapped)
             .bind("make_domain_key")
             .execute(&mut *tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("make_domain_key"))?;
         self.side.commit("make_domain_key", tx).await
     }
 
     async fn read_domain_key(&self, domain: &Domain, epoch: u32) -> Result<DomainKey, StoreError> {
-        let found = sqlx::query(DOMAIN_KEY)
-            .bind(domain.recipient.as_str())
-            .bind(&domain.purpose)
-            .bind(domain.agreement_text())
-            .bind(i64::from(epoch))
-            .fetch_optional(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("domain_key"))?;
+        let found = self
+            .side
+            .row(
+                "domain_key",
+                sqlx::query(DOMAIN_KEY)
+                    .bind(domain.recipient.as_str())
+                    .bind(&domain.purpose)
+                    .bind(domain.agreement_text())
+                    .bind(i64::from(epoch)),
+            )
+            .await?;
         let found = found.ok_or(StoreError::NotThere("domain_key"))?;
         let secret = Secret::unwrap_from(&self.domain_master, &place(&row(domain), epoch), &bytes(&found, "wrapped")?)?;
         Ok(DomainKey::new(secret, epoch))

@@ -1,7 +1,6 @@
 //! The erasure journal: what was destroyed, so that a restored backup can destroy it again before it serves.
 
 use exchange::{ExchangeId, Instant};
-use sqlx::{Any, Transaction};
 
 use super::{EPOCH, Keys};
 use crate::{
@@ -9,6 +8,7 @@ use crate::{
     store::{
         StoreError,
         columns::{bytes, number, text},
+        patience::{Patiently, Turn},
     },
 };
 
@@ -35,12 +35,15 @@ impl Keys {
     /// # Errors
     /// The store is unavailable, or a line is damaged.
     pub async fn erasures(&self, after: Option<&Erasure>) -> Result<Vec<Erasure>, StoreError> {
-        let rows = sqlx::query(ERASURES)
-            .bind(after.map_or(i64::MIN, |line| line.at.unix_ms()))
-            .bind(after.map(|line| line.exchange.to_string()).unwrap_or_default())
-            .fetch_all(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("erasures"))?;
+        let rows = self
+            .side
+            .rows(
+                "erasures",
+                sqlx::query(ERASURES)
+                    .bind(after.map_or(i64::MIN, |line| line.at.unix_ms()))
+                    .bind(after.map(|line| line.exchange.to_string()).unwrap_or_default()),
+            )
+            .await?;
         rows.iter()
             .map(|row| {
                 let id = text(row, "exchange_id")?;
@@ -59,11 +62,7 @@ impl Keys {
     /// # Errors
     /// The store is unavailable, or the line is damaged.
     pub async fn erased_at(&self, exchange: ExchangeId) -> Result<Option<Instant>, StoreError> {
-        let row = sqlx::query(ERASED_AT)
-            .bind(exchange.to_string())
-            .fetch_optional(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("erased_at"))?;
+        let row = self.side.row("erased_at", sqlx::query(ERASED_AT).bind(exchange.to_string())).await?;
         row.map(|row| number(&row, "at").map(Instant::from_unix_ms)).transpose()
     }
 
@@ -79,6 +78,7 @@ impl Keys {
             let done = sqlx::query(super::DELETE_KEY)
                 .bind(line.exchange.to_string())
                 .execute(&mut *tx)
+                .patiently()
                 .await
                 .map_err(StoreError::in_statement("replay_erasures"))?;
             returned += done.rows_affected();
@@ -91,7 +91,7 @@ impl Keys {
     }
 
     /// Writes a line; the first line of an exchange stays.
-    pub(super) async fn journalise(&self, tx: &mut Transaction<'static, Any>, line: &Erasure) -> Result<(), StoreError> {
+    pub(super) async fn journalise(&self, tx: &mut Turn, line: &Erasure) -> Result<(), StoreError> {
         let id = line.exchange.to_string();
         let motive = body::seal_bytes(&self.journal, &motive_place(&id), line.motive.as_bytes())?;
         sqlx::query(JOURNALISE)
@@ -100,6 +100,7 @@ impl Keys {
             .bind(motive)
             .bind("destroy_key")
             .execute(&mut **tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("journalise"))?;
         Ok(())

@@ -6,7 +6,7 @@ use std::{
 };
 
 use exchange::{Instant, ProposalId};
-use sqlx::{Any, Executor, Transaction};
+use sqlx::Executor;
 
 use super::{MentionId, rid};
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     store::{
         StoreError,
         columns::bytes,
+        patience::{Patiently, Turn},
         rows::{Cell, Rows, Table},
         side::Side,
     },
@@ -103,11 +104,11 @@ struct Waiting {
 
 impl Waiting {
     /// Writes what waits, if one of these keys could find it.
-    async fn show(&mut self, tx: &mut Transaction<'static, Any>, keys: &[(Agreement, [u8; 16])]) -> Result<(), StoreError> {
+    async fn show(&mut self, tx: &mut Turn, keys: &[(Agreement, [u8; 16])]) -> Result<(), StoreError> {
         if keys.iter().any(|(_, key)| self.keys.contains(key)) { self.write(tx).await } else { Ok(()) }
     }
 
-    async fn write(&mut self, tx: &mut Transaction<'static, Any>) -> Result<(), StoreError> {
+    async fn write(&mut self, tx: &mut Turn) -> Result<(), StoreError> {
         self.keys.clear();
         std::mem::take(&mut self.rows).write(tx).await
     }
@@ -129,7 +130,7 @@ impl Waiting {
     }
 }
 
-async fn file(tx: &mut Transaction<'static, Any>, waiting: &mut Waiting, filing: &Filing) -> Result<Vec<Rid>, StoreError> {
+async fn file(tx: &mut Turn, waiting: &mut Waiting, filing: &Filing) -> Result<Vec<Rid>, StoreError> {
     let mut persons: Vec<Rid> = Vec::new();
     for (n, mention) in filing.mentions.iter().enumerate() {
         waiting.show(tx, &mention.likeness.keys).await?;
@@ -161,12 +162,7 @@ async fn file(tx: &mut Transaction<'static, Any>, waiting: &mut Waiting, filing:
 /// The person a mention is without asking: the only one equal in everything, while nobody else differs from the mention in
 /// one trait alone. A twin differs in the given names, a homonym in the date or the place: one wrong trait would make the
 /// one the other, and no rule could tell. So a wrong match takes two wrong traits that both hit (`seal/MATCHING.md`).
-async fn the_same<'c>(
-    tx: &mut Transaction<'static, Any>,
-    filing: &Filing,
-    n: usize,
-    candidates: &'c [Candidate],
-) -> Result<Option<&'c Candidate>, StoreError> {
+async fn the_same<'c>(tx: &mut Turn, filing: &Filing, n: usize, candidates: &'c [Candidate]) -> Result<Option<&'c Candidate>, StoreError> {
     let Some(mention) = filing.mentions.get(n) else { return Ok(None) };
     let Some(everything) = mention.likeness.everything() else { return Ok(None) };
     let others = || filing.mentions.iter().enumerate().filter(|(at, _)| *at != n).map(|(_, other)| other);
@@ -190,7 +186,7 @@ async fn the_same<'c>(
 }
 
 /// Every person that agrees by one of these keys, each once, with the keys by which it does.
-async fn agreeing(tx: &mut Transaction<'static, Any>, keys: &[(Agreement, [u8; 16])]) -> Result<Vec<Candidate>, StoreError> {
+async fn agreeing(tx: &mut Turn, keys: &[(Agreement, [u8; 16])]) -> Result<Vec<Candidate>, StoreError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -199,7 +195,7 @@ async fn agreeing(tx: &mut Transaction<'static, Any>, keys: &[(Agreement, [u8; 1
         // A key that is not there is an empty one, which no row has.
         query = query.bind(keys.get(place).map(|(_, key)| key.to_vec()).unwrap_or_default());
     }
-    let rows = query.fetch_all(&mut **tx).await.map_err(StoreError::in_statement("alike"))?;
+    let rows = query.fetch_all(&mut **tx).patiently().await.map_err(StoreError::in_statement("alike"))?;
     let mut found = BTreeMap::new();
     for row in &rows {
         let (mac, filed) = (bytes(row, "mac")?, rid(row, "rid")?);
@@ -219,10 +215,14 @@ async fn agreeing(tx: &mut Transaction<'static, Any>, keys: &[(Agreement, [u8; 1
 }
 
 /// The person that speaks for this one: itself, or the one it was merged into.
-pub(super) async fn root(tx: &mut Transaction<'static, Any>, mut person: Rid) -> Result<Rid, StoreError> {
+pub(super) async fn root(tx: &mut Turn, mut person: Rid) -> Result<Rid, StoreError> {
     for _ in 0..MERGES_IN_A_ROW {
-        let row =
-            sqlx::query(MERGED_INTO).bind(person.stored()).fetch_optional(&mut **tx).await.map_err(StoreError::in_statement("root"))?;
+        let row = sqlx::query(MERGED_INTO)
+            .bind(person.stored())
+            .fetch_optional(&mut **tx)
+            .patiently()
+            .await
+            .map_err(StoreError::in_statement("root"))?;
         match row {
             Some(row) => person = rid(&row, "merged_into")?,
             None => return Ok(person),
@@ -232,7 +232,7 @@ pub(super) async fn root(tx: &mut Transaction<'static, Any>, mut person: Rid) ->
 }
 
 /// One more mention of this person has these keys.
-pub(super) async fn add_likeness(tx: &mut Transaction<'static, Any>, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
+pub(super) async fn add_likeness(tx: &mut Turn, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
     let mut rows = Rows::default();
     for key in keys.chunks(16) {
         rows.add(&LIKENESSES, likeness(key, person, "add_likeness"));
@@ -245,13 +245,14 @@ fn likeness(key: &[u8], person: &Rid, name: &'static str) -> [Cell; 4] {
 }
 
 /// One mention less of this person has these keys.
-pub(super) async fn take_likeness(tx: &mut Transaction<'static, Any>, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
+pub(super) async fn take_likeness(tx: &mut Turn, keys: &[u8], person: &Rid) -> Result<(), StoreError> {
     for key in keys.chunks(16) {
         for statement in [TAKE_LIKENESS, DROP_LIKENESS] {
             sqlx::query(statement)
                 .bind(key.to_vec())
                 .bind(person.stored())
                 .execute(&mut **tx)
+                .patiently()
                 .await
                 .map_err(StoreError::in_statement("take_likeness"))?;
         }
@@ -262,7 +263,7 @@ pub(super) async fn take_likeness(tx: &mut Transaction<'static, Any>, keys: &[u8
 /// Asks a person whether the new one is one of those that agree most. Subjects of one exchange are told apart by its
 /// sender; only when described alike in everything are they asked about.
 async fn propose(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Turn,
     mention: &NewMention,
     mut candidates: Vec<Candidate>,
     same_exchange: &[Rid],
@@ -281,7 +282,7 @@ async fn propose(
 }
 
 /// Puts a question about two persons, unless it was put before.
-pub(super) async fn ask(tx: &mut Transaction<'static, Any>, one: &Rid, other: &Rid, reasons: &str, at: Instant) -> Result<(), StoreError> {
+pub(super) async fn ask(tx: &mut Turn, one: &Rid, other: &Rid, reasons: &str, at: Instant) -> Result<(), StoreError> {
     sqlx::query(ASK)
         .bind(ProposalId::new().to_string())
         .bind(one.min(other).stored())
@@ -290,6 +291,7 @@ pub(super) async fn ask(tx: &mut Transaction<'static, Any>, one: &Rid, other: &R
         .bind(at.unix_ms())
         .bind("file_mentions")
         .execute(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("ask"))?;
     Ok(())

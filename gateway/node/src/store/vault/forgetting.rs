@@ -1,7 +1,6 @@
 //! Forgetting: with an exchange go its descriptions, what was derived from them, and the person nobody speaks of any more.
 
 use exchange::{ExchangeId, Instant};
-use sqlx::{Any, Transaction};
 
 use super::{Vault, filing, rid};
 use crate::{
@@ -9,6 +8,7 @@ use crate::{
     store::{
         Store, StoreError,
         columns::{bytes, text},
+        patience::{Patiently, Turn},
     },
 };
 
@@ -33,11 +33,7 @@ impl Vault {
     pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
         let mut collected = 0;
         loop {
-            let rows = sqlx::query(UNCONFIRMED_MENTIONS)
-                .bind(before.unix_ms())
-                .fetch_all(&self.side.pool)
-                .await
-                .map_err(StoreError::in_statement("unconfirmed_mentions"))?;
+            let rows = self.side.rows("unconfirmed_mentions", sqlx::query(UNCONFIRMED_MENTIONS).bind(before.unix_ms())).await?;
             if rows.is_empty() {
                 break;
             }
@@ -52,6 +48,7 @@ impl Vault {
                     sqlx::query(CONFIRM_MENTIONS)
                         .bind(exchange.to_string())
                         .execute(&mut *tx)
+                        .patiently()
                         .await
                         .map_err(StoreError::in_statement("confirm_mentions"))?;
                 } else {
@@ -68,15 +65,20 @@ impl Vault {
     }
 }
 
-async fn forget_in(tx: &mut Transaction<'static, Any>, exchange: ExchangeId) -> Result<(), StoreError> {
-    let rows =
-        sqlx::query(MENTIONS_OF).bind(exchange.to_string()).fetch_all(&mut **tx).await.map_err(StoreError::in_statement("mentions_of"))?;
+async fn forget_in(tx: &mut Turn, exchange: ExchangeId) -> Result<(), StoreError> {
+    let rows = sqlx::query(MENTIONS_OF)
+        .bind(exchange.to_string())
+        .fetch_all(&mut **tx)
+        .patiently()
+        .await
+        .map_err(StoreError::in_statement("mentions_of"))?;
     for row in &rows {
         filing::take_likeness(tx, &bytes(row, "likeness")?, &rid(row, "rid")?).await?;
     }
     sqlx::query(DELETE_MENTIONS)
         .bind(exchange.to_string())
         .execute(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("delete_mentions"))?;
     for row in &rows {
@@ -86,9 +88,14 @@ async fn forget_in(tx: &mut Transaction<'static, Any>, exchange: ExchangeId) -> 
 }
 
 /// A person without mentions: nothing to compare, so no question; no row either, unless a decision names it.
-pub(super) async fn forget_person(tx: &mut Transaction<'static, Any>, person: &Rid) -> Result<(), StoreError> {
+pub(super) async fn forget_person(tx: &mut Turn, person: &Rid) -> Result<(), StoreError> {
     for statement in [DELETE_QUESTIONS, DELETE_PERSON] {
-        sqlx::query(statement).bind(person.stored()).execute(&mut **tx).await.map_err(StoreError::in_statement("forget_person"))?;
+        sqlx::query(statement)
+            .bind(person.stored())
+            .execute(&mut **tx)
+            .patiently()
+            .await
+            .map_err(StoreError::in_statement("forget_person"))?;
     }
     Ok(())
 }

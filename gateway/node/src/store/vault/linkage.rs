@@ -2,7 +2,7 @@
 //! by another one.
 
 use exchange::{Instant, LinkageId, ProposalId};
-use sqlx::{Any, Transaction, any::AnyRow};
+use sqlx::any::AnyRow;
 
 use super::{MentionId, Vault, filing, forgetting, matching::Decider, mention_id, rid};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     store::{
         StoreError,
         columns::{bytes, instant, number, text},
+        patience::{Patiently, Turn},
         side::touch_one,
     },
 };
@@ -159,7 +160,7 @@ impl Vault {
             Change::Split => {
                 // No row: another decision split them before, and that is what was wanted.
                 let query = sqlx::query(SPLIT_PERSON).bind(moved.stored()).bind(kept.stored());
-                query.execute(&mut *tx).await.map_err(StoreError::in_statement("split_person"))?;
+                query.execute(&mut *tx).patiently().await.map_err(StoreError::in_statement("split_person"))?;
             }
             Change::Separate => {
                 let mention = linkage.mention.ok_or(StoreError::Damaged("linkage"))?;
@@ -176,7 +177,7 @@ impl Vault {
     /// # Errors
     /// The store is unavailable.
     pub async fn unfinished(&self) -> Result<Vec<Linkage>, StoreError> {
-        let rows = sqlx::query(UNFINISHED).fetch_all(&self.side.pool).await.map_err(StoreError::in_statement("unfinished"))?;
+        let rows = self.side.rows("unfinished", sqlx::query(UNFINISHED)).await?;
         rows.iter().map(read).collect()
     }
 
@@ -201,18 +202,12 @@ impl Ruling {
 }
 
 /// The mention, with its keys, goes to a person of its own; the two are told apart for good.
-async fn separate(
-    tx: &mut Transaction<'static, Any>,
-    mention: MentionId,
-    from: &Rid,
-    to: &Rid,
-    linkage: &Linkage,
-    now: Instant,
-) -> Result<(), StoreError> {
+async fn separate(tx: &mut Turn, mention: MentionId, from: &Rid, to: &Rid, linkage: &Linkage, now: Instant) -> Result<(), StoreError> {
     let row = sqlx::query(MENTION)
         .bind(mention.exchange.to_string())
         .bind(i64::from(mention.n))
         .fetch_optional(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("separate"))?;
     // Erased or moved since: nothing is left to take out.
@@ -229,15 +224,21 @@ async fn separate(
         .bind(from.min(to).stored())
         .bind(from.max(to).stored())
         .execute(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("settle"))?;
     forgetting::forget_person(tx, from).await
 }
 
 /// The elder of two persons first: the pseudonyms known longest stay.
-async fn elder(tx: &mut Transaction<'static, Any>, left: Rid, right: Rid) -> Result<(Rid, Rid), StoreError> {
-    let since = async |tx: &mut Transaction<'static, Any>, person: Rid| {
-        let row = sqlx::query(SINCE).bind(person.stored()).fetch_optional(&mut **tx).await.map_err(StoreError::in_statement("since"))?;
+async fn elder(tx: &mut Turn, left: Rid, right: Rid) -> Result<(Rid, Rid), StoreError> {
+    let since = async |tx: &mut Turn, person: Rid| {
+        let row = sqlx::query(SINCE)
+            .bind(person.stored())
+            .fetch_optional(&mut **tx)
+            .patiently()
+            .await
+            .map_err(StoreError::in_statement("since"))?;
         number(&row.ok_or(StoreError::NotThere("person"))?, "created_at").map(|at| (at, person))
     };
     let (left, right) = (since(tx, left).await?, since(tx, right).await?);
@@ -245,18 +246,22 @@ async fn elder(tx: &mut Transaction<'static, Any>, left: Rid, right: Rid) -> Res
 }
 
 /// The decision a question already has: the same again, or an error.
-async fn answered(tx: &mut Transaction<'static, Any>, proposal: ProposalId, change: Change) -> Result<Option<Linkage>, StoreError> {
-    let row =
-        sqlx::query(ANSWER).bind(proposal.to_string()).fetch_optional(&mut **tx).await.map_err(StoreError::in_statement("answered"))?;
+async fn answered(tx: &mut Turn, proposal: ProposalId, change: Change) -> Result<Option<Linkage>, StoreError> {
+    let row = sqlx::query(ANSWER)
+        .bind(proposal.to_string())
+        .fetch_optional(&mut **tx)
+        .patiently()
+        .await
+        .map_err(StoreError::in_statement("answered"))?;
     let Some(earlier) = row.as_ref().map(read).transpose()? else { return Ok(None) };
     if earlier.change == change { Ok(Some(earlier)) } else { Err(StoreError::AlreadyThere) }
 }
 
-async fn answer(tx: &mut Transaction<'static, Any>, proposal: ProposalId, linkage: LinkageId) -> Result<(), StoreError> {
+async fn answer(tx: &mut Turn, proposal: ProposalId, linkage: LinkageId) -> Result<(), StoreError> {
     touch_one("answer", sqlx::query(SET_ANSWER).bind(linkage.to_string()).bind(proposal.to_string()), tx).await
 }
 
-async fn insert(tx: &mut Transaction<'static, Any>, linkage: &Linkage, kept: &Rid, moved: &Rid) -> Result<(), StoreError> {
+async fn insert(tx: &mut Turn, linkage: &Linkage, kept: &Rid, moved: &Rid) -> Result<(), StoreError> {
     let query = sqlx::query(INSERT_LINKAGE)
         .bind(linkage.id.to_string())
         .bind(linkage.change.as_str())
@@ -271,18 +276,20 @@ async fn insert(tx: &mut Transaction<'static, Any>, linkage: &Linkage, kept: &Ri
     touch_one("insert_linkage", query, tx).await
 }
 
-async fn person_of(tx: &mut Transaction<'static, Any>, mention: MentionId) -> Result<Rid, StoreError> {
+async fn person_of(tx: &mut Turn, mention: MentionId) -> Result<Rid, StoreError> {
     let row = sqlx::query(MENTION)
         .bind(mention.exchange.to_string())
         .bind(i64::from(mention.n))
         .fetch_optional(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("person_of"))?;
     rid(&row.ok_or(StoreError::NotThere("mention"))?, "rid")
 }
 
-async fn one(tx: &mut Transaction<'static, Any>, what: &'static str, statement: &'static str, id: &str) -> Result<AnyRow, StoreError> {
-    let row = sqlx::query(statement).bind(id.to_owned()).fetch_optional(&mut **tx).await.map_err(StoreError::in_statement(what))?;
+async fn one(tx: &mut Turn, what: &'static str, statement: &'static str, id: &str) -> Result<AnyRow, StoreError> {
+    let row =
+        sqlx::query(statement).bind(id.to_owned()).fetch_optional(&mut **tx).patiently().await.map_err(StoreError::in_statement(what))?;
     row.ok_or(StoreError::NotThere(what))
 }
 

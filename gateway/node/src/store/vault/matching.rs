@@ -8,7 +8,7 @@ use std::fmt;
 
 use exchange::{ExchangeId, Identity, Instant, InstitutionId, ProfessionalId, ProposalId};
 use serde::Serialize;
-use sqlx::{Any, Transaction, any::AnyRow};
+use sqlx::any::AnyRow;
 
 use super::{MentionId, Vault, filing, mention_id, rid};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         StoreError,
         columns::{bytes, number, text},
         keys::Keys,
+        patience::{Patiently, Turn},
     },
 };
 
@@ -84,7 +85,12 @@ impl Vault {
         let mut tx = self.side.reading("proposals").await?;
         let (mut open, mut after) = (Vec::new(), String::new());
         while open.len() < limit {
-            let rows = sqlx::query(OPEN_PROPOSALS).bind(&after).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("proposals"))?;
+            let rows = sqlx::query(OPEN_PROPOSALS)
+                .bind(&after)
+                .fetch_all(&mut *tx)
+                .patiently()
+                .await
+                .map_err(StoreError::in_statement("proposals"))?;
             let Some(last) = rows.last() else { break };
             after = text(last, "id")?;
             for row in rows.iter() {
@@ -103,6 +109,7 @@ impl Vault {
                 }
             }
         }
+        tx.commit("proposals").await?;
         Ok(open)
     }
 
@@ -113,11 +120,16 @@ impl Vault {
     /// The store is unavailable, or a row does not open.
     pub async fn compare(&self, _for: &Decider, keys: &Keys, id: ProposalId) -> Result<Option<Comparison>, StoreError> {
         let mut tx = self.side.reading("compare").await?;
-        let row = sqlx::query(PROPOSAL).bind(id.to_string()).fetch_optional(&mut *tx).await.map_err(StoreError::in_statement("compare"))?;
+        let row = sqlx::query(PROPOSAL)
+            .bind(id.to_string())
+            .fetch_optional(&mut *tx)
+            .patiently()
+            .await
+            .map_err(StoreError::in_statement("compare"))?;
         let Some(row) = row else { return Ok(None) };
         let (one, other) = pair(&row)?;
         let (one, other) = (newest_mention(&mut tx, &one).await?, newest_mention(&mut tx, &other).await?);
-        drop(tx);
+        tx.commit("compare").await?;
         let (Some(one), Some(other)) = (one, other) else { return Ok(None) };
         let (Some(one_opened), Some(other_opened)) = (self.describe(keys, one).await?, self.describe(keys, other).await?) else {
             return Ok(None);
@@ -126,12 +138,7 @@ impl Vault {
     }
 
     pub(super) async fn describe(&self, keys: &Keys, id: MentionId) -> Result<Option<Identity>, StoreError> {
-        let row = sqlx::query(DESCRIPTION)
-            .bind(id.exchange.to_string())
-            .bind(i64::from(id.n))
-            .fetch_optional(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("describe"))?;
+        let row = self.side.row("describe", sqlx::query(DESCRIPTION).bind(id.exchange.to_string()).bind(i64::from(id.n))).await?;
         match (row, keys.exchange_key(id.exchange).await?) {
             (Some(row), Some(key)) => self.unseal(&key, id, &bytes(&row, "sealed")?).map(Some),
             _ => Ok(None),
@@ -140,10 +147,11 @@ impl Vault {
 }
 
 /// The newest mention that was filed under this person.
-async fn newest_mention(tx: &mut Transaction<'static, Any>, person: &Rid) -> Result<Option<MentionId>, StoreError> {
+async fn newest_mention(tx: &mut Turn, person: &Rid) -> Result<Option<MentionId>, StoreError> {
     let row = sqlx::query(NEWEST_MENTION)
         .bind(person.stored())
         .fetch_optional(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("newest_mention"))?;
     row.as_ref().map(mention_id).transpose()

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use exchange::{ExchangeId, Identity};
-use sqlx::{Any, Transaction};
 
 use super::{MentionId, Vault, filing, mention_id, rid};
 use crate::{
@@ -13,7 +12,12 @@ use crate::{
         ExchangeKey,
         pseudonym::{DomainKey, Pseudonym, Rid},
     },
-    store::{StoreError, columns::bytes, keys::Keys},
+    store::{
+        StoreError,
+        columns::bytes,
+        keys::Keys,
+        patience::{Patiently, Turn},
+    },
 };
 
 /// Where a person is spoken of. Exchange ids only: which of them somebody may know of is not decided here.
@@ -47,7 +51,8 @@ impl Vault {
         let mut tx = self.side.reading("behind").await?;
         let (mut found, mut after) = (None, Vec::new());
         loop {
-            let rows = sqlx::query(CHILDREN).bind(after).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("children"))?;
+            let rows =
+                sqlx::query(CHILDREN).bind(after).fetch_all(&mut *tx).patiently().await.map_err(StoreError::in_statement("children"))?;
             let Some(last) = rows.last() else { break };
             after = bytes(last, "rid")?;
             for row in &rows {
@@ -60,13 +65,17 @@ impl Vault {
         let person = found.map_or_else(Rid::random, Ok)?;
         let mut mentions = Vec::new();
         for member in members(&mut tx, person).await? {
-            let rows =
-                sqlx::query(MENTIONS).bind(member.stored()).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("mentions"))?;
+            let rows = sqlx::query(MENTIONS)
+                .bind(member.stored())
+                .fetch_all(&mut *tx)
+                .patiently()
+                .await
+                .map_err(StoreError::in_statement("mentions"))?;
             for row in &rows {
                 mentions.push(mention_id(row)?);
             }
         }
-        drop(tx);
+        tx.commit("behind").await?;
         if mentions.iter().any(|mention| sealed.contains(&mention.exchange)) {
             return Ok(None);
         }
@@ -91,11 +100,7 @@ impl Vault {
         exchange: ExchangeId,
         reference: Option<&str>,
     ) -> Result<Option<MentionId>, StoreError> {
-        let rows = sqlx::query(SUBJECTS)
-            .bind(exchange.to_string())
-            .fetch_all(&self.side.pool)
-            .await
-            .map_err(StoreError::in_statement("subjects"))?;
+        let rows = self.side.rows("subjects", sqlx::query(SUBJECTS).bind(exchange.to_string())).await?;
         for row in &rows {
             let id = mention_id(row)?;
             let identity = self.unseal(key, id, &bytes(row, "sealed")?)?;
@@ -116,6 +121,7 @@ impl Vault {
             .bind(about.exchange.to_string())
             .bind(i64::from(about.n))
             .fetch_optional(&mut *tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("mention_keys"))?
             .ok_or(StoreError::NotThere("mention"))?;
@@ -127,7 +133,13 @@ impl Vault {
         }
         let mut others = BTreeSet::new();
         for key in keys.chunks(16) {
-            for row in sqlx::query(WITH_KEY).bind(key.to_vec()).fetch_all(&mut *tx).await.map_err(StoreError::in_statement("with_key"))? {
+            for row in sqlx::query(WITH_KEY)
+                .bind(key.to_vec())
+                .fetch_all(&mut *tx)
+                .patiently()
+                .await
+                .map_err(StoreError::in_statement("with_key"))?
+            {
                 others.insert(rid(&row, "rid")?);
             }
         }
@@ -136,18 +148,23 @@ impl Vault {
                 alike.perhaps.extend(exchanges(&mut tx, other).await?);
             }
         }
+        tx.commit("alike").await?;
         Ok(alike)
     }
 }
 
 /// The person as it stands now, with everybody who was merged into it.
-async fn members(tx: &mut Transaction<'static, Any>, person: Rid) -> Result<BTreeSet<Rid>, StoreError> {
+async fn members(tx: &mut Turn, person: Rid) -> Result<BTreeSet<Rid>, StoreError> {
     let mut waiting = vec![filing::root(tx, person).await?];
     let mut members = BTreeSet::new();
     while let Some(one) = waiting.pop() {
         if members.insert(one) {
-            let rows =
-                sqlx::query(MERGED_HERE).bind(one.stored()).fetch_all(&mut **tx).await.map_err(StoreError::in_statement("merged_here"))?;
+            let rows = sqlx::query(MERGED_HERE)
+                .bind(one.stored())
+                .fetch_all(&mut **tx)
+                .patiently()
+                .await
+                .map_err(StoreError::in_statement("merged_here"))?;
             for row in &rows {
                 waiting.push(rid(row, "rid")?);
             }
@@ -156,22 +173,24 @@ async fn members(tx: &mut Transaction<'static, Any>, person: Rid) -> Result<BTre
     Ok(members)
 }
 
-async fn exchanges(tx: &mut Transaction<'static, Any>, person: &Rid) -> Result<Vec<ExchangeId>, StoreError> {
+async fn exchanges(tx: &mut Turn, person: &Rid) -> Result<Vec<ExchangeId>, StoreError> {
     let rows = sqlx::query(NEWEST_MENTIONS)
         .bind(person.stored())
         .fetch_all(&mut **tx)
+        .patiently()
         .await
         .map_err(StoreError::in_statement("newest_mentions"))?;
     rows.iter().map(|row| mention_id(row).map(|mention| mention.exchange)).collect()
 }
 
 /// Whether somebody said that this one is nobody of those.
-async fn told_apart(tx: &mut Transaction<'static, Any>, own: &BTreeSet<Rid>, other: &Rid) -> Result<bool, StoreError> {
+async fn told_apart(tx: &mut Turn, own: &BTreeSet<Rid>, other: &Rid) -> Result<bool, StoreError> {
     for one in own {
         let row = sqlx::query(TOLD_APART)
             .bind(one.min(other).stored())
             .bind(one.max(other).stored())
             .fetch_optional(&mut **tx)
+            .patiently()
             .await
             .map_err(StoreError::in_statement("told_apart"))?;
         if row.is_some() {
