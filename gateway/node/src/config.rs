@@ -82,6 +82,8 @@ pub struct Limits {
     pub burst: u32,
     /// Deposits per second of one certificate: a budget of their own, so that nothing else can starve them.
     pub deposits_per_second: u32,
+    /// Requests in progress; beyond them only what is about danger is let in.
+    pub requests_in_progress: usize,
     /// Questions ("may I?") per minute of one professional.
     pub questions_per_minute: NonZeroU32,
     /// Bytes of a JSON body.
@@ -102,6 +104,7 @@ impl Default for Limits {
             requests_per_second: 50,
             burst: 200,
             deposits_per_second: 50,
+            requests_in_progress: 256,
             questions_per_minute: NonZeroU32::MIN.saturating_add(59),
             body_bytes: 1024 * 1024,
             attachment_mib: NonZeroU32::MIN.saturating_add(99),

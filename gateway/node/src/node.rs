@@ -130,7 +130,7 @@ impl Node {
 
         // 5. The doors.
         let door = listen::Door::open(&config.tls, &config.limits, clock.clone()).map_err(|e| StartFault::of("tls")(&e))?;
-        let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey, config.limits.questions_per_minute));
+        let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey, &config.limits));
         let listener = TcpListener::bind(config.listen).await.map_err(|e| StartFault::of("listen")(&e))?;
         let local = TcpListener::bind(config.local).await.map_err(|e| StartFault::of("local")(&e))?;
         let address = listener.local_addr().map_err(|e| StartFault::of("listen")(&e))?;

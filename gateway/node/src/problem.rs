@@ -21,7 +21,7 @@ tokio::task_local! {
 
 /// Puts the gateway's own faults on the board before they count, so that the first of them is seen.
 pub fn count_from_zero() {
-    for code in ["unavailable", "record-not-signed", "undecidable", "internal"] {
+    for code in ["overloaded", "unavailable", "record-not-signed", "undecidable", "internal"] {
         metrics::counter!(REFUSALS, "code" => code).increment(0);
     }
 }
@@ -31,6 +31,8 @@ impl IntoResponse for Refusal {
         let face = self.face();
         let request = REQUEST.try_with(Clone::clone).unwrap_or_default();
         match face.fault {
+            // A line for each would be a load of its own.
+            _ if matches!(self, Refusal::Overloaded) => {}
             Fault::Caller => tracing::info!(request.id = %request, code = %face.code, status = face.status, "refused"),
             Fault::Ours => {
                 tracing::error!(request.id = %request, code = %face.code, status = face.status, error = %self, "failed");
@@ -60,10 +62,10 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("fr"));
-        let retry_after = if let Refusal::TooMany { retry_after } = &self {
-            Some(retry_after.as_secs().max(1))
-        } else {
-            (face.fault == Fault::Ours).then_some(2)
+        let retry_after = match &self {
+            Refusal::TooMany { retry_after } => Some(retry_after.as_secs().max(1)),
+            Refusal::Overloaded => Some(5),
+            _ => (face.fault == Fault::Ours).then_some(2),
         };
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

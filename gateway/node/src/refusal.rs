@@ -100,6 +100,9 @@ pub enum Refusal {
         /// When to come back.
         retry_after: Duration,
     },
+    /// More requests are in progress than can be served well, and this one is not about danger.
+    #[error("overloaded")]
+    Overloaded,
     /// It does not exist, or is not for the asker: the same answer.
     #[error("not found")]
     NotFound,

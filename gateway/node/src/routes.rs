@@ -2,6 +2,7 @@
 
 mod attachments;
 mod caller;
+mod crowd;
 mod open_api;
 mod policy_sets;
 mod tasks;
@@ -9,7 +10,7 @@ mod tasks;
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
@@ -21,6 +22,7 @@ use exchange::{DeliveryId, ExchangeId};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use attachments::Deposited;
 use caller::{Fresh, Segment};
 
 pub use caller::Edge;
@@ -28,7 +30,7 @@ pub use caller::Edge;
 use crate::{
     flows::{Caller, accept, acknowledge, collect, decide, erase, follow, known, reidentify},
     log::{TileId, TileKind},
-    refusal::{AttachmentFault, Refusal},
+    refusal::Refusal,
 };
 
 /// Everything that members may ask.
@@ -73,6 +75,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(middleware::from_fn_with_state(edge.clone(), crowd::hold_back))
         .layer(middleware::from_fn(caller::identify_request))
         .with_state(edge)
 }
@@ -82,13 +85,19 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
     params(("Idempotency-Key" = String, Header, description = "16 à 64 caractères parmi A-Za-z0-9_-, tirés au hasard, gardés pour les répétitions")),
     request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue) ; avec pièces : multipart/related, l’enveloppe d’abord, puis une partie par pièce, dont le Content-ID est l’empreinte SHA-256"),
     responses((status = 201, description = "Accepté et gardé", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
-async fn submit(State(edge): State<Arc<Edge>>, caller: Caller, sent: Deposited) -> Result<Response, Refusal> {
+async fn submit(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    Extension(room): Extension<accept::Room>,
+    sent: Deposited,
+) -> Result<Response, Refusal> {
     let accepted = match sent {
         Deposited::Whole(sent) => {
-            let deposit = accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: sent.json()?, attached: &[] };
+            let deposit =
+                accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: sent.json()?, attached: &[], room };
             accept::accept(&edge.rooms, deposit).await?
         }
-        Deposited::InParts { key, parts } => accept::accept_with_attachments(&edge.rooms, &caller, key.as_deref(), parts?).await?,
+        Deposited::InParts { key, parts } => accept::accept_with_attachments(&edge.rooms, &caller, (key.as_deref(), room), parts?).await?,
     };
     let place = [(header::LOCATION, format!("/v1/exchanges/{}", accepted.id))];
     Ok((StatusCode::CREATED, place, Json(json!({"id": accepted.id, "receipt": accepted.receipt}))).into_response())
@@ -315,27 +324,6 @@ struct Motive {
 #[serde(deny_unknown_fields)]
 struct Revocation {
     jti: String,
-}
-
-/// A deposit: an envelope, or one that attachments follow.
-enum Deposited {
-    Whole(Sent),
-    InParts { key: Option<String>, parts: Result<accept::Parts, AttachmentFault> },
-}
-
-impl FromRequest<Arc<Edge>> for Deposited {
-    type Rejection = Infallible;
-
-    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Infallible> {
-        let (parts, body) = request.into_parts();
-        match attachments::boundary(&parts.headers) {
-            None => Sent::from_request(Request::from_parts(parts, body), edge).await.map(Self::Whole),
-            Some(boundary) => {
-                let key = header(&parts.headers, "idempotency-key").map(str::to_owned);
-                Ok(Self::InParts { key, parts: boundary.map(|boundary| accept::Parts::new(body, &boundary)) })
-            }
-        }
-    }
 }
 
 /// Headers and body of a request; what is wrong with them is said once the handler asks.

@@ -3,10 +3,12 @@
 //! is never stopped by a form (invariant 3).
 
 pub(crate) mod attached;
+mod depositor;
 mod in_parts;
 mod keep;
 mod made;
 mod parts;
+mod room;
 mod route;
 mod tasks;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 
 use adapters::json;
 use exchange::{
-    ExchangeId, FollowUpId, Instant, Kind, Party, Secrecy,
+    ExchangeId, FollowUpId, Instant, Kind, Party,
     envelope::{Draft, Excluded, FieldFault},
 };
 use serde_json::{Value, json};
@@ -22,15 +24,18 @@ use serde_json::{Value, json};
 pub use attached::{Attached, AttachmentLimits};
 pub use in_parts::accept_with_attachments;
 pub use parts::Parts;
+pub use room::Room;
 
-use super::{Author, Caller, Law, Rooms};
+pub(crate) use depositor::Depositor;
+use depositor::identify;
+
+use super::{Caller, Law, Rooms};
 use crate::{
     agreements::InForce,
     catalogue::{AgreementNeed, ExchangeType, ReadContext, ReadFailure},
-    directory::Professional,
     log::Event,
-    policy::{Actor, AgreementState, Denial, Submission},
-    refusal::{CertificateFault, Refusal},
+    policy::{AgreementState, Denial, Submission},
+    refusal::Refusal,
     seal,
     store::{StoreError, follow_up::NewFollowUp, idempotency::Repeated},
 };
@@ -45,6 +50,8 @@ pub struct Deposit<'a> {
     pub bytes: &'a [u8],
     /// What came with it.
     pub attached: &'a [Attached],
+    /// Whether there is room for it, whatever it is about.
+    pub room: Room,
 }
 
 /// What goes back.
@@ -61,10 +68,12 @@ pub struct Accepted {
 /// # Errors
 /// Every [`Refusal`] that the wire contract names for `POST /v1/exchanges`.
 pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Refusal> {
-    // 1. Read: the partner's bytes become our words.
-    let native = json::read(deposit.bytes)?;
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
+    deposit.room.admit(&law, deposit.bytes, now)?;
+
+    // 1. Read: the partner's bytes become our words.
+    let native = json::read(deposit.bytes)?;
     let exchange_type = declared_type(&law, &native.envelope, now)?;
 
     // 2. Identify: who deposits, and with what right to be believed.
@@ -167,47 +176,9 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
 
 /// Puts what alarms on the board before it counts, so that its first move is seen.
 pub fn count_from_zero() {
+    room::count_from_zero();
     for alarm in [CONFIDENTIALITY_STOPS, DEPOSITS_ALONE, made::NOT_MADE, keep::STALE_DEPOSITS, keep::NOBODY_LEFT] {
         metrics::counter!(alarm).increment(0);
-    }
-}
-
-/// Whose deposit it is.
-pub(crate) enum Depositor {
-    /// A named professional.
-    Professional(exchange::ProfessionalId),
-    /// A machine, for a type that needs no person.
-    System,
-    /// A danger type whose author could not be identified: the deposit is the institution's alone.
-    Alone {
-        /// Stable code of what was wrong with the identification.
-        fault: String,
-    },
-}
-
-impl Depositor {
-    /// The text under which idempotency keys are kept apart.
-    fn author(&self) -> &str {
-        match self {
-            Self::Professional(id) => &id.subject,
-            Self::System | Self::Alone { .. } => "",
-        }
-    }
-
-    /// The opaque id of the person who sends, and what binds this person to secrecy.
-    fn agent(&self, law: &Law) -> Option<(String, Secrecy)> {
-        match self {
-            Self::Professional(id) => law.directory.professional(id).map(|who| (id.subject.clone(), who.secrecy)),
-            Self::System | Self::Alone { .. } => None,
-        }
-    }
-
-    fn actor<'l>(&self, law: &'l Law) -> Actor<'l> {
-        match self {
-            Self::Professional(id) => law.directory.professional(id).map_or(Actor::InstitutionAlone, Actor::Professional),
-            Self::System => Actor::System,
-            Self::Alone { .. } => Actor::InstitutionAlone,
-        }
     }
 }
 
@@ -221,30 +192,6 @@ fn declared_type<'l>(law: &'l Law, envelope: &Value, now: Instant) -> Result<&'l
     })?;
     let code = code.parse().map_err(|_| Refusal::UnknownType)?;
     law.catalogue.exchange_type(&code, now).ok_or(Refusal::UnknownType)
-}
-
-fn identify(law: &Law, caller: &Caller, exchange_type: &ExchangeType) -> Result<Depositor, Refusal> {
-    // With a stale revocation list, danger types alone stay open (invariant 3).
-    if caller.stale && !exchange_type.danger {
-        return Err(Refusal::Certificate(CertificateFault::StaleRevocation));
-    }
-    let fault = match &caller.author {
-        Author::Professional(id) => match law.directory.professional(id) {
-            Some(Professional { institution, .. }) if *institution == caller.institution => {
-                return Ok(Depositor::Professional(id.clone()));
-            }
-            _ => Refusal::UnknownProfessional,
-        },
-        Author::Unnamed if !exchange_type.human.send => return Ok(Depositor::System),
-        Author::Unnamed => Refusal::TokenMissing,
-        Author::Faulty(fault) => Refusal::Token(*fault),
-    };
-    if exchange_type.danger {
-        let fault = fault.face().code;
-        Ok(Depositor::Alone { fault })
-    } else {
-        Err(fault)
-    }
 }
 
 /// The key, if it can serve, as it is kept: blinded, since a client may have made it of a name. For a danger type a

@@ -191,6 +191,17 @@ impl Refusal {
                 "Ce certificat a dépassé son débit.",
                 "Attendez le délai de l’en-tête Retry-After.",
             ),
+            Self::Overloaded => Face {
+                fault: Fault::Ours,
+                ..face(
+                    "overloaded",
+                    503,
+                    "Passerelle surchargée",
+                    "La passerelle reçoit plus de demandes qu’elle n’en peut traiter ; elle garde ses moyens pour ce qui signale un danger. \
+                     Rien n’a été enregistré.",
+                    "Renvoyez la même demande, avec la même clé, après le délai de l’en-tête Retry-After ; le dépôt d’un danger reste ouvert.",
+                )
+            },
             Self::NotFound => face(
                 "not-found",
                 404,

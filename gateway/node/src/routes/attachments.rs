@@ -1,19 +1,19 @@
 //! Attachments on the wire: `multipart/related` in, one file out. What a stranger named or typed is harmless here: it is
 //! handed out as bytes to be saved, never as something that a browser shows or runs.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::State,
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::{Edge, caller::Segments};
+use super::{Edge, Sent, caller::Segments};
 use crate::{
     flows::{
-        Caller,
+        Caller, accept,
         collect::attachment::{self, Leaving, Part},
     },
     refusal::{AttachmentFault, Refusal},
@@ -35,6 +35,27 @@ pub(super) async fn attachment(
     let [delivery, name] = segments;
     let leaving = attachment::open(&edge.rooms, &caller, super::delivery_id(&delivery)?, &name, asked(&headers)).await?;
     Ok(answer(leaving))
+}
+
+/// A deposit: an envelope, or one that attachments follow.
+pub(super) enum Deposited {
+    Whole(Sent),
+    InParts { key: Option<String>, parts: Result<accept::Parts, AttachmentFault> },
+}
+
+impl FromRequest<Arc<Edge>> for Deposited {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Infallible> {
+        let (parts, body) = request.into_parts();
+        match boundary(&parts.headers) {
+            None => Sent::from_request(Request::from_parts(parts, body), edge).await.map(Self::Whole),
+            Some(boundary) => {
+                let key = super::header(&parts.headers, "idempotency-key").map(str::to_owned);
+                Ok(Self::InParts { key, parts: boundary.map(|boundary| accept::Parts::new(body, &boundary)) })
+            }
+        }
+    }
 }
 
 /// What divides the parts of a `multipart` body; nothing when the body is something else.

@@ -2,7 +2,7 @@
 //!
 //! A connection may outlive a revocation, a directory entry or a token; nothing of an earlier request is believed.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Path, Request},
@@ -20,8 +20,10 @@ use ring::digest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::crowd::Crowd;
 use crate::{
     agreements::InForce,
+    config::Limits,
     directory::day::day_in_france,
     flows::{Author, Caller, Rooms},
     listen::{Connection, Door, Standing},
@@ -38,6 +40,7 @@ pub struct Edge {
     pub rooms: Arc<Rooms>,
     /// Public key of the log, in C2SP form.
     pub log_vkey: String,
+    pub(super) crowd: Crowd,
     door: Arc<Door>,
     tokens: TokenVerifier,
     /// Questions of one professional: the rules are not to be probed by the thousand.
@@ -47,10 +50,10 @@ pub struct Edge {
 
 impl Edge {
     /// The edge of one gateway.
-    pub fn new(rooms: Arc<Rooms>, door: Arc<Door>, tokens: TokenVerifier, log_vkey: String, questions_per_minute: NonZeroU32) -> Self {
+    pub fn new(rooms: Arc<Rooms>, door: Arc<Door>, tokens: TokenVerifier, log_vkey: String, limits: &Limits) -> Self {
         let audience = format!("urn:passerelle:gateway:{}", rooms.gateway);
-        let questions = DefaultKeyedRateLimiter::keyed(Quota::per_minute(questions_per_minute));
-        Self { rooms, log_vkey, door, tokens, questions, audience }
+        let questions = DefaultKeyedRateLimiter::keyed(Quota::per_minute(limits.questions_per_minute));
+        Self { rooms, log_vkey, crowd: Crowd::new(limits.requests_in_progress), door, tokens, questions, audience }
     }
 
     /// Counts one question ("may I?") of the caller's professional.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use adapters::json;
 
-use super::{Accepted, Deposit, Depositor, accept, attached, declared_type, earlier, identify, parts::Parts, repeated, usable_key};
+use super::{Accepted, Deposit, Depositor, Room, accept, attached, declared_type, earlier, identify, parts::Parts, repeated, usable_key};
 use crate::{
     flows::{Caller, Rooms},
     refusal::Refusal,
@@ -17,11 +17,11 @@ use crate::{
 pub async fn accept_with_attachments(
     rooms: &Arc<Rooms>,
     caller: &Caller,
-    key: Option<&str>,
+    (key, room): (Option<&str>, Room),
     mut parts: Parts,
 ) -> Result<Accepted, Refusal> {
     let bytes = attached::envelope(rooms, &mut parts).await?;
-    let danger = match welcome(rooms, caller, key, &bytes).await {
+    let danger = match welcome(rooms, caller, (key, room), &bytes).await {
         Ok(Welcome::New { danger }) => danger,
         Ok(Welcome::Repeat { author, key, canonical }) => {
             let digests = attached::digests(rooms, &mut parts).await?;
@@ -40,7 +40,7 @@ pub async fn accept_with_attachments(
     // Whoever sends may vanish now, and the exchange be accepted all the same: nothing is taken away behind its back.
     let ids = unnamed.leave();
     let accepted = match received {
-        Ok(attached) => match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached }).await {
+        Ok(attached) => match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached, room: Room::ForAll }).await {
             // A commit whose answer was lost may have happened.
             Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
             other => other,
@@ -62,9 +62,10 @@ enum Welcome {
 }
 
 /// What can be said of a deposit by its envelope and its author alone.
-async fn welcome(rooms: &Rooms, caller: &Caller, key: Option<&str>, envelope: &[u8]) -> Result<Welcome, Refusal> {
-    let native = json::read(envelope)?;
+async fn welcome(rooms: &Rooms, caller: &Caller, (key, room): (Option<&str>, Room), envelope: &[u8]) -> Result<Welcome, Refusal> {
     let law = rooms.law.load_full();
+    room.admit(&law, envelope, rooms.clock.now())?;
+    let native = json::read(envelope)?;
     let exchange_type = declared_type(&law, &native.envelope, rooms.clock.now())?;
     let author = identify(&law, caller, exchange_type)?;
     match usable_key(rooms, key, exchange_type)? {
