@@ -5,6 +5,10 @@
 //! with the program that runs the tests, however that ends: a watcher beside the server looks whether it still lives. Run
 //! as root, the server is dropped to the user `postgres`, since it refuses to be root.
 
+mod cluster;
+
+pub use cluster::Cluster;
+
 use std::{
     fs::{self, File},
     io,
@@ -12,7 +16,7 @@ use std::{
         fs::{DirBuilderExt, MetadataExt, chown},
         process::CommandExt,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -118,7 +122,7 @@ impl Server {
         if let Some((user, group)) = instead_of_root()? {
             chown(&self.folder, Some(user), Some(group)).map_err(|e| ServerFault::File("folder", e))?;
         }
-        let mut initdb = self.program("initdb")?;
+        let mut initdb = program(&self.programs, "initdb")?;
         initdb.args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
         done("initdb", initdb.arg("-D").arg(self.folder.join("data"))).map(|_| ())
     }
@@ -126,7 +130,7 @@ impl Server {
     /// Starts the server and the watcher that ends it with its owner.
     fn start(&self, owner: u32) -> Result<(), ServerFault> {
         let log = || File::options().create(true).append(true).open(self.folder.join("log")).map_err(|e| ServerFault::File("log", e));
-        let server = self.program("postgres")?;
+        let server = program(&self.programs, "postgres")?;
         let mut watcher = Command::new("sh");
         watcher.args(["-c", WATCH, "watch"]).arg(owner.to_string()).arg(&self.folder);
         watcher.arg(server.get_program()).args(server.get_args());
@@ -147,15 +151,15 @@ impl Server {
         }
         Ok(())
     }
+}
 
-    /// A program of PostgreSQL that refuses to be root.
-    fn program(&self, name: &str) -> Result<Command, ServerFault> {
-        let program = self.programs.join(name);
-        let Some((user, group)) = instead_of_root()? else { return Ok(Command::new(program)) };
-        let mut dropped = Command::new("setpriv");
-        dropped.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups").arg(program).current_dir("/");
-        Ok(dropped)
-    }
+/// A program of PostgreSQL that refuses to be root.
+fn program(programs: &Path, name: &str) -> Result<Command, ServerFault> {
+    let program = programs.join(name);
+    let Some((user, group)) = instead_of_root()? else { return Ok(Command::new(program)) };
+    let mut dropped = Command::new("setpriv");
+    dropped.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups").arg(program).current_dir("/");
+    Ok(dropped)
 }
 
 /// Whom the server runs as when we are root: the user that Debian's package made.

@@ -13,6 +13,7 @@
 pub mod account;
 pub mod cli;
 pub mod endpoint;
+pub mod front;
 pub mod interposer;
 pub mod kept;
 pub mod people;

@@ -31,8 +31,8 @@ impl IntoResponse for Refusal {
         let face = self.face();
         let request = REQUEST.try_with(Clone::clone).unwrap_or_default();
         match face.fault {
-            // A line for each would be a load of its own.
-            _ if matches!(self, Refusal::Overloaded) => {}
+            // Counted, not told: a line for each would be a load of its own.
+            Fault::Ours if matches!(self, Refusal::Overloaded) => {}
             Fault::Caller => tracing::info!(request.id = %request, code = %face.code, status = face.status, "refused"),
             Fault::Ours => {
                 tracing::error!(request.id = %request, code = %face.code, status = face.status, error = %self, "failed");
@@ -62,10 +62,12 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("fr"));
-        let retry_after = match &self {
-            Refusal::TooMany { retry_after } => Some(retry_after.as_secs().max(1)),
-            Refusal::Overloaded => Some(5),
-            _ => (face.fault == Fault::Ours).then_some(2),
+        let retry_after = if let Refusal::TooMany { retry_after } = &self {
+            Some(retry_after.as_secs().max(1))
+        } else if matches!(self, Refusal::Overloaded) {
+            Some(5)
+        } else {
+            (face.fault == Fault::Ours).then_some(2)
         };
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,0 +1,159 @@
+//! A PostgreSQL that dies under running gateways, for real: its processes killed, the server crashed, the primary lost and its
+//! synchronous standby promoted, the network between them silent. What must hold is in [`tests::account`]; the gateways are
+//! never started again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use postgres_dev::Cluster;
+use tests::{
+    account::{Account, Answer, Fault, times},
+    front::Front,
+    kept::{random, whole},
+    process::Process,
+    stage::Stage,
+};
+
+const DATABASE: &str = "passerelle";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_a_database_whose_processes_are_killed() {
+    let how = "in turn `kill -9` of a process of the server that serves the gateway (the server ends all others and recovers), an immediate stop, and `kill -9` of the server; started again";
+    let fault = Fault { file: "10-postgresql-killed", what: "PostgreSQL killed and restarted", how, times: times(1000, 6) };
+    let mut database = cluster();
+    let (stage, account) =
+        (Stage::new(|world| world.keep_in(&Cluster::url_at(database.folder(), DATABASE)).unwrap()), Account::new("base"));
+    let gateway = stage.start().await;
+    let load = account.load((0..4).map(|_| stage.school()));
+    for round in 0..fault.times {
+        account.until_more(5).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(random() % 100))).await;
+        match round % 3 {
+            0 => database.kill_one_of(DATABASE).unwrap(),
+            1 => database.crash(),
+            _ => database.kill(),
+        }
+        if round % 3 != 0 {
+            database.start().unwrap();
+        }
+        account.over();
+    }
+    account.until_more(5).await;
+    load.stop().await;
+    close(&stage, gateway, &account, &fault).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_a_primary_that_is_lost() {
+    let how = "streaming replication, synchronous: `kill -9` of the primary under load, its standby promoted, a new standby made, again and again";
+    let fault = Fault { file: "11-failover", what: "failover", how, times: times(50, 1) };
+    let mut primary = cluster();
+    let mut standby = Cluster::standby_of(&primary).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let front = Front::new(folder.path(), primary.folder());
+    let (stage, account) = (Stage::new(|world| world.keep_in(&Cluster::url_at(front.folder(), DATABASE)).unwrap()), Account::new("fail"));
+    let gateway = stage.start().await;
+    let (mut longest, load) = (Duration::ZERO, account.load((0..4).map(|_| stage.school())));
+    for _ in 0..fault.times {
+        account.until_more(10).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(random() % 200))).await;
+        let lost = Instant::now();
+        primary.kill();
+        standby.promote().unwrap();
+        front.lead_to(standby.folder());
+        account.over();
+        account.until_more(1).await;
+        longest = longest.max(lost.elapsed());
+        primary = standby;
+        standby = Cluster::standby_of(&primary).unwrap();
+    }
+    account.until_more(10).await;
+    load.stop().await;
+    println!("nothing was accepted for {longest:?} at most");
+    close(&stage, gateway, &account, &fault).await;
+}
+
+/// A standby that is dark: nothing may be accepted that it does not have, neither at once nor when a client asks again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_nothing_is_accepted_that_the_standby_does_not_have() {
+    if times(1, 0) == 0 {
+        return;
+    }
+    let fault = Fault {
+        file: "12-standby-dark",
+        what: "standby lost, then primary",
+        how: "the standby stopped, deposits and repeats under the same keys, then `kill -9` of the primary and the standby promoted",
+        times: 1,
+    };
+    let mut primary = cluster();
+    let mut standby = Cluster::standby_of(&primary).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let front = Front::new(folder.path(), primary.folder());
+    let (stage, account) = (Stage::new(|world| world.keep_in(&Cluster::url_at(front.folder(), DATABASE)).unwrap()), Account::new("dark"));
+    // Only the exchanges themselves wait for the standby: keys and identities are elsewhere.
+    let beside = cluster();
+    let url = Cluster::url_at(beside.folder(), DATABASE);
+    stage.set("[tls]\n", &format!("[databases]\nvault = \"{url}\"\nkeys = \"{url}\"\nattachments = \"{url}\"\n\n[tls]\n"));
+    let gateway = stage.start().await;
+    let school = stage.school();
+    assert_eq!(account.deposit(&school, &account.key(0, 0)).await, Answer::Accepted);
+    standby.crash();
+    for _ in 0..2 {
+        assert!(account.deposit(&school, &account.key(0, 1)).await.is_not_now());
+        // An operator, or a limit of the server, ends what waits: it is then seen, and still nowhere else.
+        primary.sql("postgres", "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").unwrap();
+    }
+    assert_eq!(
+        primary.sql(DATABASE, "SELECT count(*) FROM gateway.exchange").unwrap().trim(),
+        "2",
+        "the primary shows what its standby does not have"
+    );
+    primary.kill();
+    standby.start().unwrap();
+    standby.promote().unwrap();
+    front.lead_to(standby.folder());
+    account.over();
+    close(&stage, gateway, &account, &fault).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_a_network_that_falls_silent() {
+    let how = "what stands between the gateway and its database swallows everything and closes nothing, until the gateway says 503; then it passes again";
+    let fault = Fault { file: "13-partition", what: "partition from the database", how, times: times(10, 1) };
+    let database = cluster();
+    let folder = tempfile::tempdir().unwrap();
+    let front = Front::new(folder.path(), database.folder());
+    let (stage, account) = (Stage::new(|world| world.keep_in(&Cluster::url_at(front.folder(), DATABASE)).unwrap()), Account::new("part"));
+    let gateway = stage.start().await;
+    for round in 0..fault.times {
+        let load = account.load((0..4).map(|_| stage.school()));
+        account.until_more(10).await;
+        front.fall_silent();
+        let cut = Instant::now();
+        let told = account.deposit(&stage.school(), &account.key(90_000, round)).await;
+        assert!(told.is_not_now(), "{told:?}");
+        assert!(cut.elapsed() < Duration::from_secs(40), "{:?}", cut.elapsed());
+        assert!(gateway.get("/health/ready").await.unwrap().contains("\"ready\":false"));
+        front.lead_to(database.folder());
+        account.over();
+        account.until_more(6).await;
+        load.stop().await;
+    }
+    close(&stage, gateway, &account, &fault).await;
+}
+
+fn cluster() -> Cluster {
+    let cluster = Cluster::new().unwrap_or_else(|fault| panic!("{fault}"));
+    cluster.make(DATABASE).unwrap();
+    cluster
+}
+
+/// Settles the account, stops the gateway, and looks at what was kept without it.
+async fn close(stage: &Stage, gateway: Process, account: &Account, fault: &Fault<'_>) {
+    let school = stage.school();
+    let (balance, ids) = account.settle(&school, &stage.crip()).await;
+    let keys = school.get("/v1/keys").await.unwrap();
+    gateway.stop().await;
+    whole(&stage.world.config(), stage.world.folder.as_path(), &ids, &keys).await;
+    balance.record(fault);
+}
