@@ -3,7 +3,8 @@
 #
 #   tests/check.sh           all checks and all tests
 #   tests/check.sh --quick   format, lints, unit tests: the inner loop
-#   tests/check.sh --long    also the full kill loop (200), the long searches, and every mutant of the rules
+#   tests/check.sh --long    also the full kill loops (1,000 for each database) and all other faults as often as tests/FAULTS.md
+#                            says, which it writes; the long searches, and every mutant of the rules
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,7 @@ case "${1:-}" in
   "") ;;
   --quick) mode=quick ;;
   --long) mode=long ;;
-  *) sed -n '2,7p' "$0"; exit 2 ;;
+  *) sed -n '2,8p' "$0"; exit 2 ;;
 esac
 
 tools="$PWD/target/tools"
@@ -30,6 +31,7 @@ install_tools() {
   need cc gcc "ring, aws-lc and SQLite compile C"
   need curl curl "the README's own commands are run as they stand"
   need openssl openssl "the same: an institution makes its key and request with it"
+  need e2fsck e2fsprogs "disks that fail: a file system of the tests' own is broken and mended"
   need cvc5 cvc5 "the solver that proves the invariants of the rules"
   if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     say "installing postgresql: every test of the store also runs on it, in a server of the tests' own"
@@ -89,9 +91,20 @@ if ! timeout 120 cargo deny --config .cargo/deny.toml check advisories; then
 fi
 
 say "tests"
+rm -rf target/faults
 [ "$mode" = long ] && export PASSERELLE_LONG=1
 cargo nextest run --workspace --no-fail-fast
 PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
+
+if [ "$mode" = long ]; then
+  say "faults"
+  # One line from each fault that was made, by whoever made it.
+  { sed '/^| fault /,$d' tests/FAULTS.md
+    printf '| fault | how it was made | times | accepted | lost | invented | late |\n|---|---|---:|---:|---:|---:|---:|\n'
+    cat target/faults/*.md
+  } > target/FAULTS.md
+  mv target/FAULTS.md tests/FAULTS.md
+fi
 
 say "proofs"
 cargo run -p prove --quiet

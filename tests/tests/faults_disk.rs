@@ -22,7 +22,7 @@ async fn i01_a_full_disk() {
         file: "01-disk-full",
         what: "disk full",
         how: "a file system in memory filled to its last byte, then freed",
-        times: times(50, 3),
+        times: times(50, 2),
     };
     let stage = Stage::new(|_| {});
     let data = data(&stage);
@@ -52,7 +52,7 @@ async fn i01_a_disk_that_is_not_there() {
         file: "02-disk-eio",
         what: "fsync fails in the kernel (EIO)",
         how: "ext4 on a loop device on a sparse file whose own file system is full; then freed, killed, unmounted and mounted again",
-        times: times(50, 2),
+        times: times(50, 1),
     };
     let stage = Stage::new(|_| {});
     let (data, below) = (data(&stage), stage.file("below"));
@@ -210,7 +210,7 @@ async fn killed_at_each_write(stage: &Stage, name: &'static str, (file, what, ho
     let calls = interposer.counted();
     interposer.order("");
     let mut points: Vec<(&str, usize)> = (1..=calls).flat_map(|n| [("before", n), ("after", n)]).collect();
-    let chosen = times(points.len() * 3, 6);
+    let chosen = times(points.len() * 3, 3);
     // In a usual run a few of them, others each time; in a long one each three times.
     points = (0..chosen).map(|n| points[if chosen > points.len() { n % points.len() } else { random() as usize % points.len() }]).collect();
     let mut killed = 0;

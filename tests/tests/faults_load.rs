@@ -87,8 +87,9 @@ async fn i03_overload_sheds_whatever_is_not_about_danger_and_never_danger() {
     );
     // When it is over everybody is served again, and what was accepted of the others is what was said.
     let evaluator = connect(&stage.world, &stage.base, EVALUATOR.0, EVALUATOR.1);
-    for (key, id) in accepted.lock().unwrap().iter() {
-        let again = evaluator.submit(&requests::to_the_school(&["scolarite.assiduite"]), key).await.unwrap();
+    let accepted = std::mem::take(&mut *accepted.lock().unwrap());
+    for (key, id) in accepted {
+        let again = evaluator.submit(&requests::to_the_school(&["scolarite.assiduite"]), &key).await.unwrap();
         assert_eq!(again["id"].as_str().unwrap(), id);
     }
     gateway.stop().await;

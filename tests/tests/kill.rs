@@ -24,16 +24,27 @@ use gateway::{
 };
 use serde_json::Value;
 use tests::{
+    account::{Balance, Fault, times},
     kept::{Told, deposit, envelope, random, waiting, whole},
-    process::{Process, connect, free_ports},
+    process::{Process, connect, free_ports, postgres},
 };
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i01_accepted_means_kept_through_kill_9() {
-    let rounds = if std::env::var_os("PASSERELLE_LONG").is_some() { 200 } else { 20 };
+    kept_through_kill_9(times(1000, 20), |_| {}, ("08-kill-sqlite", "`kill -9` of the gateway, SQLite")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_accepted_means_kept_through_kill_9_on_postgresql() {
+    let keep = |world: &mut World| world.keep_in(&postgres()).unwrap();
+    kept_through_kill_9(times(1000, 3), keep, ("09-kill-postgresql", "`kill -9` of the gateway, PostgreSQL")).await;
+}
+
+async fn kept_through_kill_9(rounds: usize, keep: impl FnOnce(&mut World), (file, what): (&str, &str)) {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::create(folder.path(), SystemClock.now()).unwrap();
+    let mut world = World::create(folder.path(), SystemClock.now()).unwrap();
+    keep(&mut world);
     let (port, local) = free_ports();
     let (listen, local) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{local}"));
     world.listen(&listen, &local).unwrap();
@@ -88,9 +99,12 @@ async fn i01_accepted_means_kept_through_kill_9() {
     }
     process.stop().await;
     println!("{rounds} kills, {} keys, {answered} answered 201 before a kill", all.len());
-    assert!(answered > usize::try_from(rounds).unwrap(), "the load did not reach the gateway");
+    assert!(answered > rounds, "the load did not reach the gateway");
 
     whole(&world.config(), folder.path(), &ids, &keys).await;
+    // Late is nothing that can be: who is killed is started at once.
+    let balance = Balance { accepted: ids.len(), lost: 0, invented: 0, late: 0 };
+    balance.record(&Fault { file, what, how: "at a random instant under the load of six members, started again", times: rounds });
 }
 
 /// Whether a key is one of the last three of its member, deposited when the process died.
@@ -100,7 +114,7 @@ fn near_a_kill(all: &BTreeMap<String, Option<Value>>, key: &str) -> bool {
 }
 
 /// Deposits, one after the other, each under a key that is noted before it is used.
-async fn deposit_until(client: Client, told: Told, over: Arc<AtomicBool>, member: u32) {
+async fn deposit_until(client: Client, told: Told, over: Arc<AtomicBool>, member: usize) {
     for n in 0.. {
         if over.load(Ordering::SeqCst) {
             return;

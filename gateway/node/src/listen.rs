@@ -167,6 +167,23 @@ impl Door {
         seen.mistakes = mistakes;
         drop(seen);
         self.rates.forget();
+        self.show_dates();
+    }
+
+    /// Whether the gateway's own certificate is past its last instant: then no member connects.
+    pub fn certificate_expired(&self) -> bool {
+        self.own.until().is_some_and(|until| self.clock.now() > until)
+    }
+
+    /// Puts on the board until when what has a date is good.
+    fn show_dates(&self) {
+        let seconds = |until: Instant| std::time::Duration::from_millis(u64::try_from(until.unix_ms()).unwrap_or(0)).as_secs_f64();
+        if let Some(until) = self.own.until() {
+            metrics::gauge!("passerelle_certificate_until_seconds").set(seconds(until));
+        }
+        for (authority, until) in self.front.load().trust.lists_until() {
+            metrics::gauge!("passerelle_revocation_list_until_seconds", "authority" => authority.to_owned()).set(seconds(until));
+        }
     }
 
     fn take_over(&self, files: &Files) -> Vec<TlsFault> {

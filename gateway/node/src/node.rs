@@ -165,7 +165,7 @@ impl Node {
         node.notary.spawn(notary.run(node.stop_notary.clone()));
         let router = routes::routes(edge, config.limits.body_bytes);
         node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));
-        let health = watch::routes(Watch { rooms: rooms.clone(), metrics });
+        let health = watch::routes(Watch { rooms: rooms.clone(), door: door.clone(), metrics });
         let stop = node.stop_edges.clone();
         node.edges.spawn(async move {
             if let Err(error) = axum::serve(local, health).with_graceful_shutdown(stop.cancelled_owned()).await {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use exchange::Instant;
 use ring::digest;
 use rustls::{
     SignatureScheme,
@@ -15,8 +16,12 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::tls::{TlsFault, provider};
+use super::{
+    peer::instant,
+    tls::{TlsFault, provider},
+};
 
 /// The pair in force, and the files it came from.
 pub(super) struct Pair {
@@ -33,6 +38,13 @@ impl Pair {
         let seen = Mutex::new(bytes.digest());
         let current = ArcSwap::from_pointee(bytes.pair(certificate, key)?);
         Ok(Arc::new(Self { certificate: certificate.to_owned(), key: key.to_owned(), current, seen }))
+    }
+
+    /// Its last instant; nothing can be said of a certificate that the other end cannot read either.
+    pub(super) fn until(&self) -> Option<Instant> {
+        let current = self.current.load();
+        let (_, leaf) = X509Certificate::from_der(current.cert.first()?).ok()?;
+        Some(instant(leaf.validity().not_after))
     }
 
     /// Takes over changed files.

@@ -198,6 +198,12 @@ impl Trust {
         Ok(verdict)
     }
 
+    /// When the first list of each authority should be replaced.
+    pub(super) fn lists_until(&self) -> impl Iterator<Item = (&str, Instant)> {
+        let first = |vouching: &Vouching| vouching.lists.iter().map(|list| list.next_update).min();
+        self.authorities.iter().filter_map(move |(name, vouching)| Some((name.as_str(), first(vouching)?)))
+    }
+
     /// Judges a chain, leaf first.
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: Instant, usage: Use) -> Result<Verdict, Distrust> {
         let mut why = Distrust::UnknownAuthority;
