@@ -72,6 +72,7 @@ impl Door {
         for reason in REASONS {
             metrics::counter!("passerelle_handshake_failures_total", "reason" => reason).absolute(0);
         }
+        self.show_dates();
         let at_most = self.limits.connections.clamp(1, Semaphore::MAX_PERMITS);
         let handshakes = Arc::new(Semaphore::new((at_most / 4).max(8)));
         let drain = self.pace.drain;
