@@ -50,9 +50,9 @@ impl Volume {
         let steps = [
             format!("mount -t tmpfs -o size={}m none {below}", mebibytes + 4),
             format!("truncate -s {mebibytes}m {disk}"),
-            format!("mkfs.ext4 -q -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 {disk}"),
+            format!("mkfs.ext4 -q -b 4096 -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 {disk}"),
             format!("fallocate -l {mebibytes}m {disk}"),
-            format!("mount -o loop,errors=remount-ro {disk} {at}"),
+            mount_honestly(&disk, &at.to_string()),
             format!("fstrim {at} && chmod 700 {at}"),
         ];
         rooted().then(|| Self::new(&steps.join(" && "))).flatten()
@@ -81,6 +81,12 @@ impl Drop for Volume {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
+}
+
+/// Mounts a file, page by page: of a larger request that finds no room half-way the loop device says that all was written.
+pub fn mount_honestly(disk: &str, at: &str) -> String {
+    let queue = format!("/sys/block/$(basename $(findmnt -n -o SOURCE {at}))/queue/max_sectors_kb");
+    format!("mount -o loop,errors=remount-ro {disk} {at} && echo 4 > {queue}")
 }
 
 /// Whether we are root.

@@ -13,7 +13,7 @@ use tests::{
     kept::{random, whole},
     process::{binary, postgres},
     stage::Stage,
-    volume::Volume,
+    volume::{Volume, mount_honestly},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +71,8 @@ async fn i01_a_disk_that_is_not_there() {
         load.stop().await;
         // What the disk has, not what memory remembers.
         service.kill().await;
-        volume.done(&format!("umount {0} && mount -o loop,errors=remount-ro {1}/disk {0}", data.display(), below.display()));
+        let (disk, at) = (below.join("disk").display().to_string(), data.display().to_string());
+        volume.done(&format!("umount {at} && {}", mount_honestly(&disk, &at)));
         service = stage.service(&program, &[]).await;
     }
     let kept = settle(&stage, &account).await;
