@@ -132,15 +132,8 @@ pub(crate) async fn pool(url: &str, part: Part, connections: u32) -> Result<AnyP
     let dialect = Dialect::of(url, part);
     whole(url)?;
     let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5));
-    // A connection that was busy a moment ago is not asked whether it still lives: that costs as much as most statements.
-    let options = options.test_before_acquire(false).before_acquire(|connection, known| {
-        Box::pin(async move {
-            if known.idle_for >= ASKED_AFTER {
-                connection.ping().await?;
-            }
-            Ok(true)
-        })
-    });
+    // A file does not go away; a server may, and then each connection to it. To ask costs as much as most statements.
+    let options = options.test_before_acquire(dialect != Dialect::Sqlite);
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             connection.execute(sqlx::AssertSqlSafe(dialect.tune())).await?;
@@ -208,8 +201,6 @@ async fn overwrite_file(pool: &AnyPool) -> Result<(), StoreError> {
     }
 }
 
-/// After how much idleness a connection is asked whether it still lives.
-const ASKED_AFTER: Duration = Duration::from_secs(1);
 /// In the folder of the databases while a restore is under way: nothing is opened beside it.
 pub const RESTORING: &str = "restoring";
 /// How long an overwriting may wait for its turn.
