@@ -146,10 +146,18 @@ impl Log {
         let report: Value = serde_json::from_str(&report).unwrap();
         let entries = report["entries"].as_u64().unwrap();
         assert_eq!(report["findings"], json!([]), "the log does not hold");
+        // The log alone, as whoever is neither party nor auditor has it.
+        for beside in ["openings", "receipts"] {
+            fs::remove_dir_all(bundle.join(beside)).unwrap();
+        }
+        let (report_alone, alone) = gateway(&verify).await;
+        let report_alone: Value = serde_json::from_str(&report_alone).unwrap();
+        assert_eq!((&report_alone["findings"], &report_alone["entries"]), (&json!([]), &report["entries"]), "the log alone does not hold");
         fs::remove_dir_all(&bundle).unwrap();
         let figures = json!({
             "counted": entries, "receipts": report["receipts_included"], "openings": report["openings_verified"],
-            "copied_per_second": entries as f64 / copied, "per_second": entries as f64 / verified, "load_average": load,
+            "copied_per_second": entries as f64 / copied, "per_second": entries as f64 / verified,
+            "alone_per_second": entries as f64 / alone, "load_average": load,
         });
         self.append.write(&[], figures);
     }
