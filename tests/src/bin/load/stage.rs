@@ -49,7 +49,11 @@ impl Stage {
         text = text.replacen("[limits]\n", "[limits]\nquestions_per_minute = 100000000\n", 1);
         let mut environment = Vec::new();
         match (program, database) {
-            ("gateway", Some(url)) => text = format!("database = \"{url}\"\n{text}"),
+            // A stage that was kept says already where its database was.
+            ("gateway", Some(url)) => {
+                let rest: String = text.lines().filter(|line| !line.starts_with("database = ")).flat_map(|line| [line, "\n"]).collect();
+                text = format!("database = \"{url}\"\n{rest}");
+            }
             (_, Some(url)) => environment.push(("BARE_DATABASE", url)),
             (_, None) => {}
         }
