@@ -9,7 +9,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +22,7 @@ use gateway::{client::new_key, demo::envelopes, seal::KeyStore};
 use serde_json::{Value, json};
 use sqlx::Connection;
 use tests::{
-    cli::{Running, path, run},
+    cli::{Running, files, path, run, until},
     kept::{self, Told},
     people::*,
     text,
@@ -335,24 +335,4 @@ async fn verify(running: &Running, what: &Path, keys: &Value) -> tests::cli::Don
     fs::write(&pinned, keys.to_string()).unwrap();
     let vkey = text(keys, "/log/vkey");
     run(&["audit", "verify", path(what), "--log-key", &vkey, "--receipt-keys", path(&pinned), "--json"], &[], None).await
-}
-
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    for _ in 0..400 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("never: {what}");
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap().path();
-        if entry.is_dir() { found.extend(files(&entry)) } else { found.push(entry) }
-    }
-    found.sort();
-    found
 }

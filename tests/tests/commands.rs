@@ -3,13 +3,7 @@
 //! 0 done; 1 refused, or found wrong; 2 could not be done.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -22,7 +16,7 @@ use gateway::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{
-    cli::{Running, path, run},
+    cli::{Running, files, path, run, until},
     people::*,
     text,
 };
@@ -462,24 +456,4 @@ async fn help_teaches_and_tells_the_exit_codes() {
     }
     assert_eq!(run(&[], &[], None).await.code, 2);
     assert_eq!(run(&["unknown"], &[], None).await.code, 2);
-}
-
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    for _ in 0..400 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("never: {what}");
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap().path();
-        if entry.is_dir() { found.extend(files(&entry)) } else { found.push(entry) }
-    }
-    found.sort();
-    found
 }

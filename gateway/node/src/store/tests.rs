@@ -143,20 +143,16 @@ impl Write for Insert {
     }
 }
 
+fn entry(id: uuid::Uuid, n: u8) -> audit::NewEntry {
+    audit::NewEntry { id, leaf: vec![n], leaf_hash: [n; 32], event: "test", exchange: None, opening: Vec::new(), expires_at: None }
+}
+
 /// The log tells what came first in the order of the commits, whatever the clocks said that made the ids.
 #[tokio::test]
 async fn what_was_committed_first_is_signed_first() {
     let ground = Ground::new();
     let store = Store::open(&ground.url(Part::Gateway)).await.unwrap();
-    let entry = |n: u8| audit::NewEntry {
-        id: uuid::Uuid::from_bytes([255 - n; 16]),
-        leaf: vec![n],
-        leaf_hash: [n; 32],
-        event: "test",
-        exchange: None,
-        opening: Vec::new(),
-        expires_at: None,
-    };
+    let entry = |n: u8| entry(uuid::Uuid::from_bytes([255 - n; 16]), n);
     for n in 0..3 {
         store.write(audit::AppendEntries(vec![entry(n)])).await.unwrap();
     }
@@ -176,15 +172,7 @@ async fn what_was_committed_first_is_signed_first() {
 async fn rows_written_together_stand_each_for_itself() {
     let ground = Ground::new();
     let store = Store::open(&ground.url(Part::Gateway)).await.unwrap();
-    let entry = |n: u8| audit::NewEntry {
-        id: uuid::Uuid::now_v7(),
-        leaf: vec![n],
-        leaf_hash: [n; 32],
-        event: "test",
-        exchange: None,
-        opening: Vec::new(),
-        expires_at: None,
-    };
+    let entry = |n: u8| entry(uuid::Uuid::now_v7(), n);
     // Of 90 writes of two entries, each after the first 30 brings one that is there.
     let writes = (0..90_u8).map(|n| store.write(audit::AppendEntries(vec![entry(n), entry(100 + n % 30)])));
     let results = futures::future::join_all(writes).await;

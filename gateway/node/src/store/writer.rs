@@ -1,6 +1,7 @@
 //! The group-committing writer: takes what callers want written, in order, as many as wait, and commits them
-//! in one transaction with one sync. Each write has its savepoint: one that fails takes nothing with it and
-//! leaves nothing behind. Callers are answered only after the commit.
+//! in one transaction with one sync. What only inserts goes into the tables together; any other write has its savepoint, and
+//! so has each once a row was refused: one that fails takes nothing with it and leaves nothing behind. Callers are answered
+//! only after the commit.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The keys of pseudonyms: random for each (domain, epoch), wrapped by the master key, deleted when the domain closes.
 
 use exchange::Instant;
-use sqlx::Row;
+use sqlx::{Row, any::AnyRow};
 
 use super::Keys;
 use crate::{
@@ -89,7 +89,7 @@ impl Keys {
     /// The store is unavailable: to be done again.
     pub async fn close_domain(&self, domain: &Domain, now: Instant) -> Result<(), StoreError> {
         let _alone = self.destroying.write().await;
-        if self.newest_epoch(domain).await? == 0 {
+        if self.newest(domain).await?.is_none() {
             // Never used: a row all the same, so that it can never be.
             self.make_domain_key(domain, 1).await?;
         }
@@ -110,9 +110,7 @@ impl Keys {
 
     /// The key of the newest epoch; `None` when the domain has no key yet.
     async fn newest_key(&self, domain: &Domain) -> Result<Option<DomainKey>, StoreError> {
-        let query = sqlx::query(NEWEST_KEY).bind(domain.recipient.as_str()).bind(&domain.purpose).bind(domain.agreement_text());
-        let found = self.side.row("newest_key", query).await?;
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = self.newest(domain).await? else { return Ok(None) };
         let epoch = u32::try_from(number(&found, "epoch")?).map_err(|_| StoreError::Damaged("domain_key"))?;
         let wrapped: Option<Vec<u8>> = found.try_get("wrapped").map_err(|_| StoreError::Damaged("domain_key"))?;
         let secret =
@@ -120,19 +118,10 @@ impl Keys {
         Ok(Some(DomainKey::new(secret, epoch)))
     }
 
-    /// 0 when the domain has no key yet.
-    async fn newest_epoch(&self, domain: &Domain) -> Result<u32, StoreError> {
-        let row = self
-            .side
-            .row(
-                "newest_epoch",
-                sqlx::query(NEWEST_EPOCH).bind(domain.recipient.as_str()).bind(&domain.purpose).bind(domain.agreement_text()),
-            )
-            .await?;
-        match row {
-            Some(row) => u32::try_from(number(&row, "epoch")?).map_err(|_| StoreError::Damaged("domain_key")),
-            None => Ok(0),
-        }
+    /// The row of the newest epoch; `None` when the domain was never used.
+    async fn newest(&self, domain: &Domain) -> Result<Option<AnyRow>, StoreError> {
+        let query = sqlx::query(NEWEST_KEY).bind(domain.recipient.as_str()).bind(&domain.purpose).bind(domain.agreement_text());
+        self.side.row("newest_key", query).await
     }
 
     async fn make_domain_key(&self, domain: &Domain, epoch: u32) -> Result<(), StoreError> {
@@ -190,9 +179,6 @@ fn row(domain: &Domain) -> String {
 fn place(row: &str, epoch: u32) -> Place<'_> {
     Place { table: "domain_key", row, column: "wrapped", class: "", epoch }
 }
-
-const NEWEST_EPOCH: &str = "-- newest_epoch
-SELECT epoch FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 ORDER BY epoch DESC LIMIT 1";
 
 const NEWEST_KEY: &str = "-- newest_key
 SELECT epoch, wrapped FROM domain_key WHERE recipient = $1 AND purpose = $2 AND agreement = $3 ORDER BY epoch DESC LIMIT 1";
