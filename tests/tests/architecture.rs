@@ -10,7 +10,10 @@ use std::{
 
 /// Rooms of the node from the bottom to the top; a room may use those before it and those of its own level.
 const LEVELS: [(&str, &[&str]); 6] = [
-    ("rules", &["clock", "source", "catalogue", "directory", "agreements", "policy", "proof", "token", "receipt", "seal", "log"]),
+    (
+        "rules",
+        &["clock", "source", "catalogue", "directory", "agreements", "policy", "retention", "proof", "token", "receipt", "seal", "log"],
+    ),
     ("store", &["store"]),
     ("words of refusal", &["refusal"]),
     ("flows", &["flows"]),

@@ -45,6 +45,7 @@ use crate::{
     log::{Entry, Event, TileId},
     receipt::Signer,
     refusal::{CertificateFault, Refusal, TokenFault},
+    retention::Retention,
     seal::{
         KeyStore,
         pseudonym::{Domain, Rid},
@@ -153,12 +154,14 @@ pub struct Statement {
     entry: Entry,
     event: Event,
     exchange: Option<ExchangeId>,
+    /// When its opening expires.
+    until: Option<Instant>,
 }
 
 impl Rooms {
     /// Begins a log entry at `at`.
     pub fn state(&self, law: &Law, event: Event, exchange: Option<ExchangeId>, at: Instant) -> Statement {
-        Statement::new(event, exchange, at, law.policies.hash())
+        Statement::new(event, exchange, at, (law.policies.hash(), &law.retention))
     }
 
     /// Finishes a log entry: fixes its leaf and seals its openings.
@@ -230,22 +233,22 @@ impl Rooms {
 }
 
 impl Statement {
-    fn new(event: Event, exchange: Option<ExchangeId>, at: Instant, policy_set: &str) -> Self {
+    fn new(event: Event, exchange: Option<ExchangeId>, at: Instant, (policy_set, retention): (&str, &Retention)) -> Self {
         let entry = Entry::new(event, at, policy_set);
         let entry = match exchange {
             Some(id) => entry.commit("exchange", &id),
             None => entry,
         };
-        Self { entry, event, exchange }
+        Self { entry, event, exchange, until: retention.log_until(at) }
     }
 
     /// Fixes the leaf and seals its openings; nothing when the system has no randomness.
     fn seal(self, id: Uuid, keystore: &KeyStore, random: &SystemRandom) -> Option<NewEntry> {
-        let Self { entry, event, exchange } = self;
+        let Self { entry, event, exchange, until } = self;
         let sealed = entry.finish(random).ok()?;
         let plain = serde_json::to_vec(&sealed.openings).ok()?;
         let opening = keystore.seal_opening(&sealed.hash.0, &plain).ok()?;
-        Some(NewEntry { id, leaf: sealed.leaf, leaf_hash: sealed.hash.0, event: event.as_str(), exchange, opening, expires_at: None })
+        Some(NewEntry { id, leaf: sealed.leaf, leaf_hash: sealed.hash.0, event: event.as_str(), exchange, opening, expires_at: until })
     }
 
     /// Adds a salted commitment to one named value.

@@ -4,7 +4,7 @@
 //! flows ← edges ← node; a test checks it.
 //!
 //! * rules, which know no socket and no database: [`clock`] [`source`] (data files) [`catalogue`] [`directory`] [`agreements`]
-//!   [`policy`] [`proof`] (what a solver says of them) [`token`] [`receipt`] [`seal`] [`log`]
+//!   [`policy`] [`retention`] [`proof`] (what a solver says of the rules) [`token`] [`receipt`] [`seal`] [`log`]
 //! * [`store`]: what is kept
 //! * [`refusal`]: what a flow says when it says no, and how the wire shows it
 //! * [`flows`]: one story each; begin with [`flows::accept`] and [`flows::collect`]
@@ -20,6 +20,7 @@ pub mod log;
 pub mod policy;
 pub mod proof;
 pub mod receipt;
+pub mod retention;
 pub mod seal;
 pub mod source;
 pub mod token;

@@ -23,7 +23,7 @@ use crate::{
     flows::{
         AttachmentLimits, LawFault, Rooms, Sets, accept,
         backup::{self, Mark},
-        collect, forward,
+        collect, erase, forward,
         notary::Notary,
         remind,
         sweep::{self, Walk},
@@ -137,6 +137,7 @@ impl Node {
         let local_address = local.local_addr().map_err(|e| StartFault::of("local")(&e))?;
         let metrics = metrics_handle();
         accept::count_from_zero();
+        erase::count_from_zero();
         collect::urgence::count_from_zero();
         problem::count_from_zero();
 
@@ -182,6 +183,7 @@ impl Node {
         let attempts = config.workers.push_attempts;
         node.workers.spawn(forward::run(rooms.clone(), poster, attempts, every(config.workers.push_ms), node.stop_workers.clone()));
         node.workers.spawn(sweep::run(rooms.clone(), node.stop_workers.clone()));
+        node.workers.spawn(erase::run(rooms.clone(), node.stop_workers.clone()));
         node.workers.spawn(reload::run(rooms.clone(), config, seen, door, node.stop_workers.clone()));
         Ok(node)
     }

@@ -25,6 +25,7 @@ mod patience;
 pub mod policy_sets;
 pub mod push;
 pub mod reidentification;
+pub mod retention;
 pub mod rows;
 pub mod schema;
 mod seat;

@@ -100,6 +100,18 @@ impl FromStr for Span {
     }
 }
 
+impl Span {
+    /// The instant that lies so long after `at`.
+    pub fn after(self, at: Instant) -> Instant {
+        Calendar::default().shift(at, self, 1, false)
+    }
+
+    /// The instant that lies so long before `at`.
+    pub fn before(self, at: Instant) -> Instant {
+        Calendar::default().shift(at, self, -1, false)
+    }
+}
+
 impl Calendar {
     /// When `rule`, started at `start`, runs out; `None` when the rule sets no limit for this urgency.
     ///

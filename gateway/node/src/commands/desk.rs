@@ -155,7 +155,7 @@ impl Rooms {
 
     pub(super) fn desk(&self) -> Desk<'_> {
         let Self { store, keystore, keys, vault, law, random, .. } = self;
-        Desk { store, keystore, keys, vault, policy_set: law.policies.hash(), random }
+        Desk { store, keystore, keys, vault, policy_set: law.policies.hash(), retention: &law.retention, random }
     }
 
     pub(super) async fn close(&self) {

@@ -58,7 +58,7 @@ async fn state(desk: &Desk<'_>, domain: &Domain) -> Result<Option<DomainState>, 
 }
 
 async fn say(desk: &Desk<'_>, event: Event, domain: &Domain, epoch: u32, by: &ProfessionalId, now: Instant) -> Result<(), DomainFault> {
-    let statement = Statement::new(event, None, now, desk.policy_set)
+    let statement = Statement::new(event, None, now, (desk.policy_set, desk.retention))
         .commit("domain", &json!({"recipient": domain.recipient, "purpose": domain.purpose, "agreement": domain.agreement}))
         .commit("epoch", &epoch)
         .commit("professional", &by.to_string());

@@ -1,7 +1,11 @@
-//! Erasing: the key of a content is destroyed wherever it is kept, and its identities with it. Receipts, leaves and
-//! proofs stay: evidence outlives content (invariant 9).
+//! Erasing: the key of a content is destroyed wherever it is kept, and its identities with it, because a person says so or
+//! because its time is over. Receipts, leaves and proofs stay: evidence outlives content (invariant 9).
+
+mod retention;
 
 use exchange::ExchangeId;
+
+pub use retention::{Over, count_from_zero, expire, run};
 
 use super::{Law, REVIEW, Rooms};
 use crate::{
@@ -37,7 +41,7 @@ pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str)
     if !settled(rooms, &law, &row).await? {
         return Err(TaskFault::StillOpen.into());
     }
-    destroy(rooms, id, &professional.id.subject, motive).await
+    destroy(rooms, id, Some(&professional.id.subject), motive).await
 }
 
 /// Whether nothing waits for the content any more: one person alone must not make a danger vanish before somebody has
@@ -57,14 +61,15 @@ async fn settled(rooms: &Rooms, law: &Law, row: &ExchangeRow) -> Result<bool, Re
 }
 
 /// Destroys key and identities, then says so. A crash between the two: the next start says it, or erasing again.
-async fn destroy(rooms: &Rooms, id: ExchangeId, by: &str, motive: &str) -> Result<(), Refusal> {
+async fn destroy(rooms: &Rooms, id: ExchangeId, by: Option<&str>, motive: &str) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
     rooms.keys.destroy(id, now, motive).await?;
     rooms.vault.forget(id).await?;
     rooms.attachments.drop_all(&rooms.store.attachments_of_none_else(id).await?).await?;
-    let entry =
-        rooms.entry(rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("professional", &by).commit("motive", &motive))?;
+    let statement = rooms.state(&law, Event::ExchangeErased, Some(id), now).commit("motive", &motive);
+    let statement = if let Some(by) = by { statement.commit("professional", &by) } else { statement };
+    let entry = rooms.entry(statement)?;
     match rooms.store.write(MarkErased { id, at: now, entry }).await {
         // A replica that started meanwhile found it unsaid, and said it.
         Ok(()) | Err(StoreError::NotThere(_)) => Ok(()),

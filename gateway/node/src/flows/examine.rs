@@ -229,9 +229,10 @@ pub async fn examined(
         return Err(ExamineFault::NotEntitled);
     }
     let entries: Vec<Option<u64>> = found.iter().map(|one| one.entry).collect();
-    let statement = Statement::new(Event::DecisionExamined, found.first().and_then(|one| one.exchange), now, law.files.hash())
-        .commit("professional", &who.id)
-        .commit("entries", &entries);
+    let statement =
+        Statement::new(Event::DecisionExamined, found.first().and_then(|one| one.exchange), now, (law.files.hash(), &law.retention))
+            .commit("professional", &who.id)
+            .commit("entries", &entries);
     let random = ring::rand::SystemRandom::new();
     let entry = statement.seal(Uuid::now_v7(), keystore, &random).ok_or(ExamineFault::Unlogged)?;
     store.write(AppendEntries(vec![entry])).await?;

@@ -148,6 +148,7 @@ pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let evidence = Evidence {
         receipt,
         entry: String::from_utf8(entry.leaf).map_err(|_| Refusal::Internal("leaf"))?,
+        expired: openings.is_none(),
         openings,
         proof,
         checkpoint: Some(checkpoint),

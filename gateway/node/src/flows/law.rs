@@ -13,6 +13,7 @@ use crate::{
     directory::Directory,
     policy::{AgreementState, Approvers, Policies, Side},
     refusal::Refusal,
+    retention::Retention,
     source::Files,
 };
 
@@ -30,6 +31,8 @@ pub struct Law {
     pub policies: Policies,
     /// Who may change the rules.
     pub approvers: Approvers,
+    /// How long what is kept is kept.
+    pub retention: Retention,
     /// The policy set that all but the directory was read from.
     pub files: Arc<Files>,
 }
@@ -76,7 +79,14 @@ impl Law {
             mistakes: vec!["the schema wants facts that this version does not give, or the rules permit what nothing foresees".to_owned()],
         })?;
         let approvers = Approvers::of(&files).map_err(|faults| all("policies", &faults))?;
-        Ok(Self { catalogue, directory, agreements, policies, approvers, files })
+        let retention = Retention::of(&files).map_err(|faults| all("retention", &faults))?;
+        let missing = retention.missing(&catalogue);
+        if !missing.is_empty() {
+            let mistakes =
+                missing.into_iter().map(|class| format!("retention.toml: a type names the class `{class}`, which is not there; add it"));
+            return Err(LawFault { room: "retention", mistakes: mistakes.collect() });
+        }
+        Ok(Self { catalogue, directory, agreements, policies, approvers, retention, files })
     }
 
     /// The same, of a set that is to take force and never did: its rules must be fit for that too.

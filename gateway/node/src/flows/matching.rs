@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::Statement;
 use crate::{
     log::Event,
+    retention::Retention,
     seal::KeyStore,
     store::{
         Store, StoreError,
@@ -59,6 +60,8 @@ pub struct Desk<'a> {
     pub vault: &'a Vault,
     /// Hash of the policy set in force.
     pub policy_set: &'a str,
+    /// How long the openings of the log are kept.
+    pub retention: &'a Retention,
     /// Randomness.
     pub random: &'a SystemRandom,
 }
@@ -90,7 +93,7 @@ pub async fn decide(desk: &Desk<'_>, ruling: Ruling, by: &Decider, now: Instant)
 /// # Errors
 /// [`MatchingFault`]; nothing is shown then.
 pub async fn look(desk: &Desk<'_>, id: ProposalId, by: &Decider, now: Instant, patience: Duration) -> Result<Comparison, MatchingFault> {
-    let statement = Statement::new(Event::DecisionMade, None, now, desk.policy_set)
+    let statement = Statement::new(Event::DecisionMade, None, now, (desk.policy_set, desk.retention))
         .commit("action", &"compare-identities")
         .commit("proposal", &id)
         .commit("professional", &by.professional().to_string());
@@ -115,7 +118,7 @@ async fn finish(desk: &Desk<'_>, linkage: &Linkage, now: Instant) -> Result<(), 
         Change::Split | Change::Separate => Event::IdentitySplit,
     };
     // The log tells when it was written: what a crash left may be finished days after it was decided.
-    let mut statement = Statement::new(event, None, now, desk.policy_set)
+    let mut statement = Statement::new(event, None, now, (desk.policy_set, desk.retention))
         .commit("linkage", &linkage.id)
         .commit("decided_at", &linkage.decided_at)
         .commit("change", &linkage.change.as_str())

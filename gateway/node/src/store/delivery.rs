@@ -358,7 +358,7 @@ SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_instit
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id
-WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL
+WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND e.erased_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";
@@ -368,7 +368,7 @@ SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_instit
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
     d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id
-WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND d.urgency = 0
+WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND e.erased_at IS NULL AND d.urgency = 0
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";

@@ -212,6 +212,7 @@ impl NewExchange {
                 self.accepted_at.unix_ms().into(),
                 i64::from(self.incomplete).into(),
                 self.retention.as_str().into(),
+                self.accepted_at.unix_ms().into(),
                 self.leaf_hash[..].into(),
                 self.receipt.as_str().into(),
                 self.route[..].into(),
@@ -345,7 +346,7 @@ static EXCHANGES: Table = Table::new(
     "insert_exchange",
     "exchange",
     "id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
-    in_reply_to, accepted_at, incomplete, retention, leaf_hash, receipt, route, decision, written_by",
+    in_reply_to, accepted_at, incomplete, retention, kept_since, leaf_hash, receipt, route, decision, written_by",
 )
 .referred_to();
 

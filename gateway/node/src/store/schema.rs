@@ -195,6 +195,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0007_pending.sql"),
         back: Some(include_str!("../../schema/down/gateway/0007_pending.sql")),
     },
+    Step {
+        version: 8,
+        name: "retention",
+        sqlite: include_str!("../../schema/sqlite/gateway/0008_retention.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0008_retention.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0008_retention.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

@@ -63,6 +63,7 @@ fn hot() -> Vec<&'static str> {
         known::HOT,
         task::HOT,
         break_glass::HOT,
+        retention::HOT,
     ]
     .concat()
 }
@@ -103,6 +104,8 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("grants", "break_glass_institution"),
     ("grant_of_review", "break_glass_review_task"),
     ("reviews", "clock_exchange"),
+    ("kept_long", "exchange_kept"),
+    ("expire_openings", "entry_expiry"),
 ];
 
 /// Invariant 1: what was committed survives a power cut, which no test can bring about but by looking at how it is written.

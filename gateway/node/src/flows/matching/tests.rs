@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     policy::Permit,
+    source::Files,
     store::{Part, audit::ExtendLog, ground::Ground},
 };
 
@@ -16,6 +17,7 @@ struct Stage {
     keys: Keys,
     vault: Vault,
     random: SystemRandom,
+    retention: Retention,
 }
 
 impl Stage {
@@ -27,6 +29,7 @@ impl Stage {
             keys: Keys::open(&ground.url(Part::Keys), keystore.clone()).await.unwrap(),
             vault: Vault::open(&ground.url(Part::Vault), keystore.clone()).await.unwrap(),
             random: SystemRandom::new(),
+            retention: Retention::of(&Files::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies").as_ref())).unwrap(),
             keystore,
             _ground: ground,
         };
@@ -43,7 +46,7 @@ impl Stage {
 
     fn desk(&self) -> Desk<'_> {
         let Self { store, keystore, keys, vault, random, .. } = self;
-        Desk { store, keystore, keys, vault, policy_set: "ab12", random }
+        Desk { store, keystore, keys, vault, policy_set: "ab12", retention: &self.retention, random }
     }
 
     async fn question(&self) -> ProposalId {
@@ -81,7 +84,7 @@ async fn a_crash_between_log_and_vault_is_finished_without_a_second_entry() {
     let by = Decider::for_test();
     let prepared = stage.vault.prepare(Ruling::Same(stage.question().await), &by, now()).await.unwrap();
     // The crash: the entry is committed, the effect is not.
-    let entry = Statement::new(Event::IdentityMerged, None, now(), "ab12");
+    let entry = Statement::new(Event::IdentityMerged, None, now(), ("ab12", &stage.retention));
     let id = Uuid::try_parse(&prepared.id.to_string()).unwrap();
     stage.store.write(AppendEntries(vec![sealed(&stage.desk(), entry, id).unwrap()])).await.unwrap();
     let _ = decide(&stage.desk(), Ruling::Same(ProposalId::new()), &by, now()).await;

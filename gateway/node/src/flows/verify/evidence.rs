@@ -24,6 +24,9 @@ pub struct Evidence {
     /// The openings that this person may have.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub openings: Option<Openings>,
+    /// The retention time of the openings is over, and they were forgotten: nothing is missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub expired: bool,
     /// Inclusion proof with its checkpoint, C2SP tlog-proof text.
     pub proof: String,
     /// A later checkpoint, if one is known; must be signed too.
@@ -52,10 +55,12 @@ pub fn verify_evidence(json: &str, trust: &Trust) -> Report {
         report.add(FindingKind::Root, Some(proof.index), None, &detail);
     }
     // 2. The openings are those that the entry commits to.
-    let opened = evidence.openings.clone().map_or(Opened::Withheld, Opened::Known);
+    let none = if evidence.expired { Opened::Expired } else { Opened::Withheld };
+    let opened = evidence.openings.clone().map_or(none, Opened::Known);
     match evidence.openings.as_ref().map(|openings| openings.verify(&leaf)) {
         Some(Ok(())) => report.openings_verified = 1,
         Some(Err(error)) => report.add(FindingKind::Opening, Some(proof.index), None, &format!("ouverture fausse ({error})")),
+        None if evidence.expired => report.openings_expired = 1,
         None => report.openings_withheld = 1,
     }
     // 3. The receipt is ours and promised this entry.

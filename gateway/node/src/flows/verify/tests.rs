@@ -361,12 +361,16 @@ fn one_piece_of_evidence_is_enough() {
         receipt: Some(sample.jws("exchange-8", at(8), 60, &entry.hash)),
         entry: String::from_utf8(entry.leaf.clone()).unwrap(),
         openings: Some(entry.openings.subset(&[field::EXCHANGE])),
+        expired: false,
         proof: proof.to_string(),
         checkpoint: Some(sample.latest.to_string()),
     };
     let verify = |evidence: &Evidence| verify_evidence(&serde_json::to_string(evidence).unwrap(), &sample.trust());
     let report = verify(&evidence);
     assert_eq!((report.exit_code(), report.openings_verified, report.receipts_included), (0, 1, 1), "{report}");
+
+    let expired = verify(&Evidence { openings: None, expired: true, ..evidence.clone() });
+    assert_eq!((expired.exit_code(), expired.openings_expired, expired.openings_withheld), (0, 1, 0), "{expired}");
 
     let other = &sample.entries[12];
     let swapped = Evidence { entry: String::from_utf8(other.leaf.clone()).unwrap(), ..evidence.clone() };

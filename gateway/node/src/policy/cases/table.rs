@@ -13,9 +13,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{CasesFault, Placed, written::Answer};
 use crate::{
-    catalogue::{Catalogue, Span},
+    catalogue::Catalogue,
     policy::Policies,
-    source::fault,
+    retention::Retention,
+    source::{Files, fault},
 };
 
 /// The rules R01 to R85, complete, and what is wrong with the table. Printed as the Markdown of `policies/README.md`.
@@ -58,28 +59,6 @@ struct Written {
     open: Option<String>,
 }
 
-/// One retention class as `retention.toml` has it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Retention {
-    title: String,
-    keep: String,
-    /// What the time counts from.
-    from: From,
-    source: String,
-    mark: String,
-    rules: Vec<String>,
-    confirm: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum From {
-    Accepted,
-    LastContact,
-    Superseded,
-}
-
 impl Table {
     /// What is wrong: a rule that is nowhere, a place that does not exist, a rule that nobody knows.
     pub fn faults(&self) -> &[String] {
@@ -101,9 +80,10 @@ impl Table {
 
     pub(super) fn of(folder: &Path, policies: &Policies, catalogue: &Catalogue, cases: &[Placed]) -> Result<Self, CasesFault> {
         let mut written: BTreeMap<String, Written> = read(&folder.join("rules.toml"))?;
-        let retention: BTreeMap<String, Retention> = read(&folder.join("retention.toml"))?;
-        let mut check = Check { policies, catalogue, retention: &retention, faults: Vec::new() };
-        check.retention_classes();
+        let retention = Retention::of(&Files::read(folder)).map_err(CasesFault::Sources)?;
+        let missing =
+            retention.missing(catalogue).into_iter().map(|class| format!("retention.toml : la classe « {class} » d’un type manque"));
+        let mut check = Check { policies, catalogue, retention: &retention, faults: missing.collect() };
         let known: BTreeSet<String> = (1..=LAST).map(|n| format!("R{n:02}")).collect();
         // The words of the cases are held against their lists apart, this one too.
         let named = policies.notes.iter().map(|(id, note)| (id.clone(), note.explanation.rule.clone()));
@@ -149,28 +129,11 @@ fn own<'p>(policies: &'p Policies, rule: &str) -> Vec<&'p str> {
 struct Check<'a> {
     policies: &'a Policies,
     catalogue: &'a Catalogue,
-    retention: &'a BTreeMap<String, Retention>,
+    retention: &'a Retention,
     faults: Vec<String>,
 }
 
 impl Check<'_> {
-    /// Each type's class is one of the file, each class says all it has to.
-    fn retention_classes(&mut self) {
-        for of in self.catalogue.types.values().flatten() {
-            if !self.retention.contains_key(&of.retention) {
-                self.faults.push(format!("retention.toml : la classe « {} » du type {} manque", of.retention, of.code));
-            }
-        }
-        for (name, class) in self.retention {
-            let told = !class.title.is_empty() && !class.source.is_empty() && !class.rules.is_empty();
-            let sure = class.mark == "V" || class.source.contains("[P]") || class.confirm.is_some() || class.mark == "P";
-            if !told || !sure || class.keep.parse::<Span>().is_err() {
-                self.faults.push(format!("retention.toml : {name} ne dit pas tout, ou sa durée n’en est pas une"));
-            }
-            let _from: From = class.from;
-        }
-    }
-
     fn places(&mut self, rule: &str, written: &Written, ids: &[&str]) -> Vec<String> {
         let catalogue = self.catalogue;
         let mut places: Vec<String> = Vec::new();
@@ -182,15 +145,12 @@ impl Check<'_> {
         }
         let obligations = catalogue.obligations.iter().filter(|(_, obligation)| obligation.rules.iter().any(|one| one == rule));
         places.extend(listed("obligation", obligations.map(|(code, _)| code.as_str())));
-        let kept = self.retention.iter().filter(|(_, class)| class.rules.iter().any(|one| one == rule));
-        places.extend(listed(
-            "retention",
-            kept.map(|(name, _)| name.as_str()).filter(|name| !written.retention.iter().any(|own| own == name)),
-        ));
+        let kept = self.retention.classes().filter(|(_, class)| class.rules.iter().any(|one| one == rule));
+        places.extend(listed("retention", kept.map(|(name, _)| name).filter(|name| !written.retention.iter().any(|own| own == name))));
         let exists = |kind: &str, name: &str| match kind {
             "type" => name.parse().is_ok_and(|code| catalogue.has_type(&code)),
             "clock" => catalogue.clock(name).is_some(),
-            "retention" => self.retention.contains_key(name),
+            "retention" => self.retention.class(name).is_some(),
             "carried by" => self.policies.note(name).is_some(),
             "field" => name.split_once(':').is_some_and(|(of, path)| {
                 let versions = of.parse().ok().and_then(|code| catalogue.types.get(&code));

@@ -1,0 +1,3 @@
+DROP INDEX entry_expiry;
+DROP INDEX exchange_kept;
+ALTER TABLE exchange DROP COLUMN kept_since;
