@@ -87,6 +87,9 @@ pub struct Route {
     /// The exchange this one answers.
     #[serde(default)]
     pub in_reply_to: Option<ExchangeId>,
+    /// The exchange of the same sender that this one corrects.
+    #[serde(default)]
+    pub rectifies: Option<ExchangeId>,
     /// Pseudonym of the case in this domain.
     #[serde(default)]
     pub case: Option<String>,

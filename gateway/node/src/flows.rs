@@ -25,6 +25,7 @@ pub mod review;
 pub mod sweep;
 pub mod task;
 pub mod verify;
+pub mod withdraw;
 
 use std::{sync::Arc, time::Duration};
 

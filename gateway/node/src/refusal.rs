@@ -103,6 +103,12 @@ pub enum Refusal {
     /// More requests are in progress than can be served well, and this one is not about danger.
     #[error("overloaded")]
     Overloaded,
+    /// Its sender withdrew it.
+    #[error("withdrawn")]
+    Withdrawn {
+        /// When.
+        at: Instant,
+    },
     /// It does not exist, or is not for the asker: the same answer.
     #[error("not found")]
     NotFound,

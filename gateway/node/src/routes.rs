@@ -5,6 +5,7 @@ mod caller;
 mod crowd;
 mod open_api;
 mod policy_sets;
+mod rectification;
 mod tasks;
 
 use std::{convert::Infallible, sync::Arc};
@@ -39,6 +40,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/exchanges", post(submit)) // a member hands us an exchange
         .route("/v1/exchanges/{id}", get(timeline).delete(erase_content)) // and asks what became of it
         .route("/v1/exchanges/{id}/evidence", get(evidence)) // with the proof
+        .route("/v1/exchanges/{id}/rectification", post(rectification::rectification)) // and corrects, or takes back
         .route("/v1/exchanges/{id}/telephone", post(telephone)) // and says that it called
         .route("/v1/mailbox", get(mailbox)) // a unit asks what waits
         .route("/v1/mailbox/{delivery}", get(open).head(nothing_here)) // a professional reads; opening without reading is nothing

@@ -34,6 +34,7 @@ mod sync;
 pub mod task;
 pub mod tokens;
 pub mod vault;
+pub mod withdrawal;
 pub mod writer;
 
 use std::path::PathBuf;

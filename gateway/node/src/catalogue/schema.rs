@@ -160,7 +160,8 @@ impl Writer<'_> {
             ("legal_basis", json!({"type": "array", "maxItems": MAX_ITEMS, "items": {"type": "string", "maxLength": MAX_REFERENCE}})),
             ("agreement", json!({"type": "string", "pattern": WORD})),
             ("urgency", json!({"type": "string", "enum": urgency})),
-            ("in_reply_to", id),
+            ("in_reply_to", id.clone()),
+            ("rectifies", id),
             ("case", json!({"type": "string", "pattern": "^(?=.*[0-9])[A-Za-z0-9-]{1,64}$"})),
         ];
         parts

@@ -145,6 +145,30 @@ pub enum Exchange {
         #[command(flatten)]
         link: Link,
     },
+    /// Send the whole envelope again, as it should have been: everybody who got the first one gets it, and acknowledges it
+    Correct {
+        /// Exchange id of what is corrected
+        exchange: String,
+        /// The corrected envelope, JSON; `-` reads standard input. With files: `gateway submit`, the envelope naming `rectifies`
+        file: PathBuf,
+        /// Idempotency-Key; drawn at random when absent, and printed
+        #[arg(long)]
+        idempotency_key: Option<String>,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
+    /// Take back what you sent: everybody who got it is told why. A danger stays readable to them
+    Withdraw {
+        /// Exchange id
+        exchange: String,
+        /// Why, for those who received it
+        #[arg(long)]
+        motive: String,
+        /// How to reach the gateway
+        #[command(flatten)]
+        link: Link,
+    },
     /// Record a telephone call about an urgent exchange; prints the code to be read back to you
     Telephone {
         /// Exchange id
@@ -198,6 +222,8 @@ impl Exchange {
         match self {
             Self::Show { link, .. }
             | Self::Evidence { link, .. }
+            | Self::Correct { link, .. }
+            | Self::Withdraw { link, .. }
             | Self::Telephone { link, .. }
             | Self::Done { link, .. }
             | Self::Erase { link, .. }
@@ -211,24 +237,39 @@ impl Exchange {
 /// # Errors
 /// [`CommandFault`].
 pub async fn submit(options: Submit) -> Result<(), CommandFault> {
-    let bytes = if options.file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin()).map_err(|e| CommandFault::file(&options.file, &e))?.into_bytes()
-    } else {
-        std::fs::read(&options.file).map_err(|e| CommandFault::file(&options.file, &e))?
-    };
-    let mut envelope = exchange::canonical::parse(&bytes).map_err(|e| CommandFault::file(&options.file, &e))?;
+    let mut envelope = envelope(&options.file)?;
     let files = enclosures(&mut envelope, &options.attach).await?;
-    let key = match options.idempotency_key {
+    deposit(&options.link, envelope, &files, options.idempotency_key, options.receipt.as_deref()).await
+}
+
+/// The envelope in a file, or on standard input.
+fn envelope(file: &Path) -> Result<Value, CommandFault> {
+    let bytes = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).map_err(|e| CommandFault::file(file, &e))?.into_bytes()
+    } else {
+        std::fs::read(file).map_err(|e| CommandFault::file(file, &e))?
+    };
+    exchange::canonical::parse(&bytes).map_err(|e| CommandFault::file(file, &e))
+}
+
+async fn deposit(
+    link: &Link,
+    envelope: Value,
+    files: &[Enclosure],
+    key: Option<String>,
+    receipt: Option<&Path>,
+) -> Result<(), CommandFault> {
+    let key = match key {
         Some(key) => key,
         None => client::new_key()?,
     };
-    let client = options.link.client()?;
-    let answer = if files.is_empty() { client.submit(&envelope, &key).await? } else { client.submit_with(&envelope, &files, &key).await? };
+    let client = link.client()?;
+    let answer = if files.is_empty() { client.submit(&envelope, &key).await? } else { client.submit_with(&envelope, files, &key).await? };
     let of = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let Some(file) = &options.receipt {
+    if let Some(file) = receipt {
         std::fs::write(file, of("receipt")).map_err(|e| CommandFault::file(file, &e))?;
     }
-    if options.link.json {
+    if link.json {
         print(&json!({"id": of("id"), "receipt": of("receipt"), "idempotency_key": key}).to_string());
     } else {
         print(&format!("Accepté : {}\nClé d’idempotence : {key}\nReçu : {}", of("id"), of("receipt")));
@@ -336,6 +377,18 @@ pub async fn exchange(command: Exchange) -> Result<(), CommandFault> {
         }
         Exchange::Evidence { exchange, link } => {
             let answer = link.client()?.get(&format!("/v1/exchanges/{exchange}/evidence")).await?;
+            (link, answer)
+        }
+        Exchange::Correct { exchange, file, idempotency_key, link } => {
+            let mut envelope = envelope(&file)?;
+            if let Value::Object(envelope) = &mut envelope {
+                envelope.insert("rectifies".to_owned(), json!(exchange));
+            }
+            return deposit(&link, envelope, &[], idempotency_key, None).await;
+        }
+        Exchange::Withdraw { exchange, motive, link } => {
+            let body = json!({"nature": "retrait", "motive": motive});
+            let answer = link.client()?.post(&format!("/v1/exchanges/{exchange}/rectification"), &body).await?;
             (link, answer)
         }
         Exchange::Telephone { exchange, not_reached, link } => {

@@ -3,6 +3,7 @@
 //! is never stopped by a form (invariant 3).
 
 pub(crate) mod attached;
+mod corrected;
 mod depositor;
 mod in_parts;
 mod keep;
@@ -98,6 +99,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let mut draft = read(rooms, &law, Reads { caller: deposit.caller, author: &author, exchange_type, form, answered }, native, now)?;
     let placed = attached::place(&mut draft, exchange_type, deposit.attached)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
+    let corrected = corrected::find(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let ends = route::resolve(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let id = ExchangeId::new();
 
@@ -123,7 +125,8 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
             Ok(agreement) => {
                 route::agreement_that_serves(&law, agreement, &mut draft, now);
                 let ask = ask(agreement);
-                let also = route::also(rooms, &law, &draft, &ends, &ask)?;
+                let before = corrected.as_ref().map(|one| one.units.as_slice()).unwrap_or_default();
+                let also = route::also(rooms, &law, (&draft, before), &ends, &ask)?;
                 law.policies.admit(draft, &ask).map(|admitted| (admitted, also))
             }
             Err(refusal) => {
@@ -146,7 +149,15 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
         Some(source) => made::of(
             rooms,
             &law,
-            made::Source { envelope: source, id, ends: &ends, author: &author, attached: deposit.attached, now },
+            made::Source {
+                envelope: source,
+                id,
+                ends: &ends,
+                author: &author,
+                attached: deposit.attached,
+                corrected: corrected.as_ref(),
+                now,
+            },
             admitted.obligations(),
         )?,
         None => made::Made::default(),
@@ -156,7 +167,19 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let kept = keep::keep(
         rooms,
         &law,
-        keep::Accepting { id, exchange_type, admitted, ends, author: &author, caller: deposit.caller, key, now, also, placed },
+        keep::Accepting {
+            id,
+            exchange_type,
+            admitted,
+            ends,
+            author: &author,
+            caller: deposit.caller,
+            key,
+            now,
+            also,
+            placed,
+            corrected: corrected.as_ref(),
+        },
         made,
     )
     .await;

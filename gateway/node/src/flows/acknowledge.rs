@@ -105,6 +105,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
         at: now,
         by: professional.id.subject.clone(),
         outcome: answer.outcome,
+        word: delivery.word,
         reason: sealed,
         read_back: answer.read_back,
         follow_up,

@@ -5,6 +5,7 @@
 
 pub mod attachment;
 mod mailbox;
+mod rectified;
 pub mod urgence;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -66,13 +67,20 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
         .commit("decision", &json!({"result": "permit", "record": release.record()}));
     let entry = rooms.entry(statement)?;
     let leaf = entry.leaf_hash;
-    rooms.store.write(OpenDelivery { id, exchange: loaded.row.id, at: now, by: professional.id.subject.clone(), entry }).await?;
+    rooms
+        .store
+        .write(OpenDelivery { id, exchange: loaded.row.id, at: now, by: professional.id.subject.clone(), word: delivery.word, entry })
+        .await?;
     rooms.signed(&leaf).await?;
 
-    // 4. Release: only what was granted is ever decrypted into the document.
+    // 4. Release: only what was granted is ever decrypted into the document; of what was taken back nothing.
     let mut content = released(rooms, &law, &loaded, &release, |_| true).await?;
-    attachment::offer(rooms, &delivery, &mut content).await?;
-    Ok(document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld()))
+    if !content.is_empty() {
+        attachment::offer(rooms, &delivery, &mut content).await?;
+    }
+    let mut document = document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld());
+    rectified::tell(rooms, professional, &delivery, &loaded, &mut document).await?;
+    Ok(document)
 }
 
 /// An exchange with its key, before anything is decided of it.
@@ -94,6 +102,11 @@ impl Loaded {
         let then = self.past.as_ref().and_then(|past| of(&past.catalogue));
         let whole = then.or_else(|| of(&law.catalogue)).ok_or(Refusal::Undecidable)?;
         Ok(whole.form(self.route.form.as_deref()))
+    }
+
+    /// When its sender took the content back. A danger that was withdrawn is told so, and stays to be read.
+    fn taken_back(&self, law: &Law) -> Result<Option<Instant>, Refusal> {
+        Ok(self.row.withdrawn_at.filter(|_| !self.exchange_type(law).is_ok_and(|exchange_type| exchange_type.danger)))
     }
 
     /// One end as rules see it: a kind that is no more is what it was.
@@ -151,6 +164,9 @@ async fn released(
 ) -> Result<Leaves, Refusal> {
     let Loaded { row, key, route, compartments, .. } = loaded;
     let mut leaves = Leaves::new();
+    if loaded.taken_back(law)?.is_some() {
+        return Ok(leaves);
+    }
     for class in compartments.classes().into_iter().filter(|class| wanted(*class)) {
         if release.opens(class) {
             let mut granted = compartments.open(key, row.id, class).map_err(|_| Refusal::Internal("content"))?;

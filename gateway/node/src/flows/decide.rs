@@ -199,6 +199,7 @@ fn route(exchange_type: &ExchangeType, question: Question, own: Party) -> Route 
         agreement: question.agreement,
         urgency: question.urgency.or_else(|| exchange_type.urgency.last().copied()).unwrap_or(Urgency::Ordinary),
         in_reply_to: None,
+        rectifies: None,
         case: question.case.then(|| "question".to_owned()),
         parents_informed: question.parents_informed,
         parents_reason: question.parents_reason,

@@ -17,7 +17,7 @@ use crate::{
     store::{
         audit::{AppendEntries, EntryRow},
         clocks::{ClockRow, ReminderRow},
-        delivery::DeliveryRow,
+        delivery::{DeliveryRow, Word},
         exchange::ExchangeRow,
         follow_up::FollowUpRow,
     },
@@ -52,6 +52,14 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
         .iter()
         .map(|delivery| {
             let mut shown = json!({"recipient": delivery.recipient, "delivered_at": delivery.delivered_at});
+            let rectifies = delivery.word == Word::Withdrawal || row.rectifies.is_some();
+            if let (true, Value::Object(shown)) = (rectifies, &mut shown) {
+                // That a correction or a withdrawal was taken note of tells nothing of what the recipient does about the child.
+                shown.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
+            }
+            if let (Word::Withdrawal, Value::Object(shown)) = (delivery.word, &mut shown) {
+                shown.insert("withdrawal".into(), json!(true));
+            }
             if let (true, Value::Object(shown)) = (inside, &mut shown) {
                 shown.insert("delivery".into(), json!(delivery.id));
                 shown.insert("opened_at".into(), json!(delivery.opened_at));
@@ -77,9 +85,18 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
             answers.push(json!({"exchange": answer.id, "type": answer.kind, "accepted_at": answer.accepted_at}));
         }
     }
+    let mut corrections = Vec::new();
+    for correction in rooms.store.corrections_of(id).await? {
+        if !rooms.store.sealed_from(correction.id, &professional.institution, &professional.id).await? {
+            corrections.push(json!({"exchange": correction.id, "accepted_at": correction.accepted_at}));
+        }
+    }
     Ok(json!({
         "exchange": row.id,
         "type": row.kind,
+        "rectifies": row.rectifies,
+        "rectified_by": corrections,
+        "withdrawn_at": row.withdrawn_at,
         "sender": row.sender,
         "accepted_at": row.accepted_at,
         "incomplete": row.incomplete,

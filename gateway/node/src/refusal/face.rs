@@ -209,6 +209,13 @@ impl Refusal {
                 "Cela n’existe pas, ou ne vous est pas accessible.",
                 "Vérifiez l’identifiant ; l’accès est réservé aux professionnels habilités du service destinataire ou émetteur.",
             ),
+            Self::Withdrawn { at } => face(
+                "withdrawn",
+                410,
+                "Retiré par son expéditeur",
+                &format!("L’expéditeur a retiré cet échange le {at}."),
+                "La remise du retrait dit pourquoi ; au besoin, demandez à l’expéditeur de déposer un nouvel échange.",
+            ),
             Self::AlreadyAcknowledged => face(
                 "already-acknowledged",
                 409,

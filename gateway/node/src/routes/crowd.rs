@@ -52,7 +52,7 @@ pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, mut request: Reques
     let room = if inside < edge.crowd.at_most { Room::ForAll } else { Room::ForDanger };
     let (path, method) = (request.uri().path(), request.method());
     match room {
-        Room::ForDanger if !(path == "/v1/exchanges" && *method == Method::POST) => {
+        Room::ForDanger if !(*method == Method::POST && (path == "/v1/exchanges" || path.ends_with("/rectification"))) => {
             metrics::counter!(SHED, "kind" => "request").increment(1);
             Refusal::Overloaded.into_response()
         }

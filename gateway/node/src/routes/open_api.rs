@@ -19,6 +19,7 @@ use super::{Edge, Fresh};
         super::timeline,
         super::erase_content,
         super::evidence,
+        super::rectification::rectification,
         super::telephone,
         super::mailbox,
         super::open,

@@ -23,6 +23,26 @@ pub struct NewDelivery {
     pub ordering: String,
     /// Whether the unit has an endpoint to which a notice is pushed.
     pub push: bool,
+    /// What it hands over.
+    pub word: Word,
+}
+
+/// What a delivery hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// The content.
+    Content,
+    /// That the sender withdrew it.
+    Withdrawal,
+}
+
+impl Word {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
 }
 
 /// How a named professional answered a delivery.
@@ -73,6 +93,14 @@ pub struct DeliveryRow {
     pub acknowledged_at: Option<Instant>,
     /// How.
     pub outcome: Option<String>,
+    /// What it hands over.
+    pub word: Word,
+    /// A withdrawal took its place.
+    pub replaced: bool,
+    /// The exchange that this one corrects.
+    pub rectifies: Option<ExchangeId>,
+    /// When its sender withdrew the exchange.
+    pub withdrawn_at: Option<Instant>,
     /// Something is missing or did not conform.
     pub incomplete: bool,
     /// The content's key is gone.
@@ -93,6 +121,7 @@ impl NewDelivery {
                 Cell::Next,
                 at.unix_ms().into(),
                 if self.push { "waiting" } else { "none" }.into(),
+                self.word.as_str().into(),
                 name.into(),
             ],
         );
@@ -109,6 +138,8 @@ pub struct OpenDelivery {
     pub at: Instant,
     /// Opaque subject.
     pub by: String,
+    /// What it hands over: the word that something was withdrawn stops no clock.
+    pub word: Word,
     /// What the log states.
     pub entry: NewEntry,
 }
@@ -128,7 +159,7 @@ impl Write for OpenDelivery {
                 .await
                 .map_err(StoreError::in_statement("open_delivery"))?
                 .rows_affected();
-            if first == 1 {
+            if first == 1 && self.word == Word::Content {
                 super::clocks::stop(tx, self.exchange, "opened", self.at, Self::NAME).await?;
             }
             self.entry.insert(tx, Self::NAME).await
@@ -148,6 +179,8 @@ pub struct AcknowledgeDelivery {
     pub by: String,
     /// How.
     pub outcome: Outcome,
+    /// What it hands over: the word that something was withdrawn stops no clock.
+    pub word: Word,
     /// Sealed reason, when one was given.
     pub reason: Option<Vec<u8>>,
     /// The code read back on the telephone, when there was a call.
@@ -184,8 +217,10 @@ impl Write for AcknowledgeDelivery {
                     .await
                     .map_err(StoreError::in_statement("bind_call"))?;
             }
-            super::clocks::stop(tx, self.exchange, "acknowledged", self.at, Self::NAME).await?;
-            super::follow_up::close(tx, self.exchange, &self.closes, self.at, Self::NAME).await?;
+            if self.word == Word::Content {
+                super::clocks::stop(tx, self.exchange, "acknowledged", self.at, Self::NAME).await?;
+                super::follow_up::close(tx, self.exchange, &self.closes, self.at, Self::NAME).await?;
+            }
             if let Some(follow_up) = &self.follow_up {
                 follow_up.insert(tx, self.exchange, self.at, Self::NAME).await?;
             }
@@ -310,6 +345,15 @@ pub(super) fn read_delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
         opened_at: instant(row, "opened_at")?,
         acknowledged_at: instant(row, "acknowledged_at")?,
         outcome: row.try_get("outcome").map_err(|_| damaged())?,
+        word: if text(row, "notice")? == Word::Withdrawal.as_str() { Word::Withdrawal } else { Word::Content },
+        replaced: instant(row, "replaced_at")?.is_some(),
+        rectifies: row
+            .try_get::<Option<String>, _>("rectifies")
+            .map_err(|_| damaged())?
+            .map(|id| id.parse())
+            .transpose()
+            .map_err(|_| damaged())?,
+        withdrawn_at: instant(row, "withdrawn_at")?,
         incomplete: number(row, "incomplete")? == 1,
         erased: instant(row, "erased_at")?.is_some(),
     })
@@ -333,7 +377,7 @@ pub(super) const HOT: &[&str] = &[
 static DELIVERIES: Table = Table::new(
     "insert_delivery",
     "delivery",
-    "id, exchange_id, institution, unit, urgency, ordering, arrival, delivered_at, push, written_by",
+    "id, exchange_id, institution, unit, urgency, ordering, arrival, delivered_at, push, notice, written_by",
 )
 .counting(LAST_ARRIVAL);
 
@@ -356,9 +400,10 @@ INSERT INTO telephone_call (exchange_id, at, professional, reached, read_back, w
 const MAILBOX: &str = "-- mailbox
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, d.notice AS notice, d.replaced_at AS replaced_at,
+    e.rectifies AS rectifies, e.withdrawn_at AS withdrawn_at, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id
-WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND e.erased_at IS NULL
+WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND e.erased_at IS NULL AND d.replaced_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";
@@ -366,9 +411,10 @@ ORDER BY d.arrival LIMIT $6";
 const MAILBOX_IMMEDIATE: &str = "-- mailbox_immediate
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, d.notice AS notice, d.replaced_at AS replaced_at,
+    e.rectifies AS rectifies, e.withdrawn_at AS withdrawn_at, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id
-WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND e.erased_at IS NULL AND d.urgency = 0
+WHERE d.institution = $1 AND d.unit = $2 AND d.arrival > $3 AND d.acknowledged_at IS NULL AND e.erased_at IS NULL AND d.replaced_at IS NULL AND d.urgency = 0
     AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = d.exchange_id
                     AND (x.institution = d.institution OR (x.issuer = $4 AND x.subject = $5 AND x.subject <> '')))
 ORDER BY d.arrival LIMIT $6";
@@ -376,13 +422,15 @@ ORDER BY d.arrival LIMIT $6";
 pub(super) const DELIVERY: &str = "-- delivery
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, d.notice AS notice, d.replaced_at AS replaced_at,
+    e.rectifies AS rectifies, e.withdrawn_at AS withdrawn_at, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.id = $1";
 
 const DELIVERIES_OF: &str = "-- deliveries_of
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, d.notice AS notice, d.replaced_at AS replaced_at,
+    e.rectifies AS rectifies, e.withdrawn_at AS withdrawn_at, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.exchange_id = $1 ORDER BY d.arrival";
 
 const REASON: &str = "-- acknowledgement_reason

@@ -42,6 +42,8 @@ pub struct AcceptExchange {
     pub fulfils: Option<(ExchangeId, String)>,
     /// Exchanges that the gateway makes out of this one, in the same transaction.
     pub made: Vec<AcceptExchange>,
+    /// From whom the exchange that it corrects is sealed too, from now on.
+    pub also_sealed: Option<ExchangeId>,
     /// What it brings beside its document.
     pub attachments: Vec<NewAttachment>,
     /// Codes of the follow-ups of the exchange it answers that are thereby done.
@@ -66,6 +68,8 @@ pub struct NewExchange {
     pub urgency: Urgency,
     /// What it answers.
     pub in_reply_to: Option<ExchangeId>,
+    /// What it corrects.
+    pub rectifies: Option<ExchangeId>,
     /// When it was accepted.
     pub accepted_at: Instant,
     /// Something is missing or did not conform.
@@ -103,8 +107,12 @@ pub struct ExchangeRow {
     pub urgency: Urgency,
     /// What it answers.
     pub in_reply_to: Option<ExchangeId>,
+    /// What it corrects.
+    pub rectifies: Option<ExchangeId>,
     /// When it was accepted.
     pub accepted_at: Instant,
+    /// When its sender withdrew it.
+    pub withdrawn_at: Option<Instant>,
     /// Something is missing or did not conform.
     pub incomplete: bool,
     /// Hash of its acceptance leaf.
@@ -136,7 +144,8 @@ impl Write for AcceptExchange {
     }
 
     fn only_inserts(&self, rows: &mut Rows) -> Option<()> {
-        let alone = std::iter::once(self).chain(&self.made).all(|one| one.answers.is_none() && one.fulfils.is_none());
+        let alone =
+            std::iter::once(self).chain(&self.made).all(|one| one.answers.is_none() && one.fulfils.is_none() && one.also_sealed.is_none());
         alone.then(|| self.add_to(rows))
     }
 }
@@ -185,6 +194,12 @@ impl AcceptExchange {
             super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
             super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
         }
+        if let Some(corrected) = self.also_sealed {
+            for (institution, issuer, subject) in &self.exclusions {
+                let query = sqlx::query(SEAL_TOO).bind(corrected.to_string()).bind(institution).bind(issuer).bind(subject).bind(Self::NAME);
+                query.execute(tx.connection()).await.map_err(StoreError::in_statement("seal_too"))?;
+            }
+        }
         if let Some((of, code)) = &self.fulfils {
             let query = sqlx::query(FULFIL).bind(at.unix_ms()).bind(Self::NAME).bind(of.to_string()).bind(code);
             query.execute(tx.connection()).await.map_err(StoreError::in_statement("fulfil"))?;
@@ -209,6 +224,7 @@ impl NewExchange {
                 unit_text(&self.recipient).into(),
                 rank(self.urgency).into(),
                 self.in_reply_to.map(|id| id.to_string()).into(),
+                self.rectifies.map(|id| id.to_string()).into(),
                 self.accepted_at.unix_ms().into(),
                 i64::from(self.incomplete).into(),
                 self.retention.as_str().into(),
@@ -252,6 +268,7 @@ impl Write for MarkErased {
                 .execute(tx.connection())
                 .await
                 .map_err(StoreError::in_statement("drop_statement"))?;
+            super::withdrawal::forget(tx, self.id).await?;
             super::attachments::forget(tx, self.id).await?;
             super::clocks::stop(tx, self.id, "*", self.at, Self::NAME).await?;
             self.entry.insert(tx, Self::NAME).await
@@ -271,6 +288,12 @@ impl Store {
     pub async fn answers_to(&self, id: ExchangeId) -> Result<Vec<ExchangeRow>, StoreError> {
         let query = sqlx::query(ANSWERS_TO).bind(id.to_string());
         let rows = self.rows("answers_to", query).await?;
+        rows.iter().map(read_exchange).collect()
+    }
+
+    /// The exchanges that correct `id`, oldest first.
+    pub async fn corrections_of(&self, id: ExchangeId) -> Result<Vec<ExchangeRow>, StoreError> {
+        let rows = self.rows("corrections_of", sqlx::query(CORRECTIONS_OF).bind(id.to_string())).await?;
         rows.iter().map(read_exchange).collect()
     }
 
@@ -295,6 +318,12 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// From whom an exchange is sealed: (institution, issuer, subject); an empty text where it does not apply.
+    pub async fn exclusions_of(&self, id: ExchangeId) -> Result<Vec<(String, String, String)>, StoreError> {
+        let rows = self.rows("exclusions_of", sqlx::query(EXCLUSIONS_OF).bind(id.to_string())).await?;
+        rows.iter().map(|row| Ok((text(row, "institution")?, text(row, "issuer")?, text(row, "subject")?))).collect()
+    }
+
     /// Every exchange that is sealed from a professional of an institution. Reads all exclusions: for what is as rare as a
     /// re-identification, and takes the same time whatever there is to find.
     pub async fn all_sealed_from(&self, institution: &InstitutionId, reader: &ProfessionalId) -> Result<BTreeSet<ExchangeId>, StoreError> {
@@ -313,6 +342,10 @@ impl Store {
 
 fn read_exchange(row: &AnyRow) -> Result<ExchangeRow, StoreError> {
     let damaged = || StoreError::Damaged("exchange");
+    let other = |name: &str| {
+        let id = row.try_get::<Option<String>, _>(name).map_err(|_| damaged())?;
+        id.map(|id| id.parse()).transpose().map_err(|_| damaged())
+    };
     Ok(ExchangeRow {
         id: text(row, "id")?.parse().map_err(|_| damaged())?,
         kind: text(row, "type")?.parse().map_err(|_| damaged())?,
@@ -321,12 +354,9 @@ fn read_exchange(row: &AnyRow) -> Result<ExchangeRow, StoreError> {
         sender_professional: text(row, "sender_professional")?,
         recipient: party(&text(row, "recipient_institution")?, &text(row, "recipient_unit")?)?,
         urgency: urgency(number(row, "urgency")?)?,
-        in_reply_to: row
-            .try_get::<Option<String>, _>("in_reply_to")
-            .map_err(|_| damaged())?
-            .map(|id| id.parse())
-            .transpose()
-            .map_err(|_| damaged())?,
+        in_reply_to: other("in_reply_to")?,
+        rectifies: other("rectifies")?,
+        withdrawn_at: instant(row, "withdrawn_at")?,
         accepted_at: Instant::from_unix_ms(number(row, "accepted_at")?),
         incomplete: number(row, "incomplete")? == 1,
         leaf_hash: bytes(row, "leaf_hash")?,
@@ -339,14 +369,27 @@ fn read_exchange(row: &AnyRow) -> Result<ExchangeRow, StoreError> {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] =
-    &[FULFIL, MARK_ERASED, DROP_CONTENT, DROP_STATEMENT, EXCHANGE, ANSWERS_TO, CONTENT, STATEMENT, SEALED_FROM, RECEIPTS_AFTER];
+pub(super) const HOT: &[&str] = &[
+    FULFIL,
+    MARK_ERASED,
+    DROP_CONTENT,
+    DROP_STATEMENT,
+    EXCHANGE,
+    ANSWERS_TO,
+    CONTENT,
+    STATEMENT,
+    SEALED_FROM,
+    RECEIPTS_AFTER,
+    CORRECTIONS_OF,
+    EXCLUSIONS_OF,
+    SEAL_TOO,
+];
 
 static EXCHANGES: Table = Table::new(
     "insert_exchange",
     "exchange",
     "id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
-    in_reply_to, accepted_at, incomplete, retention, kept_since, leaf_hash, receipt, route, decision, written_by",
+    in_reply_to, rectifies, accepted_at, incomplete, retention, kept_since, leaf_hash, receipt, route, decision, written_by",
 )
 .referred_to();
 
@@ -355,6 +398,10 @@ static CONTENTS: Table = Table::new("insert_content", "content", "exchange_id, s
 static EXCLUSIONS: Table = Table::new("insert_exclusion", "exclusion", "exchange_id, institution, issuer, subject, written_by");
 
 static STATEMENTS: Table = Table::new("insert_statement", "statement", "exchange_id, sealed, written_by");
+
+const SEAL_TOO: &str = "-- seal_too
+INSERT INTO exclusion (exchange_id, institution, issuer, subject, written_by) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (exchange_id, institution, issuer, subject) DO NOTHING";
 
 // Nobody did it: the gateway itself made what was due.
 const FULFIL: &str = "-- fulfil
@@ -371,11 +418,16 @@ DELETE FROM statement WHERE exchange_id = $1";
 
 const EXCHANGE: &str = "-- exchange
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
-    in_reply_to, accepted_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange WHERE id = $1";
+    in_reply_to, rectifies, accepted_at, withdrawn_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange WHERE id = $1";
 
 const ANSWERS_TO: &str = "-- answers_to
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
-    in_reply_to, accepted_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange WHERE in_reply_to = $1 ORDER BY id";
+    in_reply_to, rectifies, accepted_at, withdrawn_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange WHERE in_reply_to = $1 ORDER BY id";
+
+const CORRECTIONS_OF: &str = "-- corrections_of
+SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
+    in_reply_to, rectifies, accepted_at, withdrawn_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange
+WHERE rectifies = $1 ORDER BY id";
 
 const CONTENT: &str = "-- content
 SELECT sealed FROM content WHERE exchange_id = $1";
@@ -385,6 +437,9 @@ SELECT sealed FROM statement WHERE exchange_id = $1";
 
 const SEALED_FROM: &str = "-- sealed_from
 SELECT exchange_id FROM exclusion WHERE exchange_id = $1 AND (institution = $2 OR (issuer = $3 AND subject = $4)) LIMIT 1";
+
+const EXCLUSIONS_OF: &str = "-- exclusions_of
+SELECT institution, issuer, subject FROM exclusion WHERE exchange_id = $1";
 
 const RECEIPTS_AFTER: &str = "-- receipts_after
 SELECT id, receipt FROM exchange WHERE id > $1 ORDER BY id LIMIT 1000";

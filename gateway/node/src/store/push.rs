@@ -145,5 +145,6 @@ WHERE id = $5 AND lease_token = $6";
 const DEAD_LETTERS: &str = "-- dead_letters
 SELECT d.id AS id, d.exchange_id AS exchange_id, e.type AS type, e.sender_institution AS sender_institution, e.sender_unit AS sender_unit,
     d.institution AS institution, d.unit AS unit, d.urgency AS urgency, d.arrival AS arrival, d.delivered_at AS delivered_at,
-    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, e.incomplete AS incomplete, e.erased_at AS erased_at
+    d.opened_at AS opened_at, d.acknowledged_at AS acknowledged_at, d.outcome AS outcome, d.notice AS notice, d.replaced_at AS replaced_at,
+    e.rectifies AS rectifies, e.withdrawn_at AS withdrawn_at, e.incomplete AS incomplete, e.erased_at AS erased_at
 FROM delivery d JOIN exchange e ON e.id = d.exchange_id WHERE d.push = 'dead' ORDER BY d.arrival LIMIT 500";

@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// The last time that somebody did something with a content: sent it, first opened or acknowledged it, answered it, did a
-    /// task of it or called about it. Reading it again is none.
+    /// task of it, corrected, withdrew or called about it. Reading it again is none.
     pub async fn last_contact(&self, exchange: ExchangeId) -> Result<Instant, StoreError> {
         let row = self.row("last_contact", sqlx::query(LAST_CONTACT).bind(exchange.to_string())).await?;
         number(&row.ok_or(StoreError::Damaged("last_contact"))?, "at").map(Instant::from_unix_ms)
@@ -101,6 +101,8 @@ const LAST_CONTACT: &str = "-- last_contact
 SELECT MAX(c.at) AS at FROM (
     SELECT accepted_at AS at FROM exchange WHERE id = $1
     UNION ALL SELECT accepted_at FROM exchange WHERE in_reply_to = $1
+    UNION ALL SELECT accepted_at FROM exchange WHERE rectifies = $1
+    UNION ALL SELECT withdrawn_at FROM exchange WHERE id = $1
     UNION ALL SELECT opened_at FROM delivery WHERE exchange_id = $1
     UNION ALL SELECT acknowledged_at FROM delivery WHERE exchange_id = $1
     UNION ALL SELECT done_at FROM follow_up WHERE exchange_id = $1

@@ -202,6 +202,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0008_retention.sql"),
         back: Some(include_str!("../../schema/down/gateway/0008_retention.sql")),
     },
+    Step {
+        version: 9,
+        name: "rectification",
+        sqlite: include_str!("../../schema/sqlite/gateway/0009_rectification.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0009_rectification.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0009_rectification.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

@@ -64,6 +64,7 @@ fn hot() -> Vec<&'static str> {
         task::HOT,
         break_glass::HOT,
         retention::HOT,
+        withdrawal::HOT,
     ]
     .concat()
 }
@@ -104,6 +105,7 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("grants", "break_glass_institution"),
     ("grant_of_review", "break_glass_review_task"),
     ("reviews", "clock_exchange"),
+    ("corrections_of", "exchange_corrections"),
     ("kept_long", "exchange_kept"),
     ("expire_openings", "entry_expiry"),
 ];

@@ -15,7 +15,7 @@ use super::{
 
 /// What this room reads; everything else of the envelope is content.
 pub(super) const PARTS: &[&str] =
-    &["type", "sender", "recipient", "exclus", "purpose", "legal_basis", "agreement", "urgency", "in_reply_to", "case"];
+    &["type", "sender", "recipient", "exclus", "purpose", "legal_basis", "agreement", "urgency", "in_reply_to", "rectifies", "case"];
 
 impl Reading<'_> {
     pub(super) fn route(&mut self, parts: &Map<String, Value>) -> Result<Route, ReadFailure> {
@@ -39,6 +39,7 @@ impl Reading<'_> {
                 .or_else(|| self.context.agreement.clone()),
             urgency: self.urgency(given("urgency")),
             in_reply_to: self.answered(given("in_reply_to")),
+            rectifies: self.word("rectifies", given("rectifies"), Misfit::Reference("l’identifiant de l’échange que celui-ci corrige")),
             case: self.word::<Case>("case", given("case"), case).map(|case| case.0),
             parents_informed: None,
             parents_reason: false,

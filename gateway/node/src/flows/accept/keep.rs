@@ -14,6 +14,7 @@ use time::{Date, Month, format_description::well_known::Iso8601};
 use super::{
     Accepted, Depositor, Ends,
     attached::{Placed, compared},
+    corrected::{self, Corrected},
     follow_up,
     made::{Made, MadeExchange},
     route::Also,
@@ -30,7 +31,7 @@ use crate::{
     seal::{self, ExchangeKey},
     store::{
         clocks::NewClock,
-        delivery::NewDelivery,
+        delivery::{NewDelivery, Word},
         exchange::{AcceptExchange, NewExchange},
         follow_up::NewFollowUp,
         idempotency::IdempotencyKey,
@@ -49,6 +50,8 @@ pub(super) struct Accepting<'a> {
     pub(super) now: Instant,
     /// The attachments that came with it.
     pub(super) placed: Vec<Placed<'a>>,
+    /// What it corrects, or what it was made of corrects.
+    pub(super) corrected: Option<&'a Corrected>,
     /// Other units that get it too, each with what was decided of it.
     pub(super) also: Vec<Also>,
 }
@@ -56,14 +59,15 @@ pub(super) struct Accepting<'a> {
 /// Seals and keeps one admitted exchange with what the gateway makes of it; the receipt exists only when everything is durable.
 pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, made: Made<'_>) -> Result<Accepted, Refusal> {
     let (id, stale, exchange_type) = (accepting.id, accepting.caller.stale, accepting.exchange_type);
-    let (author, caller, now) = (accepting.author, accepting.caller, accepting.now);
+    let (author, caller, now, corrected) = (accepting.author, accepting.caller, accepting.now, accepting.corrected);
     let fulfilled: Vec<String> = made.exchanges.iter().map(|one| one.fulfils.clone()).collect();
     let (mut write, receipt) = sealed(rooms, law, accepting, Origin::Deposited { fulfilled }).await?;
     write.entries.extend(made.refused);
     for one in made.exchanges {
         let MadeExchange { id: own, exchange_type, admitted, ends, placed, fulfils } = one;
         // No key: the exchange it is made of has one, and comes with it.
-        let accepting = Accepting { id: own, exchange_type, admitted, ends, author, caller, key: None, now, also: Vec::new(), placed };
+        let accepting =
+            Accepting { id: own, exchange_type, admitted, ends, author, caller, key: None, now, also: Vec::new(), placed, corrected };
         let (mut copy, _) = sealed(rooms, law, accepting, Origin::Made).await?;
         let done = rooms.state(law, Event::FollowUpDone, Some(id), now).commit("code", &fulfils).commit("by", &own);
         copy.entries.push(rooms.entry(done)?);
@@ -103,7 +107,7 @@ enum Origin {
 
 /// Seals one exchange: what its acceptance writes, and its receipt.
 async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Origin) -> Result<(AcceptExchange, String), Refusal> {
-    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also, placed } = accepting;
+    let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also, placed, corrected } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();
 
     nobody_left(law, exchange_type, &draft, &ends, now);
@@ -114,6 +118,11 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
 
     // 2. What must be known before nothing is readable any more.
     let mut follow_ups = follow_ups(law, &draft, &ends, &obligations);
+    let asked = draft.route.rectifies.and_then(|id| corrected.and_then(|corrected| corrected.asked(id)));
+    if let Some(asked) = asked {
+        let fulfilled = |code: &str| matches!(&origin, Origin::Deposited { fulfilled } if fulfilled.iter().any(|done| done == code));
+        follow_ups.retain(|task| task.code == corrected::COMPLETE || !asked.has(&task.code) || fulfilled(&task.code));
+    }
     if matches!(origin, Origin::Deposited { .. }) {
         follow_ups.extend(of_the_deposit(exchange_type, &ends, author, key));
     }
@@ -146,6 +155,10 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     let statement = if caller.stale { statement.commit("revocation", &"stale") } else { statement };
     let entry = rooms.entry(statement)?;
     let mut entries = vec![entry.clone()];
+    if let Some(corrects) = draft.route.rectifies {
+        let statement = rooms.state(law, Event::ExchangeRectified, Some(corrects), now).commit("nature", &"correction").commit("by", &id);
+        entries.push(rooms.entry(statement)?);
+    }
     let fulfilled = match origin {
         Origin::Deposited { fulfilled } => fulfilled,
         Origin::Made => Vec::new(),
@@ -192,16 +205,24 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         }),
         None => None,
     };
+    // What was missing came: nobody has to complete the first one any more.
+    let completed = draft.route.rectifies.filter(|_| !incomplete && asked.is_some_and(|asked| asked.incomplete));
+    let completed = completed.map(|first| (first, corrected::COMPLETE.to_owned()));
+    if let Some((first, code)) = &completed {
+        let statement = rooms.state(law, Event::FollowUpDone, Some(*first), now).commit("code", code).commit("by", &id);
+        entries.push(rooms.entry(statement)?);
+    }
     let write = AcceptExchange {
         idempotency,
-        exclusions: exclusions(&draft),
+        exclusions: exclusions(&draft, asked.map(|asked| asked.sealed_from.as_slice()).unwrap_or_default()),
         deliveries,
         clocks,
         follow_ups,
         entries,
         answers: draft.route.in_reply_to.map(|answered| (answered, exchange_type.code.clone())),
         statement: sealed_statement(&exchange_key, id, &draft)?,
-        fulfils: None,
+        fulfils: completed,
+        also_sealed: draft.route.rectifies,
         made: Vec::new(),
         attachments: placed.iter().map(|one| one.seal(&exchange_key, id)).collect::<Result<_, _>>()?,
         closes: law.catalogue.closed_by_answer(&exchange_type.code),
@@ -214,6 +235,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
             recipient: ends.recipient.clone(),
             urgency: draft.route.urgency,
             in_reply_to: draft.route.in_reply_to,
+            rectifies: draft.route.rectifies,
             accepted_at: now,
             incomplete,
             retention: exchange_type.retention.clone(),
@@ -245,10 +267,18 @@ fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, sender: &Party, recipient: 
         None => String::new(),
     };
     let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
-    Ok(NewDelivery { id: DeliveryId::new(), recipient: recipient.clone(), urgency: draft.route.urgency, ordering, push })
+    Ok(NewDelivery {
+        id: DeliveryId::new(),
+        recipient: recipient.clone(),
+        urgency: draft.route.urgency,
+        ordering,
+        push,
+        word: Word::Content,
+    })
 }
 
-fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
+/// From whom it is sealed; a correction also from whom the first one was.
+fn exclusions(draft: &Draft, before: &[(String, String, String)]) -> Vec<(String, String, String)> {
     let mut list: Vec<_> = draft
         .route
         .exclus
@@ -257,6 +287,7 @@ fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
             Excluded::Professional(id) => (String::new(), id.issuer.clone(), id.subject.clone()),
             Excluded::Institution { institution } => (institution.to_string(), String::new(), String::new()),
         })
+        .chain(before.iter().cloned())
         .collect();
     list.sort();
     list.dedup();
@@ -278,7 +309,7 @@ fn of_the_deposit(exchange_type: &ExchangeType, ends: &Ends, author: &Depositor,
 fn follow_ups(law: &Law, draft: &Draft, ends: &Ends, obligations: &[String]) -> Vec<NewFollowUp> {
     let mut list = Vec::new();
     if !draft.missing.is_empty() {
-        list.push(follow_up("completer", &ends.sender, draft.missing.clone()));
+        list.push(follow_up(corrected::COMPLETE, &ends.sender, draft.missing.clone()));
     }
     if !draft.non_conforme.is_empty() {
         let details = draft.non_conforme.iter().map(|kept| format!("{} {}", kept.code, kept.pointer.path())).collect();
@@ -307,6 +338,7 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .filter_map(|name| law.catalogue.clock(name))
         .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
         .filter(|rule| tasks::holds(rule, draft))
+        .filter(|rule| draft.route.rectifies.is_none() || corrected::starts(rule))
         .filter_map(|rule| {
             // Delivery to a mailbox is immediate: what is accepted is available.
             let started_at = match rule.starts {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Attached, Depositor, Ends,
     attached::{self, Placed},
+    corrected::Corrected,
     known, route, unread,
 };
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Source<'a, 'l> {
     pub(super) ends: &'a Ends,
     pub(super) author: &'a Depositor,
     pub(super) attached: &'l [Attached],
+    /// What it corrects: then what is made of it corrects what was made of that.
+    pub(super) corrected: Option<&'a Corrected>,
     pub(super) now: Instant,
 }
 
@@ -165,6 +168,8 @@ fn envelope(source: &Source<'_, '_>, exchange_type: &ExchangeType, recipient: &P
     envelope.insert("sender".into(), json!(source.ends.sender));
     envelope.insert("recipient".into(), json!(recipient));
     envelope.insert("in_reply_to".into(), json!(source.id));
+    let corrects = source.corrected.and_then(|corrected| corrected.copy(&exchange_type.code));
+    envelope.extend(corrects.map(|copy| ("rectifies".to_owned(), json!(copy))));
     let urgency = given("urgency").and_then(|value| canonical::typed::<Urgency>(&value).ok());
     let urgency = urgency.filter(|urgency| exchange_type.urgency.contains(urgency));
     envelope.extend(urgency.map(|urgency| ("urgency".to_owned(), json!(urgency))));

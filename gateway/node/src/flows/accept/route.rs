@@ -74,20 +74,37 @@ fn answering(law: &Law, caller: &Caller, author: &Depositor, envelope: &Value) -
 }
 
 /// Another unit that gets the same exchange because a condition of its type holds now: at night the on-call service, what
-/// is addressed to the CRIP. Each with a decision of its own.
-pub(super) fn also(rooms: &Rooms, law: &Law, draft: &Draft, ends: &Ends, ask: &Submission<'_>) -> Result<Vec<Also>, Refusal> {
-    let mut all = Vec::new();
+/// is addressed to the CRIP; or because it got what this one corrects. Each with a decision of its own.
+pub(super) fn also(
+    rooms: &Rooms,
+    law: &Law,
+    (draft, before): (&Draft, &[Party]),
+    ends: &Ends,
+    ask: &Submission<'_>,
+) -> Result<Vec<Also>, Refusal> {
+    let mut all: Vec<Also> = Vec::new();
     for to in &ask.exchange_type.to {
         let holds = to.when.as_ref().is_some_and(|word| ask.holds.contains(word));
         if !holds || to.kind == ends.recipient_kind {
             continue;
         }
         let Some(recipient) = unit_here(rooms, law, &to.kind) else { continue };
-        let ask = Submission { recipient: law.side(&to.kind)?, ..*ask };
-        let record = law.policies.also(draft, &recipient, &ask);
-        all.push(Also { recipient, record });
+        all.push(one_more(law, draft, recipient, &to.kind, ask)?);
+    }
+    for recipient in before {
+        // A unit that has left the directory since has no reader any more.
+        let Some(known) = law.directory.party(recipient) else { continue };
+        if *recipient != ends.recipient && all.iter().all(|one| one.recipient != *recipient) {
+            all.push(one_more(law, draft, recipient.clone(), known.kind, ask)?);
+        }
     }
     Ok(all)
+}
+
+fn one_more(law: &Law, draft: &Draft, recipient: Party, kind: &Kind, ask: &Submission<'_>) -> Result<Also, Refusal> {
+    let ask = Submission { recipient: law.side(kind)?, ..*ask };
+    let record = law.policies.also(draft, &recipient, &ask);
+    Ok(Also { recipient, record })
 }
 
 /// One more unit, and what was decided of it.
@@ -200,6 +217,7 @@ async fn check_answer(
             let back = row.sender.institution == asker.institution && (row.sender.unit.is_none() || row.sender.unit == asker.unit);
             let asked = row.recipient.institution == draft.route.sender.institution && in_charge(law, &row, &draft.route.sender);
             back && asked
+                && (row.withdrawn_at.is_none() || exchange_type.danger)
                 && may_know(rooms, law, author, &row, &draft.route.sender, now).await?
                 && (exchange_type.answers_any || exchange_type.answers.contains(&row.kind))
         }

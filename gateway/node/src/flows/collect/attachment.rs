@@ -65,6 +65,9 @@ pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, name: &st
         return Err(nothing_there(rooms, &law, professional, &id, now).await);
     };
     let loaded = load(rooms, delivery.exchange).await?;
+    if let Some(at) = loaded.taken_back(&law)? {
+        return Err(Refusal::Withdrawn { at });
+    }
     // 2. Decide as for the document: what it says of this attachment must be readable, or it is not there.
     let release = match release(&law, professional, &delivery, &loaded, &loaded.classes, Opening::Ordinary, now)? {
         Ok(release) => release,
@@ -90,7 +93,10 @@ pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, name: &st
         .commit("decision", &json!({"result": "permit", "record": release.record()}));
     let entry = rooms.entry(statement)?;
     let leaf = entry.leaf_hash;
-    rooms.store.write(OpenDelivery { id, exchange: loaded.row.id, at: now, by: professional.id.subject.clone(), entry }).await?;
+    rooms
+        .store
+        .write(OpenDelivery { id, exchange: loaded.row.id, at: now, by: professional.id.subject.clone(), word: delivery.word, entry })
+        .await?;
     rooms.signed(&leaf).await?;
     // 4. Release.
     let Found { about, id, name } = found;

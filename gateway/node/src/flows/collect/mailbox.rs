@@ -55,6 +55,12 @@ pub struct Notice {
     /// When somebody of the unit first opened it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Instant>,
+    /// The exchange that this one corrects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rectifies: Option<exchange::ExchangeId>,
+    /// When its sender withdrew it: this delivery says so, and is to be acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Instant>,
     /// Something is missing or did not conform.
     pub incomplete: bool,
 }
@@ -132,6 +138,8 @@ fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
             urgency: row.urgency.as_str(),
             delivered_at: row.delivered_at,
             opened_at: row.opened_at,
+            rectifies: row.rectifies.filter(|_| named),
+            withdrawn_at: row.withdrawn_at.filter(|_| named),
             incomplete: row.incomplete,
         })
         .collect();

@@ -123,6 +123,7 @@ impl<'a> Scene<'a> {
                 agreement: None,
                 urgency: case.urgency,
                 in_reply_to: case.answers.then(ExchangeId::new),
+                rectifies: None,
                 case: case.case.then(|| "cas".to_owned()),
                 parents_informed: case.parents.clone(),
                 parents_reason: case.reason,

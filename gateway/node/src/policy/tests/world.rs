@@ -290,6 +290,7 @@ pub(in crate::policy) fn route(of: &ExchangeType) -> Route {
         agreement: None,
         urgency: Urgency::Ordinary,
         in_reply_to: None,
+        rectifies: None,
         case: None,
         parents_informed: None,
         parents_reason: false,
