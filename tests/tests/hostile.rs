@@ -395,6 +395,53 @@ async fn a_flood_of_waiting_requests_does_not_hold_up_a_danger() {
     assert!(ended.into_iter().all(|answer| answer.unwrap().unwrap()["deliveries"] == json!([])));
 }
 
+/// The same deposit, with its author's name and without, at the same time.
+#[tokio::test]
+async fn i02_one_key_is_one_exchange_though_its_author_is_named_once_and_once_not() {
+    let scene = Scene::start().await;
+    let (named, unnamed) = (scene.acting(SCHOOL), scene.institution(SCHOOL.0));
+    for _ in 0..12 {
+        let key = client::new_key().unwrap();
+        let envelope = envelopes::of_the_school();
+        let (one, other) = tokio::join!(named.submit(&envelope, &key), unnamed.submit(&envelope, &key));
+        assert_eq!(text(&one.unwrap(), "/id"), text(&other.unwrap(), "/id"));
+    }
+}
+
+/// Who sends bodies drop by drop fills a memory of its own, and nobody else's places.
+#[tokio::test]
+async fn a_flood_of_slow_bodies_closes_no_mailbox_and_holds_up_no_danger() {
+    let scene = Scene::start_with(|world| {
+        let file = world.config();
+        let config = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, config.replace("[limits]\n", "[limits]\nrequests_in_progress = 8\n")).unwrap();
+    })
+    .await;
+    let mut slow = tokio::task::JoinSet::new();
+    let mut doors = Vec::new();
+    for _ in 0..40 {
+        let (body, stream) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
+        body.unbounded_send(Ok(b"{\"type\": ".to_vec())).unwrap();
+        doors.push(body);
+        let request = scene.deposit(&scene.institution(TEACHER.0), reqwest::Body::wrap_stream(stream));
+        slow.spawn(request.send());
+    }
+    let connections = || async {
+        let metrics = scene.local("/metrics").await;
+        let found = metrics.lines().find_map(|line| line.strip_prefix("passerelle_connections "));
+        found.is_some_and(|n| n.parse::<f64>().unwrap() >= 40.0)
+    };
+    scene.until("all of them are there", connections).await;
+    let asks = scene.acting(CRIP);
+    let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let document = scene.opened(CRIP, "crip", &id).await;
+    assert!(document["subjects"][0]["birth_name"].is_string());
+    asks.get("/v1/clocks").await.unwrap();
+    assert!(slow.try_join_next().is_none(), "a body that is not there yet was answered");
+    assert!(scene.local("/metrics").await.contains("passerelle_requests_in_progress 0"));
+    drop(doors);
+}
+
 #[tokio::test]
 async fn what_changes_while_the_gateway_starts_is_noticed() {
     let mut scene = Scene::start().await;

@@ -53,7 +53,7 @@ impl Edge {
     pub fn new(rooms: Arc<Rooms>, door: Arc<Door>, tokens: TokenVerifier, log_vkey: String, limits: &Limits) -> Self {
         let audience = format!("urn:passerelle:gateway:{}", rooms.gateway);
         let questions = DefaultKeyedRateLimiter::keyed(Quota::per_minute(limits.questions_per_minute));
-        Self { rooms, log_vkey, crowd: Crowd::new(limits.requests_in_progress), door, tokens, questions, audience }
+        Self { rooms, log_vkey, crowd: Crowd::new(limits.requests_in_progress, limits.body_bytes), door, tokens, questions, audience }
     }
 
     /// Counts one question ("may I?") of the caller's professional.
