@@ -52,6 +52,14 @@ async fn a_domain_is_renewed_with_overlap_and_closed_for_ever() {
         assert_eq!(behind(&running, known).await.unwrap_err(), "not-found");
     }
 
+    // Nobody can name the child by it any more; whoever reports this child, or reads what came, is not held up.
+    let after = text(&running.acting(SCHOOL).submit(&envelopes::of_the_school(), &new_key().unwrap()).await.unwrap(), "/id");
+    for id in [&exchange, &after] {
+        let document = document(&running, id).await;
+        assert_eq!(text(&document, "/subjects/0/birth_name"), "FICTIVE");
+        assert!(document["subjects"][0].get("pseudonym").is_none(), "{document}");
+    }
+
     // The log says all of it, signed, and verifies with the keys that the members noted.
     let bundle = running.file("bundle");
     running.here(&["audit", "bundle", path(&bundle)]).await.done();
@@ -68,10 +76,14 @@ async fn a_domain_is_renewed_with_overlap_and_closed_for_ever() {
 
 /// What the CRIP calls the child of an exchange now.
 async fn pseudonym(running: &Running, exchange: &str) -> String {
+    text(&document(running, exchange).await, "/subjects/0/pseudonym")
+}
+
+async fn document(running: &Running, exchange: &str) -> Value {
     let crip = running.acting(CRIP);
     let page = crip.get("/v1/mailbox?unit=crip").await.unwrap();
     let delivery = page["deliveries"].as_array().unwrap().iter().find(|one| one["exchange"] == exchange).unwrap();
-    text(&crip.get(&format!("/v1/mailbox/{}", text(delivery, "/delivery"))).await.unwrap(), "/subjects/0/pseudonym")
+    crip.get(&format!("/v1/mailbox/{}", text(delivery, "/delivery"))).await.unwrap()
 }
 
 /// Who stands behind a pseudonym of the CRIP, asked and approved as it must be; or the code of the refusal.

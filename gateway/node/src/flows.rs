@@ -55,6 +55,7 @@ use crate::{
         Store, StoreError,
         attachments::Attachments,
         audit::{AppendEntries, NewEntry},
+        doubt::Doubts,
         exchange::ExchangeRow,
         keys::Keys,
         vault::Vault,
@@ -93,6 +94,10 @@ pub struct Rooms {
     pub signed: watch::Receiver<u64>,
     /// Randomness.
     pub random: SystemRandom,
+    /// What may be orphans.
+    pub doubts: Doubts,
+    /// Whose turn it is under which idempotency key.
+    pub turns: accept::KeyTurns,
     /// The longest that one emergency access lasts, in minutes.
     pub emergency_minutes: u32,
     /// The gateway stops: what only waits is answered now.
@@ -206,17 +211,21 @@ impl Rooms {
         }
     }
 
-    /// What the recipient of an exchange calls these persons, for this purpose and agreement: nobody else does.
+    /// What the recipient of an exchange calls these persons, for this purpose and agreement: nobody else does. Nothing when
+    /// the domain is closed: a child whom nobody can name any more is reported all the same.
     ///
     /// # Errors
     /// The key of the domain cannot be had.
-    pub async fn pseudonyms(&self, recipient: &InstitutionId, route: &Route, persons: &[Rid]) -> Result<Vec<String>, StoreError> {
+    pub async fn pseudonyms(&self, recipient: &InstitutionId, route: &Route, persons: &[Rid]) -> Result<Option<Vec<String>>, StoreError> {
         if persons.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let domain = Domain { recipient: recipient.clone(), purpose: route.purpose.clone(), agreement: route.agreement.clone() };
-        let key = self.keys.domain_key(&domain).await?;
-        Ok(persons.iter().map(|person| key.pseudonym(person).to_string()).collect())
+        match self.keys.domain_key(&domain).await {
+            Ok(key) => Ok(Some(persons.iter().map(|person| key.pseudonym(person).to_string()).collect())),
+            Err(StoreError::NotThere(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// A tile as the wire asks for it: the hashes of a full tile, or the first `width` of a growing one.

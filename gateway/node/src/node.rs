@@ -32,7 +32,7 @@ use crate::{
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
-    store::{Part, Store, attachments::Attachments, keys::Keys, vault::Vault},
+    store::{Part, Store, attachments::Attachments, doubt::Doubts, keys::Keys, vault::Vault},
     token::TokenVerifier,
     watch::{self, Watch},
 };
@@ -124,6 +124,8 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            doubts: Doubts::default(),
+            turns: accept::KeyTurns::default(),
             emergency_minutes: config.limits.emergency_minutes.get(),
             stopping: CancellationToken::new(),
         });

@@ -14,6 +14,7 @@ mod columns;
 pub mod copy;
 pub mod delivery;
 pub(crate) mod dialect;
+pub mod doubt;
 pub mod exchange;
 pub mod follow_up;
 #[cfg(test)]
@@ -132,7 +133,7 @@ impl Store {
         schema::migrate(&pool, url, Part::Gateway).await?;
         let pen = dialect::pen(url, Part::Gateway).await?;
         let writer = writer::Writer::start(pen.clone(), dialect);
-        tokio::spawn(writer::keep_log_short(pool.clone(), dialect, writer.commits()));
+        tokio::spawn(writer::keep_log_short(pool.clone(), dialect, writer.commits(), std::sync::Arc::default()));
         let store = Self { pool, pen, dialect, writer, arrivals: arrivals::Arrivals::default() };
         if store.has_replicas() {
             tokio::spawn(arrivals::hear(store.clone()));

@@ -12,6 +12,7 @@ mod parts;
 mod room;
 mod route;
 mod tasks;
+mod turn;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use attached::{Attached, AttachmentLimits};
 pub use in_parts::accept_with_attachments;
 pub use parts::Parts;
 pub use room::Room;
+pub use turn::KeyTurns;
 
 pub(crate) use depositor::Depositor;
 use depositor::identify;
@@ -83,6 +85,10 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     // 3. Repeat: the same key gets the same answer.
     let key = usable_key(rooms, deposit.key, exchange_type)?;
     let key = key.as_deref();
+    let _turn = match key {
+        Some(key) if exchange_type.danger => Some(rooms.turns.turn(&deposit.caller.institution, key).await),
+        Some(_) | None => None,
+    };
     let body = attached::compared(&native.canonical, deposit.attached.iter().map(Attached::digest));
     if let Some(key) = key
         && let Some(earlier) = repeated(rooms, deposit.caller, &author, key, &body).await?

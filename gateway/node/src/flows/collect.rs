@@ -195,7 +195,7 @@ async fn subjects(
     let persons = rooms.vault.persons(release.permit()).await?;
     let pseudonyms = rooms.pseudonyms(&row.recipient.institution, route, &persons).await?;
     let identities = rooms.vault.reveal(release.permit(), key).await?;
-    for (n, (identity, pseudonym)) in identities.iter().zip(pseudonyms).enumerate() {
+    for (n, identity) in identities.iter().enumerate() {
         let mut visible = visible_identity(release, n, identity);
         if exchange_type.disclosure == Disclosure::Pseudonymous {
             visible = Leaves::new();
@@ -203,7 +203,9 @@ async fn subjects(
         if !visible.is_empty() || exchange_type.disclosure == Disclosure::Pseudonymous {
             let top = Pointer::default().child("subjects").child(n.to_string());
             visible.insert(top.child("ref"), json!(identity.reference()));
-            visible.insert(top.child("pseudonym"), json!(pseudonym));
+            if let Some(pseudonym) = pseudonyms.as_ref().and_then(|all| all.get(n)) {
+                visible.insert(top.child("pseudonym"), json!(pseudonym));
+            }
         }
         leaves.extend(visible);
     }

@@ -20,6 +20,8 @@ use crate::{
 pub enum Walk {
     /// What a crash can have interrupted: it was not longer ago than that, and a start does not read the whole journal.
     Recent,
+    /// The last day of it: what somebody gave up waiting for.
+    Latest,
     /// All of it: a copy that was put back may be older than what was erased long ago.
     Whole,
 }
@@ -33,6 +35,7 @@ pub async fn finish_erasures(rooms: &Rooms, walk: Walk) -> Result<usize, Refusal
     let law = rooms.law.load_full();
     let since = match walk {
         Walk::Recent => rooms.clock.now().minus(RECENT),
+        Walk::Latest => rooms.clock.now().minus(PATIENCE),
         Walk::Whole => Instant::from_unix_ms(i64::MIN),
     };
     let mut last = Erasure { exchange: ExchangeId::default(), at: since, motive: String::new() };
@@ -62,15 +65,17 @@ pub async fn finish_erasures(rooms: &Rooms, walk: Walk) -> Result<usize, Refusal
     }
 }
 
-/// Takes away keys, identities and attachments that no exchange names, a day after they were written.
+/// Takes away keys, identities and attachments that no exchange names, a day after they were written and at the second look.
 ///
 /// # Errors
 /// A store is unavailable.
 pub async fn collect_orphans(rooms: &Rooms) -> Result<usize, Refusal> {
     let before = rooms.clock.now().minus(PATIENCE);
-    let attachments = rooms.attachments.collect_orphans(&rooms.store, before).await?;
-    let vault = rooms.vault.collect_orphans(&rooms.store, before).await?;
-    Ok(attachments + vault + rooms.keys.collect_orphans(&rooms.store, before).await?)
+    let doubts = &rooms.doubts;
+    doubts.look();
+    let attachments = rooms.attachments.collect_orphans(&rooms.store, before, doubts).await?;
+    let vault = rooms.vault.collect_orphans(&rooms.store, before, doubts).await?;
+    Ok(attachments + vault + rooms.keys.collect_orphans(&rooms.store, before, doubts).await?)
 }
 
 /// Sweeps at intervals until told to stop.
@@ -80,6 +85,11 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
             Ok(0) => {}
             Ok(orphans) => tracing::info!(orphans, "what an interrupted acceptance had left was taken away"),
             Err(error) => tracing::error!(error = %error, "orphans could not be collected; they will be at the next look"),
+        }
+        match finish_erasures(&rooms, Walk::Latest).await {
+            Ok(0) => {}
+            Ok(finished) => tracing::info!(finished, "erasures that were broken off were finished"),
+            Err(error) => tracing::error!(error = %error, "erasures could not be finished; they will be at the next look"),
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -15,6 +15,7 @@ use super::{
     Store, StoreError, Tx,
     columns::{bytes, number, text},
     dialect::Part,
+    doubt::Doubts,
     patience::Patiently,
     rows::{Rows, Table},
     side::{Side, touch_one},
@@ -97,7 +98,8 @@ impl Attachments {
     /// Nothing was kept.
     pub async fn keep(&self, id: AttachmentId, n: u32, sealed: Vec<u8>, now: Instant) -> Result<(), StoreError> {
         let mut tx = self.side.begin(KEEP).await?;
-        let touch = sqlx::query(TOUCH).bind(id.to_string()).bind(now.unix_ms()).bind(KEEP);
+        // What was taken away meanwhile is not begun again in its middle: then the deposit fails, and comes anew.
+        let touch = sqlx::query(if n == 0 { BEGIN } else { TOUCH }).bind(now.unix_ms()).bind(KEEP).bind(id.to_string());
         touch_one("touch_attachment", touch, &mut tx).await?;
         let insert = sqlx::query(INSERT_BLOCK).bind(id.to_string()).bind(i64::from(n)).bind(sealed).bind(KEEP);
         touch_one("insert_block", insert, &mut tx).await?;
@@ -135,18 +137,18 @@ impl Attachments {
         Ok(())
     }
 
-    /// Takes away what no exchange names and nothing was added to since `before`; gives how many there were.
+    /// Takes away what no exchange names and nothing was added to since `before`, as at an earlier look; gives how many there were.
     ///
     /// # Errors
     /// A store is unavailable: what was not looked at is looked at next time.
-    pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
+    pub async fn collect_orphans(&self, store: &Store, before: Instant, doubts: &Doubts) -> Result<usize, StoreError> {
         let mut collected = 0;
+        let mut last = (i64::MIN, String::new());
         loop {
-            let query = sqlx::query(UNCONFIRMED).bind(before.unix_ms());
+            let query = sqlx::query(UNCONFIRMED).bind(before.unix_ms()).bind(last.0).bind(last.1.clone());
             let rows = self.side.rows("unconfirmed_attachments", query).await?;
-            if rows.is_empty() {
-                break;
-            }
+            let Some(row) = rows.last() else { break };
+            last = (number(row, "touched_at")?, text(row, "id")?);
             for row in &rows {
                 let id: AttachmentId = text(row, "id")?.parse().map_err(|_| StoreError::Damaged("attachment"))?;
                 if store.attachment_named(id).await? {
@@ -154,7 +156,8 @@ impl Attachments {
                     let confirm = sqlx::query(CONFIRM_ATTACHMENT).bind(CONFIRM).bind(id.to_string());
                     touch_one("confirm_attachment", confirm, &mut tx).await?;
                     self.side.commit(CONFIRM, tx).await?;
-                } else {
+                // Touched since, it is another doubt.
+                } else if doubts.before(format!("attachment {id} {}", number(row, "touched_at")?)) {
                     self.drop_all(&[id]).await?;
                     collected += 1;
                 }
@@ -247,9 +250,11 @@ const CONFIRM: &str = "confirm_attachment";
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[NAMED_ATTACHMENT, ATTACHMENTS_OF, NAMING, FORGET];
 
+const BEGIN: &str = "-- begin_attachment
+INSERT INTO attachment (touched_at, confirmed, written_by, id) VALUES ($1, 0, $2, $3)";
+
 const TOUCH: &str = "-- touch_attachment
-INSERT INTO attachment (id, touched_at, confirmed, written_by) VALUES ($1, $2, 0, $3)
-ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at, written_by = excluded.written_by";
+UPDATE attachment SET touched_at = $1, written_by = $2 WHERE id = $3";
 
 const INSERT_BLOCK: &str = "-- insert_block
 INSERT INTO block (attachment_id, n, sealed, written_by) VALUES ($1, $2, $3, $4)";
@@ -264,7 +269,7 @@ const DROP_ATTACHMENT: &str = "-- drop_attachment
 DELETE FROM attachment WHERE id = $1";
 
 const UNCONFIRMED: &str = "-- unconfirmed_attachments
-SELECT id FROM attachment WHERE confirmed = 0 AND touched_at < $1 ORDER BY touched_at LIMIT 100";
+SELECT id, touched_at FROM attachment WHERE confirmed = 0 AND touched_at < $1 AND (touched_at, id) > ($2, $3) ORDER BY touched_at, id LIMIT 100";
 
 const CONFIRM_ATTACHMENT: &str = "-- confirm_attachment
 UPDATE attachment SET confirmed = 1, written_by = $1 WHERE id = $2";

@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOptions};
 
-use super::{StoreError, sync::synced};
+use super::{StoreError, patience::Patiently, sync::synced};
 
 /// Which database is spoken to, and which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,9 +107,10 @@ impl Dialect {
 
     /// Makes sure that what was deleted is gone from the tables, not only out of sight.
     ///
-    /// SQLite overwrites it in the database file and cuts its log to nothing. PostgreSQL frees the room; the bytes stay in
-    /// its write-ahead log as long as that is kept, which is why nothing is deleted there but what a key opens that is gone.
-    pub(crate) async fn overwrite(self, pool: &AnyPool) -> Result<(), StoreError> {
+    /// SQLite overwrites it in the database file and cuts its log to nothing; says no when somebody reads the log all the time,
+    /// such as a backup. PostgreSQL frees the room; the bytes stay in its write-ahead log as long as that is kept, which is why
+    /// nothing is deleted there but what a key opens that is gone.
+    pub(crate) async fn overwrite(self, pool: &AnyPool) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite => overwrite_file(pool).await,
             Self::Postgres(part) => {
@@ -119,8 +120,12 @@ impl Dialect {
                     Part::Gateway => "VACUUM content, statement",
                     Part::Attachments => "VACUUM block, attachment",
                 };
-                pool.execute(vacuum).await.map_err(|e| StoreError::Unavailable("overwrite", e))?;
-                Ok(())
+                let mut connection = pool.acquire().await.map_err(|e| StoreError::Unavailable("overwrite", e))?;
+                let done = connection.execute(vacuum).patiently().await;
+                if done.is_err() {
+                    connection.close_on_drop();
+                }
+                done.map(|_| true).map_err(|e| StoreError::Unavailable("overwrite", e))
             }
         }
     }
@@ -184,27 +189,39 @@ fn full(url: &str, dialect: Dialect, mode: &str) -> String {
 }
 
 /// Moves the write-ahead log into the database file and cuts it to nothing: what was deleted is then overwritten there
-/// and gone here. Waits for readers, and for the checkpoint that another task has under way, which SQLite itself does not
-/// wait for; says so when something stays in the way.
-async fn overwrite_file(pool: &AnyPool) -> Result<(), StoreError> {
+/// and gone here. Waits a little for readers, and for the checkpoint that another task has under way. SQLite itself would wait
+/// with the lock of the writer in its hand, and nobody could deposit meanwhile: so it is told not to wait.
+async fn overwrite_file(pool: &AnyPool) -> Result<bool, StoreError> {
     let failed = |e| StoreError::Unavailable("overwrite", e);
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    // Never used by anybody else: who writes has to wait its turn.
+    connection.close_on_drop();
+    connection.execute("PRAGMA busy_timeout = 0").await.map_err(failed)?;
     let until = tokio::time::Instant::now() + OVERWRITTEN_WITHIN;
     loop {
-        let row = synced(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await).map_err(failed)?;
-        if row.try_get::<i64, _>(0).map_err(failed)? == 0 {
-            return Ok(());
+        match synced(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await) {
+            Ok(row) if row.try_get::<i64, _>(0).map_err(failed)? == 0 => return Ok(true),
+            Ok(_) => {}
+            Err(error) if busy(&error) => {}
+            Err(error) => return Err(failed(error)),
         }
         if tokio::time::Instant::now() >= until {
-            return Err(failed(sqlx::Error::PoolTimedOut));
+            return Ok(false);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
+/// SQLITE_BUSY or SQLITE_LOCKED, in any of their forms.
+fn busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|of_database| of_database.code()).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
 /// In the folder of the databases while a restore is under way: nothing is opened beside it.
 pub const RESTORING: &str = "restoring";
 /// How long an overwriting may wait for its turn.
-const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(10);
+const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(2);
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.
 const TUNE_SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
 PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY";

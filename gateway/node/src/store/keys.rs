@@ -18,8 +18,9 @@ use tokio::sync::RwLock;
 use super::{
     Store, StoreError,
     batch::Batcher,
-    columns::{bytes, text},
+    columns::{bytes, number, text},
     dialect::Part,
+    doubt::Doubts,
     patience::{Patiently, Turn},
     rows::{Rows, Table},
     side::Side,
@@ -126,33 +127,37 @@ impl Keys {
         Ok(Some(key))
     }
 
-    /// Destroys the data key of an exchange and writes it in the journal. When this returns, the wrapped key is
-    /// overwritten in the database and gone from its log. Doing it again finishes what a crash interrupted.
+    /// Destroys the data key of an exchange and writes it in the journal. When this returns, the wrapped key is deleted
+    /// for good, and overwritten in the database and gone from its log unless somebody reads all the time: then soon. Doing it
+    /// again finishes what a crash interrupted.
     ///
     /// # Errors
     /// The store is unavailable: to be done again.
     pub async fn destroy(&self, exchange: ExchangeId, now: Instant, motive: &str) -> Result<(), StoreError> {
-        let _alone = self.destroying.write().await;
+        // Alone for as long as the caches may be filled with what goes; who deposits does not wait for the disk.
+        let alone = self.destroying.write().await;
         let mut tx = self.side.begin("destroy_key").await?;
         let erasure = Erasure { exchange, at: now, motive: motive.to_owned() };
         self.destroy_in(&mut tx, &erasure).await?;
         self.side.commit("destroy_key", tx).await?;
         self.open.invalidate(&exchange);
+        drop(alone);
         self.side.overwrite().await
     }
 
-    /// Deletes the keys made before `before` whose exchange was never accepted: nothing was promised for them.
-    /// Looks at each key once, so its cost does not grow with history.
+    /// Deletes the keys made before `before` whose exchange was never accepted, as at an earlier look: nothing was promised for
+    /// them. Looks at each other key once, so its cost does not grow with history.
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
+    pub async fn collect_orphans(&self, store: &Store, before: Instant, doubts: &Doubts) -> Result<usize, StoreError> {
         let mut collected = 0;
+        let mut last = (i64::MIN, String::new());
         loop {
-            let rows = self.side.rows("unconfirmed_keys", sqlx::query(UNCONFIRMED_KEYS).bind(before.unix_ms())).await?;
-            if rows.is_empty() {
-                break;
-            }
+            let query = sqlx::query(UNCONFIRMED_KEYS).bind(before.unix_ms()).bind(last.0).bind(last.1.clone());
+            let rows = self.side.rows("unconfirmed_keys", query).await?;
+            let Some(row) = rows.last() else { break };
+            last = (number(row, "minted_at")?, text(row, "exchange_id")?);
             let mut found = Vec::new();
             for row in &rows {
                 let exchange: ExchangeId = text(row, "exchange_id")?.parse().map_err(|_| StoreError::Damaged("exchange_key"))?;
@@ -161,6 +166,9 @@ impl Keys {
             let _alone = self.destroying.write().await;
             let mut tx = self.side.begin("collect_keys").await?;
             for (exchange, accepted) in found {
+                if !accepted && !doubts.before(format!("key {exchange}")) {
+                    continue;
+                }
                 let statement = if accepted { CONFIRM_KEY } else { DELETE_KEY };
                 sqlx::query(statement)
                     .bind(exchange.to_string())
@@ -272,7 +280,8 @@ const DELETE_KEY: &str = "-- destroy_key
 DELETE FROM exchange_key WHERE exchange_id = $1";
 
 const UNCONFIRMED_KEYS: &str = "-- unconfirmed_keys
-SELECT exchange_id FROM exchange_key WHERE confirmed = 0 AND minted_at < $1 ORDER BY minted_at LIMIT 500";
+SELECT exchange_id, minted_at FROM exchange_key WHERE confirmed = 0 AND minted_at < $1 AND (minted_at, exchange_id) > ($2, $3)
+ORDER BY minted_at, exchange_id LIMIT 500";
 
 const CONFIRM_KEY: &str = "-- confirm_key
 UPDATE exchange_key SET confirmed = 1, written_by = 'collect_keys' WHERE exchange_id = $1";

@@ -1,6 +1,12 @@
 //! What the two databases beside the main one share: how they open, to whom they belong, how their log stays short.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use sqlx::{
     Any, AnyPool,
@@ -27,17 +33,20 @@ pub(super) struct Side {
     pen: AnyPool,
     dialect: Dialect,
     written: watch::Sender<u64>,
+    /// Something was deleted and is not overwritten yet: somebody reads.
+    unwritten: Arc<AtomicBool>,
 }
 
 impl Side {
     /// Opens, migrates, and refuses a database that another key store wrote.
     pub(super) async fn open(url: &str, part: Part, keystore: &KeyStore) -> Result<Self, StoreError> {
         let pool = dialect::pool(url, part, 4).await?;
-        sync::settled(&pool, Dialect::of(url, part)).await?;
+        let settled = sync::settled(&pool, Dialect::of(url, part)).await?;
+        let unwritten = Arc::new(AtomicBool::new(!settled));
         schema::migrate(&pool, url, part).await?;
         let (written, commits) = watch::channel(0);
         let pen = dialect::pen(url, part).await?;
-        let side = Self { pool, pen, dialect: Dialect::of(url, part), written };
+        let side = Self { pool, pen, dialect: Dialect::of(url, part), written, unwritten };
         let mut tx = side.begin("bind_keystore").await?;
         sqlx::query(BIND_KEYSTORE)
             .bind(keystore.fingerprint())
@@ -53,7 +62,7 @@ impl Side {
             return Err(StoreError::ForeignKeys(part.as_str(), bound));
         }
         side.commit("bind_keystore", tx).await?;
-        tokio::spawn(writer::keep_log_short(side.pool.clone(), side.dialect, commits));
+        tokio::spawn(writer::keep_log_short(side.pool.clone(), side.dialect, commits, side.unwritten.clone()));
         Ok(side)
     }
 
@@ -83,9 +92,14 @@ impl Side {
         self.pool.close().await;
     }
 
-    /// What was deleted is gone from the tables, not only out of sight.
+    /// What was deleted is gone from the tables, not only out of sight; soon, when somebody reads all the time: a backup has it
+    /// in its copy anyway, and who deposits must not wait for it. After a crash the next start does it.
     pub(super) async fn overwrite(&self) -> Result<(), StoreError> {
-        self.dialect.overwrite(&self.pool).await
+        if !self.dialect.overwrite(&self.pool).await? {
+            self.unwritten.store(true, Ordering::Relaxed);
+            tracing::warn!("what was erased is overwritten on the disk as soon as nobody reads the database any more: a backup?");
+        }
+        Ok(())
     }
 
     /// Makes a transaction durable.

@@ -25,21 +25,22 @@ fn failed(error: &sqlx::Error) -> bool {
 }
 
 /// Before anything is promised: what the write-ahead log holds is in the database file and on the disk, and the log begins
-/// anew. It may hold what was written and never synced, in memory alone.
+/// anew. It may hold what was written and never synced, in memory alone. Says no when another process uses it.
 ///
 /// # Errors
 /// The disk does not take it.
-pub(super) async fn settled(pool: &AnyPool, dialect: Dialect) -> Result<(), StoreError> {
+pub(super) async fn settled(pool: &AnyPool, dialect: Dialect) -> Result<bool, StoreError> {
     if dialect != Dialect::Sqlite {
-        return Ok(());
+        return Ok(true);
     }
     let failed = |e| StoreError::Unavailable("settle", e);
     let row = synced(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await).map_err(failed)?;
-    if row.try_get::<i64, _>(0).map_err(failed)? != 0 {
+    let begun = row.try_get::<i64, _>(0).map_err(failed)? == 0;
+    if !begun {
         // A command beside a running gateway: whoever came first moved it.
         tracing::info!("the write-ahead log is in use by another process and was not begun anew");
     }
-    Ok(())
+    Ok(begun)
 }
 
 /// SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC.

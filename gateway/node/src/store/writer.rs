@@ -3,7 +3,13 @@
 //! so has each once a row was refused: one that fails takes nothing with it and leaves nothing behind. Callers are answered
 //! only after the commit.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
@@ -151,18 +157,37 @@ async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job
     Ok(())
 }
 
-/// Keeps SQLite's write-ahead log short, outside the writer.
-pub(super) async fn keep_log_short(pool: AnyPool, dialect: Dialect, mut commits: watch::Receiver<u64>) {
-    while dialect == Dialect::Sqlite && commits.changed().await.is_ok() {
+/// Keeps SQLite's write-ahead log short, outside the writer; and overwrites what was deleted while somebody read all the time.
+pub(super) async fn keep_log_short(pool: AnyPool, dialect: Dialect, mut commits: watch::Receiver<u64>, unwritten: Arc<AtomicBool>) {
+    while dialect == Dialect::Sqlite {
+        tokio::select! {
+            changed = commits.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(AGAIN) => {
+                if !unwritten.load(Ordering::Relaxed) {
+                    continue;
+                }
+            }
+        }
         tokio::time::sleep(Duration::from_millis(500)).await;
         if pool.is_closed() {
             return;
         }
-        if let Err(error) = dialect.checkpoint(&pool).await {
+        // Cleared first: what is deleted meanwhile says so again.
+        let done = if unwritten.swap(false, Ordering::Relaxed) {
+            dialect.overwrite(&pool).await.map(|done| {
+                unwritten.fetch_or(!done, Ordering::Relaxed);
+            })
+        } else {
+            dialect.checkpoint(&pool).await
+        };
+        if let Err(error) = done {
             tracing::warn!(error = %error, "the write-ahead log could not be moved into the database file");
         }
     }
 }
+
+/// How often it is looked whether what was deleted can be overwritten now.
+const AGAIN: Duration = Duration::from_secs(5);
 
 trait Job: Send {
     /// Adds its rows, when it does nothing else; its result waits for the commit.

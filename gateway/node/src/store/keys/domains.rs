@@ -88,7 +88,7 @@ impl Keys {
     /// # Errors
     /// The store is unavailable: to be done again.
     pub async fn close_domain(&self, domain: &Domain, now: Instant) -> Result<(), StoreError> {
-        let _alone = self.destroying.write().await;
+        let alone = self.destroying.write().await;
         if self.newest(domain).await?.is_none() {
             // Never used: a row all the same, so that it can never be.
             self.make_domain_key(domain, 1).await?;
@@ -105,6 +105,7 @@ impl Keys {
             .await
             .map_err(StoreError::in_statement("close_domain"))?;
         self.side.commit("close_domain", tx).await?;
+        drop(alone);
         self.side.overwrite().await
     }
 

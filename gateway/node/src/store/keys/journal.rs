@@ -71,7 +71,7 @@ impl Keys {
     /// # Errors
     /// The store is unavailable: to be done again.
     pub async fn replay(&self, journal: &[Erasure]) -> Result<u64, StoreError> {
-        let _alone = self.destroying.write().await;
+        let alone = self.destroying.write().await;
         let mut returned = 0;
         let mut tx = self.side.begin("replay_erasures").await?;
         for line in journal {
@@ -86,6 +86,7 @@ impl Keys {
         }
         self.side.commit("replay_erasures", tx).await?;
         journal.iter().for_each(|line| self.open.invalidate(&line.exchange));
+        drop(alone);
         self.side.overwrite().await?;
         Ok(returned)
     }

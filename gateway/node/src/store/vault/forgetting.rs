@@ -8,6 +8,7 @@ use crate::{
     store::{
         Store, StoreError,
         columns::{bytes, text},
+        doubt::Doubts,
         patience::{Patiently, Turn},
     },
 };
@@ -25,18 +26,18 @@ impl Vault {
         self.side.overwrite().await
     }
 
-    /// Forgets the mentions made before `before` whose exchange was never accepted; says of how many exchanges.
+    /// Forgets the mentions made before `before` whose exchange was never accepted, as at an earlier look; says of how many exchanges.
     /// Looks at each mention once, so its cost does not grow with history.
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn collect_orphans(&self, store: &Store, before: Instant) -> Result<usize, StoreError> {
-        let mut collected = 0;
+    pub async fn collect_orphans(&self, store: &Store, before: Instant, doubts: &Doubts) -> Result<usize, StoreError> {
+        let (mut collected, mut last) = (0, String::new());
         loop {
-            let rows = self.side.rows("unconfirmed_mentions", sqlx::query(UNCONFIRMED_MENTIONS).bind(before.unix_ms())).await?;
-            if rows.is_empty() {
-                break;
-            }
+            let query = sqlx::query(UNCONFIRMED_MENTIONS).bind(before.unix_ms()).bind(last.clone());
+            let rows = self.side.rows("unconfirmed_mentions", query).await?;
+            let Some(row) = rows.last() else { break };
+            last = text(row, "exchange_id")?;
             let mut found = Vec::new();
             for row in &rows {
                 let exchange: ExchangeId = text(row, "exchange_id")?.parse().map_err(|_| StoreError::Damaged("mention"))?;
@@ -51,7 +52,7 @@ impl Vault {
                         .patiently()
                         .await
                         .map_err(StoreError::in_statement("confirm_mentions"))?;
-                } else {
+                } else if doubts.before(format!("mention {exchange}")) {
                     forget_in(&mut tx, exchange).await?;
                     collected += 1;
                 }
@@ -117,7 +118,8 @@ AND NOT EXISTS (SELECT 1 FROM proposal WHERE low = $1 OR high = $1)
 AND NOT EXISTS (SELECT 1 FROM linkage WHERE kept = $1 OR moved = $1)";
 
 const UNCONFIRMED_MENTIONS: &str = "-- unconfirmed_mentions
-SELECT DISTINCT exchange_id FROM mention WHERE confirmed = 0 AND created_at < $1 LIMIT 500";
+SELECT DISTINCT exchange_id FROM mention WHERE confirmed = 0 AND created_at < $1 AND exchange_id > $2
+ORDER BY exchange_id LIMIT 500";
 
 const CONFIRM_MENTIONS: &str = "-- confirm_mentions
 UPDATE mention SET confirmed = 1, written_by = 'confirm_mentions' WHERE exchange_id = $1";

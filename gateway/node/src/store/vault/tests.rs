@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     seal::pseudonym::Domain,
-    store::{Store, ground::Ground, keys::Keys},
+    store::{Store, doubt::Doubts, ground::Ground, keys::Keys},
 };
 
 struct Stage {
@@ -393,9 +393,12 @@ async fn a_mention_without_an_exchange_is_collected() {
     stage.exchange(&[]).await;
     // A crash here: keys and vault have it, the exchange was never accepted.
     let later = now().plus(std::time::Duration::from_secs(3600));
-    assert_eq!(stage.vault.collect_orphans(&store, now()).await.unwrap(), 0);
-    assert_eq!(stage.vault.collect_orphans(&store, later).await.unwrap(), 1);
-    assert_eq!(stage.keys.collect_orphans(&store, later).await.unwrap(), 2);
+    let doubts = Doubts::default();
+    for (before, mentions, keys) in [(now(), 0, 0), (later, 0, 0), (later, 1, 2)] {
+        doubts.look();
+        assert_eq!(stage.vault.collect_orphans(&store, before, &doubts).await.unwrap(), mentions);
+        assert_eq!(stage.keys.collect_orphans(&store, before, &doubts).await.unwrap(), keys);
+    }
     let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM person").fetch_one(&stage.vault.side.pool).await.unwrap();
     assert_eq!(rows, 0);
 }
