@@ -5,7 +5,11 @@
 
 use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
-use super::{StoreError, dialect::Dialect, patience::Patiently};
+use super::{
+    StoreError,
+    dialect::{self, Dialect, Part},
+    patience::Patiently,
+};
 
 /// Held until it is dropped, or the session ends.
 pub struct Seat(Option<AnyConnection>);
@@ -18,10 +22,32 @@ impl Seat {
         }
         let failed = |e| StoreError::Unavailable("notary_seat", e);
         let mut connection = pool.acquire().await.map_err(failed)?;
-        let row = sqlx::query(TAKE_NOTARY_SEAT).fetch_one(&mut *connection).patiently().await.map_err(failed)?;
-        let taken: bool = row.try_get("taken").map_err(failed)?;
-        // Taken out of the pool: the lock belongs to the session.
-        Ok(taken.then(|| Self(Some(connection.detach()))))
+        let answer = sqlx::query(TAKE_NOTARY_SEAT).fetch_one(&mut *connection).patiently().await;
+        match answer.and_then(|row| row.try_get("taken")) {
+            // Taken out of the pool: the lock belongs to the session.
+            Ok(true) => Ok(Some(Self(Some(connection.detach())))),
+            Ok(false) => Ok(None),
+            // It may have been given all the same: in the pool, it would be held for ever by a session that nobody asks.
+            Err(error) => {
+                connection.close_on_drop();
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// The seat of the notary, taken before the database at `url` is opened for work: no gateway serves from it, wherever.
+    ///
+    /// # Errors
+    /// [`StoreError::Running`] when one does; [`StoreError::Unavailable`].
+    pub async fn alone(url: &str) -> Result<Self, StoreError> {
+        let dialect = Dialect::of(url, Part::Gateway);
+        if dialect == Dialect::Sqlite {
+            return Ok(Self(None));
+        }
+        let pool = dialect::pool(url, Part::Gateway, 1).await?;
+        let seat = Self::of_notary(&pool, dialect).await;
+        pool.close().await;
+        seat?.ok_or(StoreError::Running)
     }
 
     /// Whether the session still lives.
@@ -43,3 +69,26 @@ impl Seat {
 
 const TAKE_NOTARY_SEAT: &str = "-- notary_seat
 SELECT pg_try_advisory_lock(1346458451, 4) AS taken";
+
+#[cfg(test)]
+mod tests {
+    use super::{super::ground::Ground, *};
+
+    #[tokio::test]
+    async fn a_seat_that_was_given_without_an_answer_is_free_again() {
+        let url = Ground::postgres().url(Part::Gateway);
+        let pool = dialect::pool(&url, Part::Gateway, 1).await.unwrap();
+        // A server whose answer is lost: the lock is taken, and nobody is told.
+        let mute = "CREATE SCHEMA mute; CREATE FUNCTION mute.pg_try_advisory_lock(integer, integer) RETURNS boolean LANGUAGE sql
+            AS 'SELECT NULLIF(pg_catalog.pg_try_advisory_lock($1, $2), true)'; SET search_path TO mute, pg_catalog";
+        pool.execute(mute).await.unwrap();
+        assert!(Seat::of_notary(&pool, Dialect::Postgres(Part::Gateway)).await.is_err());
+        for _ in 0..100 {
+            if let Ok(seat) = Seat::alone(&url).await {
+                return seat.leave().await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("a session of the pool has the seat");
+    }
+}
