@@ -99,6 +99,9 @@ pub enum BackupFault {
     /// A gateway serves on this data.
     #[error("quelque chose écoute sur {0} : arrêtez d’abord la passerelle")]
     Running(std::net::SocketAddr),
+    /// A gateway serves from this database, wherever it runs.
+    #[error("une passerelle travaille sur cette base de données, ici ou sur une autre machine : arrêtez-les toutes d’abord")]
+    Serving,
 }
 
 impl BackupFault {
@@ -118,7 +121,7 @@ impl BackupFault {
             Self::OlderKeys { .. } => Some("older-keys"),
             Self::ErasuresUnknown(_) => Some("erasures-unknown"),
             Self::Forgets { .. } => Some("forgets"),
-            Self::Running(_) => Some("running"),
+            Self::Running(_) | Self::Serving => Some("running"),
         }
     }
 }

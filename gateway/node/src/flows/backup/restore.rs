@@ -23,7 +23,7 @@ use super::{
 use crate::{
     clock::Clock,
     seal::KeyStore,
-    store::{Part, RESTORING, Store, attachments::Attachments, copy::RenewCursors, keys::Keys, vault::Vault},
+    store::{Part, RESTORING, Seat, Store, StoreError, attachments::Attachments, copy::RenewCursors, keys::Keys, vault::Vault},
 };
 
 /// What is to be put back, and where.
@@ -126,6 +126,11 @@ pub struct Replay<'a> {
 /// [`BackupFault`]: to be done again.
 pub async fn replay(plan: &Replay<'_>, keystore: Arc<KeyStore>, clock: &dyn Clock) -> Result<Replayed, BackupFault> {
     let journals = plan.journals.iter().map(|file| Journal::read(file, &plan.whose)).collect::<Result<Vec<_>, _>>()?;
+    // Beside a gateway, what is destroyed here stays open in its memory; where it runs, only the database knows.
+    let seat = match Seat::alone(plan.exchanges).await {
+        Err(StoreError::Running) => return Err(BackupFault::Serving),
+        seat => seat?,
+    };
     let database = Keys::open(plan.keys, keystore).await?;
     let replayed = destroy_again(&journals, &database).await?;
     database.close().await;
@@ -135,6 +140,7 @@ pub async fn replay(plan: &Replay<'_>, keystore: Arc<KeyStore>, clock: &dyn Cloc
     store.close().await;
     let until = journals.iter().map(|journal| journal.at).max();
     Mark { at: clock.now(), copied_at: None, log, erasures_until: until }.leave(plan.data)?;
+    seat.leave().await;
     Ok(replayed)
 }
 
