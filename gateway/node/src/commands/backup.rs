@@ -221,7 +221,7 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new() -> Self {
-        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg}, {eta}");
+        let style = ProgressStyle::with_template("{bar:40} {percent} % {msg}, {eta}");
         Self(ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
     }
 

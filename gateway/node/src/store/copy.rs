@@ -3,10 +3,10 @@
 //! `VACUUM INTO` reads one state of the database and writes a file without a free page in it: what was deleted before is
 //! not in the copy. Writers go on meanwhile; only an overwriting of what is deleted meanwhile waits for it.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use futures::future::BoxFuture;
-use sqlx::{AnyConnection, Connection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 use super::{
     StoreError, Tx, Write,
@@ -48,6 +48,47 @@ pub async fn newest_checkpoint(url: &str) -> Result<Option<(u64, String)>, Store
     row.map(read).transpose()
 }
 
+/// How many contents that were not erased have neither a key nor a line in the journal of erasures: whoever serves them has
+/// nothing to open them with. `progress` is told how many were looked at, of how many.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], [`StoreError::Damaged`].
+pub async fn without_key(exchanges: &str, keys: &str, progress: &dyn Fn(u64, u64)) -> Result<u64, StoreError> {
+    let failed = |e| StoreError::Unavailable("without_key", e);
+    let mut exchanges = dialect::look(exchanges, Part::Gateway).await.map_err(failed)?;
+    let mut keys = dialect::look(keys, Part::Keys).await.map_err(failed)?;
+    let of = sqlx::query(CONTENTS).fetch_one(&mut exchanges).await.map_err(failed)?;
+    let of = u64::try_from(number(&of, "contents")?).map_err(|_| StoreError::Damaged("exchange"))?;
+    let (known, mut last, mut looked, mut missing) = (known(), String::new(), 0, 0);
+    loop {
+        let page = sqlx::query(CONTENTS_AFTER).bind(&last).bind(AT_ONCE).fetch_all(&mut exchanges).await.map_err(failed)?;
+        let page = page.iter().map(|row| text(row, "id")).collect::<Result<Vec<_>, _>>()?;
+        let Some(end) = page.last() else { break };
+        let mut query = sqlx::query(AssertSqlSafe(known.as_str()));
+        for n in 0..usize::try_from(AT_ONCE).unwrap_or_default() {
+            query = query.bind(page.get(n).unwrap_or(end));
+        }
+        let found = query.fetch_all(&mut keys).await.map_err(failed)?;
+        let found = found.iter().map(|row| text(row, "exchange_id")).collect::<Result<BTreeSet<_>, _>>()?;
+        missing += page.iter().filter(|id| !found.contains(*id)).count() as u64;
+        looked += page.len() as u64;
+        progress(looked.min(of), of);
+        last.clone_from(end);
+    }
+    exchanges.close().await.map_err(failed)?;
+    keys.close().await.map_err(failed)?;
+    Ok(missing)
+}
+
+/// Which of a page of exchanges the key database knows, alive or destroyed.
+fn known() -> String {
+    let ids = (1..=AT_ONCE).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "-- known\nSELECT exchange_id FROM exchange_key WHERE exchange_id IN ({ids}) \
+         UNION ALL SELECT exchange_id FROM erasure WHERE exchange_id IN ({ids})"
+    )
+}
+
 /// Moves mailbox cursors far ahead, in order. Members remember cursors that were given after the copy was taken: what comes
 /// from now on must not hide behind them, and what waits is shown to them once more.
 pub struct RenewCursors;
@@ -79,6 +120,15 @@ async fn size(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
 const LOOK: Duration = Duration::from_millis(100);
 /// More deliveries than a gateway makes between two backups; programs that read JSON keep such numbers exactly.
 const AHEAD: i64 = 1_000_000_000;
+
+/// Contents compared with keys at once.
+const AT_ONCE: i64 = 250;
+
+const CONTENTS: &str = "-- contents
+SELECT COUNT(*) AS contents FROM exchange";
+
+const CONTENTS_AFTER: &str = "-- contents_after
+SELECT id FROM exchange WHERE erased_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
 
 const NEWEST_CHECKPOINT: &str = "-- newest_checkpoint
 SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1";

@@ -85,6 +85,15 @@ pub enum BackupFault {
          (--erased FICHIER), ou dites qu’il n’y en a pas eu : --no-erasures-since-backup"
     )]
     ErasuresUnknown(exchange::Instant),
+    /// Keys of another line of history: one copy was put back beside a gateway that went on, or the like.
+    #[error(
+        "{missing} contenus de la sauvegarde n’ont dans cette copie des clés ni clé ni effacement : elle vient d’une autre suite de la \
+         passerelle, et ils seraient perdus. Prenez les clés de la même sauvegarde, ou d’une plus récente de la même suite"
+    )]
+    KeysMissing {
+        /// How many.
+        missing: u64,
+    },
     /// The journal that is there names what this database does not know to be destroyed.
     #[error(
         "« {} » nomme {missing} effacements que cette passerelle ne connaît plus : un état plus ancien a été remis en place sans eux. \
@@ -121,6 +130,7 @@ impl BackupFault {
             Self::OlderKeys { .. } => Some("older-keys"),
             Self::ErasuresUnknown(_) => Some("erasures-unknown"),
             Self::Forgets { .. } => Some("forgets"),
+            Self::KeysMissing { .. } => Some("keys-missing"),
             Self::Running(_) | Self::Serving => Some("running"),
         }
     }

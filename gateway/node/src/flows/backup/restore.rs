@@ -23,7 +23,13 @@ use super::{
 use crate::{
     clock::Clock,
     seal::KeyStore,
-    store::{Part, RESTORING, Seat, Store, StoreError, attachments::Attachments, copy::RenewCursors, keys::Keys, vault::Vault},
+    store::{
+        Part, RESTORING, Seat, Store, StoreError,
+        attachments::Attachments,
+        copy::{self, RenewCursors},
+        keys::Keys,
+        vault::Vault,
+    },
 };
 
 /// What is to be put back, and where.
@@ -98,7 +104,12 @@ pub async fn restore(
     if head(&restoring.join(name(Part::Gateway))).await? != main.log {
         return Err(BackupFault::Log);
     }
-    // 5. In place, and the mark for the next start with it.
+    // 5. Instants say nothing of a line of history: does every content have its key, or its erasure?
+    let missing = copy::without_key(&at(Part::Gateway), &at(Part::Keys), &|done, of| progress(CONTENTS, done, of)).await?;
+    if missing > 0 {
+        return Err(BackupFault::KeysMissing { missing });
+    }
+    // 6. In place, and the mark for the next start with it.
     let mark = Mark { at: clock.now(), copied_at: Some(main.at), log: main.log.clone(), erasures_until: until };
     mark.leave(&restoring)?;
     put_in_place(&restoring, plan.data)?;
@@ -209,3 +220,6 @@ fn put_in_place(restoring: &Path, data: &Path) -> Result<(), BackupFault> {
     fs::remove_dir_all(restoring).map_err(unusable(restoring))?;
     folder::sync(data)
 }
+
+/// What progress names while contents and keys are compared.
+pub const CONTENTS: &str = "contenus";
