@@ -1,5 +1,5 @@
 //! Two lines of one gateway's history: a copy was put back elsewhere, and the machine that was believed lost went on. Keys of
-//! the one do not pass for those of the other, whatever their dates.
+//! the one do not pass for those of the other, whatever their dates. And what keys know that a log of before does not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use gateway::{client::new_key, demo::envelopes};
 use tests::{
-    cli::{Running, Stopped, path},
+    cli::{Running, Stopped, files, path},
     kept,
     people::*,
     text,
@@ -47,6 +47,30 @@ async fn keys_of_another_line_of_history_do_not_pass() {
     let crip = running.acting(CRIP);
     let delivery = kept::waiting(&crip).await.remove(&danger).unwrap();
     crip.get(&format!("/v1/mailbox/{delivery}")).await.unwrap();
+    running.process.stop().await;
+}
+
+#[tokio::test]
+async fn a_domain_closed_after_the_copy_is_said_by_the_log() {
+    let running = Running::start().await;
+    let id = deposited(&running, "avant").await;
+    let crip = running.acting(CRIP);
+    let delivery = kept::waiting(&crip).await.remove(&id).unwrap();
+    crip.get(&format!("/v1/mailbox/{delivery}")).await.unwrap();
+    let first = copied(&running, "a").await;
+    let close = ["keys", "domain", "close", "--for-ever", "--recipient", "departement-31", "--purpose", "ip"];
+    running.at_the_desk(DPO, &close).await.done();
+    let second = copied(&running, "b").await;
+    let stopped = running.kill().await;
+    fs::remove_dir_all(stopped.world.folder.join("data")).unwrap();
+    restored(&stopped, &first.0, &second.1).await.done();
+    let running = stopped.start().await;
+    let bundle = running.file("audit");
+    running.here(&["audit", "bundle", path(&bundle)]).await.done();
+    let all: String = files(&bundle).iter().map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()).collect();
+    assert!(!all.contains("\"event\":\"domain.closed\""), "the copied log does not know it");
+    let said = all.lines().find(|line| line.contains("\"closed_domains\"") && line.contains("\"copied_at\"") && line.contains("\"salt\""));
+    assert!(said.is_some_and(|line| line.contains("\"recipient\":\"departement-31\"")), "{said:?}");
     running.process.stop().await;
 }
 

@@ -10,12 +10,19 @@ use std::{
 
 use exchange::Instant;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     BackupFault, Head, document,
     folder::{self, unusable},
 };
-use crate::{flows::Rooms, log::Event, refusal::Refusal, store::audit::AppendEntries};
+use crate::{
+    flows::Rooms,
+    log::Event,
+    refusal::Refusal,
+    seal::pseudonym::Domain,
+    store::{audit::AppendEntries, keys::DomainState},
+};
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,18 +74,25 @@ impl Mark {
     }
 }
 
-/// Says in the log that a copy was put back, and which: whoever holds a newer checkpoint or receipt finds here why.
+/// Says in the log that a copy was put back, and which: whoever holds a newer checkpoint or receipt finds here why. It says
+/// with it every space of pseudonyms that is closed: keys are copied after the log, or put back from a later copy, and then
+/// know of closings that this log does not.
 ///
 /// # Errors
 /// The store is unavailable.
 pub async fn say_restored(rooms: &Rooms, mark: &Mark) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
+    let closed = rooms.keys.domains().await?.into_iter().filter_map(|DomainState { domain, closed_at, .. }| {
+        let Domain { recipient, purpose, agreement } = domain;
+        closed_at.map(|at| json!({"recipient": recipient, "purpose": purpose, "agreement": agreement, "closed_at": at}))
+    });
     let statement = rooms
         .state(&law, Event::GatewayRestored, None, rooms.clock.now())
         .commit("copied_at", &mark.copied_at)
         .commit("log", &mark.log)
         .commit("restored_at", &mark.at)
-        .commit("erasures_until", &mark.erasures_until);
+        .commit("erasures_until", &mark.erasures_until)
+        .commit("closed_domains", &closed.collect::<Vec<_>>());
     let entry = rooms.entry(statement)?;
     Ok(rooms.store.write(AppendEntries(vec![entry])).await?)
 }
