@@ -136,9 +136,9 @@ pub async fn take(plan: &Backup<'_>, clock: &dyn Clock, progress: Progress<'_>) 
     }
     let manifest = Manifest::new(&plan.whose, at, log, files);
     document::write(&main.file(MANIFEST), &manifest, plan.whose.keystore)?;
-    // 4. The keys last.
+    // 4. The keys last. Whatever a clock says that was put back meanwhile, they are no older than the rest.
     let mut files = BTreeMap::new();
-    let at = clock.now();
+    let at = clock.now().max(at);
     copied(&database(Part::Keys), Part::Keys, &keys, &mut files, progress).await?;
     let manifest_of_keys = Manifest::new(&plan.whose, at, None, files);
     document::write(&keys.file(MANIFEST), &manifest_of_keys, plan.whose.keystore)?;

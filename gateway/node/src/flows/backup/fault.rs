@@ -94,6 +94,17 @@ pub enum BackupFault {
         /// How many.
         missing: u64,
     },
+    /// A journal that pretends to know what has not happened yet.
+    #[error(
+        "« {} » est daté du {at}, dans l’avenir : l’horloge de cette machine est fausse, ou celle d’où il vient l’était. \
+         Mettez-les à l’heure, puis écrivez-le de nouveau (gateway keys journal) ou prenez un journal plus ancien", file.display()
+    )]
+    Future {
+        /// The journal.
+        file: PathBuf,
+        /// Its date.
+        at: exchange::Instant,
+    },
     /// The journal that is there names what this database does not know to be destroyed.
     #[error(
         "« {} » nomme {missing} effacements que cette passerelle ne connaît plus : un état plus ancien a été remis en place sans eux. \
@@ -131,6 +142,7 @@ impl BackupFault {
             Self::ErasuresUnknown(_) => Some("erasures-unknown"),
             Self::Forgets { .. } => Some("forgets"),
             Self::KeysMissing { .. } => Some("keys-missing"),
+            Self::Future { .. } => Some("future"),
             Self::Running(_) | Self::Serving => Some("running"),
         }
     }

@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use exchange::Instant;
@@ -79,7 +80,7 @@ pub async fn restore(
     if keys.at < main.at {
         return Err(BackupFault::OlderKeys { keys: keys.at, main: main.at });
     }
-    let journals = plan.journals.iter().map(|file| Journal::read(file, &plan.whose)).collect::<Result<Vec<_>, _>>()?;
+    let journals = read_all(plan.journals, &plan.whose, clock)?;
     // The copied keys know what was erased before them.
     let until = journals.iter().map(|journal| journal.at).max().filter(|until| *until >= keys.at);
     if until.is_none() && !plan.nothing_erased {
@@ -136,7 +137,7 @@ pub struct Replay<'a> {
 /// # Errors
 /// [`BackupFault`]: to be done again.
 pub async fn replay(plan: &Replay<'_>, keystore: Arc<KeyStore>, clock: &dyn Clock) -> Result<Replayed, BackupFault> {
-    let journals = plan.journals.iter().map(|file| Journal::read(file, &plan.whose)).collect::<Result<Vec<_>, _>>()?;
+    let journals = read_all(plan.journals, &plan.whose, clock)?;
     // Beside a gateway, what is destroyed here stays open in its memory; where it runs, only the database knows.
     let seat = match Seat::alone(plan.exchanges).await {
         Err(StoreError::Running) => return Err(BackupFault::Serving),
@@ -153,6 +154,16 @@ pub async fn replay(plan: &Replay<'_>, keystore: Arc<KeyStore>, clock: &dyn Cloc
     Mark { at: clock.now(), copied_at: None, log, erasures_until: until }.leave(plan.data)?;
     seat.leave().await;
     Ok(replayed)
+}
+
+/// Journals of this gateway. One of the future would pass for newer than it is.
+fn read_all(files: &[PathBuf], whose: &Whose<'_>, clock: &dyn Clock) -> Result<Vec<Journal>, BackupFault> {
+    let latest = clock.now().plus(CLOCKS_DIFFER);
+    let read = |file: &PathBuf| match Journal::read(file, whose)? {
+        Journal { at, .. } if at > latest => Err(BackupFault::Future { file: file.clone(), at }),
+        journal => Ok(journal),
+    };
+    files.iter().map(read).collect()
 }
 
 async fn destroy_again(journals: &[Journal], keys: &Keys) -> Result<Replayed, BackupFault> {
@@ -223,3 +234,5 @@ fn put_in_place(restoring: &Path, data: &Path) -> Result<(), BackupFault> {
 
 /// What progress names while contents and keys are compared.
 pub const CONTENTS: &str = "contenus";
+/// Clocks of two machines may differ by so much.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
