@@ -41,6 +41,20 @@ async fn killed_in_the_middle_neither_leaves_something_half_that_looks_whole() {
         }
     }
     assert!(killed > 0, "no copy was met in the middle");
+    // Asked to stop, it takes away what it has begun.
+    let mut stopped = 0;
+    for (n, signal) in ["INT", "TERM", "INT", "TERM"].into_iter().enumerate() {
+        let (to, keys_to) = (running.file(&format!("arret-{n}")), running.file(&format!("arret-cles-{n}")));
+        let (part, keys_part) = (running.file(&format!("arret-{n}.part")), running.file(&format!("arret-cles-{n}.part")));
+        let arguments = ["backup", path(&to), "--keys-to", path(&keys_to)];
+        if ended_when(&config, &arguments, || part.join("attachments.db").exists(), signal).await {
+            stopped += 1;
+            for folder in [to, keys_to, part, keys_part] {
+                assert!(!folder.exists(), "SIG{signal} left {}", folder.display());
+            }
+        }
+    }
+    assert!(stopped > 0, "no copy was stopped in the middle");
     let (to, keys_to) = (running.file("copie"), running.file("cles"));
     running.here(&["backup", path(&to), "--keys-to", path(&keys_to)]).await.done();
 
@@ -71,6 +85,11 @@ async fn killed_in_the_middle_neither_leaves_something_half_that_looks_whole() {
 
 /// Runs a command and kills it as soon as `holds`; says whether it was in time.
 async fn killed_when(config: &Path, arguments: &[&str], holds: impl Fn() -> bool) -> bool {
+    ended_when(config, arguments, holds, "KILL").await
+}
+
+/// The same with a signal that may be answered.
+async fn ended_when(config: &Path, arguments: &[&str], holds: impl Fn() -> bool, signal: &str) -> bool {
     let mut child = Command::new(binary())
         .args(arguments)
         .env("PASSERELLE_CONFIG", config)
@@ -81,7 +100,7 @@ async fn killed_when(config: &Path, arguments: &[&str], holds: impl Fn() -> bool
         .unwrap();
     loop {
         if holds() {
-            child.kill().await.unwrap();
+            Command::new("kill").arg(format!("-{signal}")).arg(child.id().unwrap().to_string()).status().await.unwrap();
             return !child.wait().await.unwrap().success();
         }
         if let Some(ended) = child.try_wait().unwrap() {

@@ -9,11 +9,14 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     CommandFault,
     desk::{Place, gateway, refuse},
-    print, with_causes,
+    print,
+    run::stop_signal,
+    with_causes,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -74,6 +77,7 @@ pub async fn backup(options: &Backup) -> Result<ExitCode, CommandFault> {
     let secrets: Vec<PathBuf> =
         [Some(&config.keys), Some(&config.tls.key), config.tls.push_key.as_ref()].into_iter().flatten().cloned().collect();
     let folders = [("policies", config.policies.clone()), ("directory", config.directory.clone()), ("trust", config.tls.trust.clone())];
+    let stop = CancellationToken::new();
     let plan = backup::Backup {
         whose: Whose { gateway: &config.gateway, origin: &config.origin(), keystore: &keystore },
         data: &config.data,
@@ -82,7 +86,16 @@ pub async fn backup(options: &Backup) -> Result<ExitCode, CommandFault> {
         never: &secrets,
         to: &options.to,
         keys_to: &options.keys_to,
+        stop: &stop,
     };
+    // On another thread: copying leaves this one no pause.
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            stop_signal().await;
+            stop.cancel();
+        }
+    });
     let bar = Bar::new();
     let taken = backup::take(&plan, &SystemClock, &|file, done, of| bar.at(file, done, of)).await;
     bar.clear();

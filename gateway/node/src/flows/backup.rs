@@ -8,20 +8,25 @@
 //! The keys go to a folder of their own, which lives 30 days at most: destroying a key must come to mean something. Nothing
 //! here is a secret by itself, and both folders with the master keys are everything: those are never copied.
 
+mod configuration;
 mod document;
 mod fault;
+mod file;
 mod folder;
 pub mod journal;
 mod mark;
 mod restore;
+mod room;
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
 use exchange::Instant;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
@@ -31,7 +36,8 @@ use crate::{
 };
 
 pub use fault::BackupFault;
-use folder::{Copied, Unfinished};
+use file::Copied;
+use folder::Unfinished;
 pub use journal::Journal;
 pub use mark::{Mark, last, note_last, say_restored};
 pub use restore::{Replay, Restore, Restored, replay, restore};
@@ -52,6 +58,8 @@ pub struct Backup<'a> {
     pub to: &'a Path,
     /// New or empty folder for the keys of contents.
     pub keys_to: &'a Path,
+    /// Stops it: then nothing is left of it.
+    pub stop: &'a CancellationToken,
 }
 
 /// Which gateway a backup, a journal or a restore is of.
@@ -107,6 +115,14 @@ impl Head {
 /// # Errors
 /// [`BackupFault`]; nothing is left under the names asked for, or the keys alone.
 pub async fn take(plan: &Backup<'_>, clock: &dyn Clock, progress: Progress<'_>) -> Result<[Manifest; 2], BackupFault> {
+    tokio::select! {
+        biased;
+        taken = copy_all(plan, clock, progress) => taken.map_err(|fault| if plan.stop.is_cancelled() { BackupFault::Stopped } else { fault }),
+        () = plan.stop.cancelled() => Err(BackupFault::Stopped),
+    }
+}
+
+async fn copy_all(plan: &Backup<'_>, clock: &dyn Clock, progress: Progress<'_>) -> Result<[Manifest; 2], BackupFault> {
     // 1. Room and names.
     if plan.keys_to.starts_with(plan.to) || plan.to.starts_with(plan.keys_to) {
         return Err(BackupFault::Together);
@@ -119,27 +135,35 @@ pub async fn take(plan: &Backup<'_>, clock: &dyn Clock, progress: Progress<'_>) 
     }
     let main = Unfinished::begin(plan.to)?;
     let keys = Unfinished::begin(plan.keys_to)?;
-    let bytes = |part: Part| database(part).metadata().map_or(0, |file| file.len());
-    main.has_room(MAIN.into_iter().map(bytes).sum())?;
-    keys.has_room(bytes(Part::Keys))?;
+    let places = [plan.data, plan.to, plan.keys_to, main.folder(), keys.folder()].map(Path::to_owned);
+    let configuration = configuration::list(plan.folders, &[&places, plan.never].concat())?;
+    let of_databases: u64 = MAIN.into_iter().map(|part| size(&database(part))).sum();
+    let of_main = of_databases + configuration.iter().map(|file| file.bytes).sum::<u64>();
+    let of_keys = size(&database(Part::Keys));
+    let together = if room::share_a_disk(main.folder(), keys.folder())? { of_keys } else { 0 };
+    room::leaves_room(main.folder(), of_main + together)?;
+    room::leaves_room(keys.folder(), of_keys)?;
     // 2. What names others first.
     let at = clock.now();
     let mut files = BTreeMap::new();
     for part in MAIN {
-        copied(&database(part), part, &main, &mut files, progress).await?;
+        copied(&database(part), part, &main, &mut files, plan.stop, progress).await?;
     }
     let log = head(&main.file(&name(Part::Gateway))).await?;
     // 3. What a new machine needs besides, and is no secret.
-    files.insert(CONFIG.to_owned(), main.copy(plan.config, CONFIG)?);
-    for (name, folder) in plan.folders {
-        main.copy_folder(folder, &format!("configuration/{name}"), plan.never, &mut files)?;
+    files.insert(CONFIG.to_owned(), main.copy(plan.config, CONFIG, &going_on(plan.stop))?);
+    for one in configuration {
+        if !configuration::holds_a_key(&one.path)? {
+            let copied = main.copy(&one.path, &one.name, &going_on(plan.stop))?;
+            files.insert(one.name, copied);
+        }
     }
     let manifest = Manifest::new(&plan.whose, at, log, files);
     document::write(&main.file(MANIFEST), &manifest, plan.whose.keystore)?;
     // 4. The keys last. Whatever a clock says that was put back meanwhile, they are no older than the rest.
     let mut files = BTreeMap::new();
     let at = clock.now().max(at);
-    copied(&database(Part::Keys), Part::Keys, &keys, &mut files, progress).await?;
+    copied(&database(Part::Keys), Part::Keys, &keys, &mut files, plan.stop, progress).await?;
     let manifest_of_keys = Manifest::new(&plan.whose, at, None, files);
     document::write(&keys.file(MANIFEST), &manifest_of_keys, plan.whose.keystore)?;
     // 5. Complete: a crash between the two leaves keys that belong to nothing.
@@ -192,14 +216,27 @@ async fn copied(
     part: Part,
     to: &Unfinished,
     files: &mut BTreeMap<String, Copied>,
+    stop: &CancellationToken,
     progress: Progress<'_>,
 ) -> Result<(), BackupFault> {
     let name = name(part);
     // Empty and private before anything is in it.
     let file = to.create(&name)?;
     copy::copy(&url(database), part, &file, &|done, of| progress(&name, done, of)).await?;
-    files.insert(name, folder::settle(&file)?);
+    files.insert(name, file::settle(&file, u64::MAX, &going_on(stop))?);
     Ok(())
+}
+
+/// Ends what reads and writes without a pause, when somebody stops it.
+fn going_on(stop: &CancellationToken) -> impl Fn(u64) -> io::Result<()> + '_ {
+    move |_| if stop.is_cancelled() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
+/// Bytes of a database, with those that are only in its log yet.
+fn size(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    [database, Path::new(&log)].into_iter().map(|file| file.metadata().map_or(0, |found| found.len())).sum()
 }
 
 async fn head(gateway: &Path) -> Result<Option<Head>, BackupFault> {

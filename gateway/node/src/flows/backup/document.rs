@@ -3,19 +3,20 @@
 //! Written beside, synced, renamed: a reader sees the whole of it or what was there before.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
 use exchange::canonical;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
     fault::BackupFault,
-    folder::{self, unusable},
+    file::{self, unusable},
+    folder,
 };
 use crate::seal::KeyStore;
 
@@ -37,7 +38,7 @@ pub(super) fn write(file: &Path, content: &impl Serialize, keystore: &KeyStore) 
 
 /// Reads a document, once it is known to be under these keys and unchanged.
 pub(super) fn read<T: DeserializeOwned>(file: &Path, keystore: &KeyStore) -> Result<T, BackupFault> {
-    let bytes = fs::read(file).map_err(unusable(file))?;
+    let bytes = file::read(file)?;
     let sealed: Sealed = serde_json::from_slice(&bytes).map_err(|_| BackupFault::Format(file.to_owned()))?;
     let fingerprint = sealed.content.get("keystore").and_then(Value::as_str).unwrap_or_default();
     if fingerprint != keystore.fingerprint() {
@@ -55,14 +56,16 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path, keystore: &KeyStore) -> Res
 
 /// Puts bytes under a name, whole and durable, or leaves what was there.
 pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), BackupFault> {
+    // A name that nobody can foresee, and a file that was not there: no link of somebody else's is followed.
     let mut beside = file.as_os_str().to_owned();
-    beside.push(".part");
+    beside.push(format!(".{}.part", Uuid::now_v7()));
     let beside = Path::new(&beside);
-    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside).and_then(|mut out| {
-        out.write_all(bytes)?;
-        out.sync_all()
-    });
-    written.and_then(|()| fs::rename(beside, file)).map_err(unusable(file))?;
+    let mut out = file::create(beside).map_err(unusable(beside))?;
+    let written = out.write_all(bytes).and_then(|()| out.sync_all()).and_then(|()| fs::rename(beside, file));
+    if written.is_err() {
+        let _ = fs::remove_file(beside);
+    }
+    written.map_err(unusable(file))?;
     let parent = folder::parent(file);
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(unusable(parent))
 }

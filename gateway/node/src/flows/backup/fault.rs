@@ -19,8 +19,23 @@ pub enum BackupFault {
     /// The copied log has no readable head.
     #[error("le journal copié n’a pas de point de contrôle lisible : gateway audit verify")]
     Log,
-    /// The disk cannot hold it.
-    #[error("il faut {bytes} octets dans « {} », il en reste {left}", folder.display())]
+    /// A copy has the name and the content of a file.
+    #[error("« {} » n’est pas un fichier ordinaire : rien n’est lu d’un tube ni d’un périphérique", .0.display())]
+    NotAFile(PathBuf),
+    /// What a link brings in from elsewhere may be anything, keys too.
+    #[error("« {} » est un lien qui sort de son dossier, ou y revient : mettez à sa place le fichier lui-même", .0.display())]
+    Leaves(PathBuf),
+    /// Nothing is made above the folder that was asked for: it may be a disk that is not mounted.
+    #[error("le dossier « {} » n’existe pas : créez-le d’abord (ou montez le disque), la copie y fera le sien", .0.display())]
+    NoParent(PathBuf),
+    /// Somebody stopped it.
+    #[error("sauvegarde interrompue : rien n’en reste")]
+    Stopped,
+    /// The disk cannot hold it, or would be left without what the gateway needs.
+    #[error(
+        "il faut {bytes} octets dans « {} », il en reste {left}, dont {reserve} sont gardés pour la passerelle : supprimez d’anciennes \
+         copies, ou choisissez un autre disque", folder.display()
+    )]
     NoRoom {
         /// Where.
         folder: PathBuf,
@@ -28,6 +43,8 @@ pub enum BackupFault {
         bytes: u64,
         /// How many there are.
         left: u64,
+        /// How many of these stay free.
+        reserve: u64,
     },
     /// The keys of contents have a life of their own.
     #[error("les clés des contenus vont dans un dossier à part, qui n’est ni dans l’autre ni autour de lui")]
@@ -128,7 +145,10 @@ impl BackupFault {
     /// The stable code, when the answer is no rather than a failure.
     pub fn refusal(&self) -> Option<&'static str> {
         match self {
-            Self::File(..) | Self::Store(_) | Self::NoDatabase(_) | Self::Log | Self::NoRoom { .. } => None,
+            Self::File(..) | Self::Store(_) | Self::NoDatabase(_) | Self::Log | Self::NoRoom { .. } | Self::Stopped => None,
+            Self::NotAFile(_) => Some("not-a-file"),
+            Self::Leaves(_) => Some("leaves"),
+            Self::NoParent(_) => Some("no-parent"),
             Self::Together => Some("together"),
             Self::NotEmpty(_) => Some("not-empty"),
             Self::Interrupted(_) => Some("interrupted"),

@@ -12,10 +12,7 @@ use exchange::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{
-    BackupFault, Head, document,
-    folder::{self, unusable},
-};
+use super::{BackupFault, Head, document, file::unusable, folder};
 use crate::{
     flows::Rooms,
     log::Event,

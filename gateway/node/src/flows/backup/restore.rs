@@ -15,11 +15,11 @@ use exchange::Instant;
 
 use super::{
     BackupFault, Head, Journal, MAIN, Manifest, Mark, Progress, Whose,
-    folder::{self, unusable},
-    head,
+    file::{self, unusable},
+    folder, head,
     journal::Replayed,
     mark::MARK,
-    name, url,
+    name, room, url,
 };
 use crate::{
     clock::Clock,
@@ -88,7 +88,7 @@ pub async fn restore(
     }
     // 2. Into a folder that nothing is served from.
     let restoring = begin(plan.data)?;
-    folder::has_room(&restoring, main.bytes() + keys.bytes())?;
+    room::has_room(&restoring, main.bytes() + keys.bytes())?;
     bring(plan.from, &main, &MAIN, &restoring, progress)?;
     bring(plan.keys_from, &keys, &[Part::Keys], &restoring, progress)?;
     // 3. The keys first: what was erased since the copy does not come back.
@@ -191,7 +191,7 @@ fn begin(data: &Path) -> Result<PathBuf, BackupFault> {
         folder::sync(data)?;
         fs::remove_dir_all(&restoring).map_err(unusable(&restoring))?;
     }
-    if !folder::is_empty(data)? {
+    if !folder::is_new(data)? {
         return Err(BackupFault::NotEmpty(data.to_owned()));
     }
     new(&restoring, false)?;
@@ -209,9 +209,12 @@ fn bring(from: &Path, manifest: &Manifest, parts: &[Part], to: &Path, progress: 
     for (file, written) in &manifest.files {
         let source = from.join(file);
         let found = if parts.iter().any(|part| name(*part) == *file) {
-            folder::copy(&source, &to.join(file), &|done| progress(file, done, written.bytes))?
+            file::copy(&source, &to.join(file), written.bytes, &|done| {
+                progress(file, done, written.bytes);
+                Ok(())
+            })?
         } else {
-            folder::settle(&source)?
+            file::settle(&source, written.bytes, &|_| Ok(()))?
         };
         if found != *written {
             return Err(BackupFault::AnotherFile(source));
