@@ -49,9 +49,11 @@ pub struct Node {
     stop_edges: CancellationToken,
     stop_workers: CancellationToken,
     stop_notary: CancellationToken,
+    stop_watch: CancellationToken,
     edges: TaskTracker,
     workers: TaskTracker,
     notary: TaskTracker,
+    watch: TaskTracker,
 }
 
 /// Why the gateway does not start.
@@ -150,9 +152,11 @@ impl Node {
             stop_edges: rooms.stopping.clone(),
             stop_workers: CancellationToken::new(),
             stop_notary: CancellationToken::new(),
+            stop_watch: CancellationToken::new(),
             edges: TaskTracker::new(),
             workers: TaskTracker::new(),
             notary: TaskTracker::new(),
+            watch: TaskTracker::new(),
         };
         // Before anybody is served: the log says what was put back, and with what data this run decides.
         let restored = Mark::read(&config.data).map_err(|e| StartFault::of("restore")(&e))?;
@@ -168,9 +172,9 @@ impl Node {
         node.notary.spawn(notary.run(node.stop_notary.clone()));
         let router = routes::routes(edge, config.limits.body_bytes);
         node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));
-        let health = watch::routes(Watch { rooms: rooms.clone(), door: door.clone(), metrics });
-        let stop = node.stop_edges.clone();
-        node.edges.spawn(async move {
+        let health = watch::routes(Watch::new(rooms.clone(), door.clone(), metrics));
+        let stop = node.stop_watch.clone();
+        node.watch.spawn(async move {
             if let Err(error) = axum::serve(local, health).with_graceful_shutdown(stop.cancelled_owned()).await {
                 tracing::error!(error = %error, "the health port stopped");
             }
@@ -205,12 +209,18 @@ impl Node {
         &self.rooms
     }
 
-    /// Drains and stops: edges, then workers, then the notary, then the store.
+    /// Drains and stops: edges, then workers, then the notary, then the local port, which says until then that the gateway
+    /// drains; then the store.
     pub async fn stop(self) {
-        for (stop, tasks) in [(&self.stop_edges, &self.edges), (&self.stop_workers, &self.workers), (&self.stop_notary, &self.notary)] {
+        for (stop, tasks, at_most) in [
+            (&self.stop_edges, &self.edges, DRAIN),
+            (&self.stop_workers, &self.workers, DRAIN),
+            (&self.stop_notary, &self.notary, DRAIN),
+            (&self.stop_watch, &self.watch, LAST_WORDS),
+        ] {
             stop.cancel();
             tasks.close();
-            if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+            if tokio::time::timeout(at_most, tasks.wait()).await.is_err() {
                 tracing::warn!("something did not stop in time and is left behind");
             }
         }
@@ -248,3 +258,5 @@ fn metrics_handle() -> metrics_exporter_prometheus::PrometheusHandle {
 
 /// How long each stage of a stop may take.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long whoever still asks for health or metrics is answered.
+const LAST_WORDS: Duration = Duration::from_secs(2);
