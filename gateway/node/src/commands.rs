@@ -7,6 +7,7 @@ pub mod backup;
 pub mod decision;
 pub mod desk;
 mod ending;
+pub mod health;
 pub mod keys;
 pub mod member;
 pub mod migrate;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, backup, decision, keys, member, migrate, run, task, token, vault};
+use gateway::commands::{CommandFault, audit, backup, decision, health, keys, member, migrate, run, task, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Run the gateway until SIGTERM or Ctrl-C, then drain
     Serve(run::Serve),
+    /// Ask the gateway that runs here whether it can serve: for a person, a container engine, a service manager
+    Health(health::Health),
     /// Play the whole story with a development PKI and pretend partners
     #[cfg(feature = "demo")]
     Demo(gateway::demo::Demo),
@@ -65,7 +67,7 @@ enum Command {
 }
 
 const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
-On the gateway's machine: init, check, migrate, serve, backup, restore, vault, keys, audit bundle, policy.\n\
+On the gateway's machine: init, check, migrate, serve, health, backup, restore, vault, keys, audit bundle, policy.\n\
 For a member institution, against any gateway: submit, mailbox, exchange, task, urgence, decision, token.\n\
 For an auditor, with nothing but keys noted beforehand: audit verify.";
 
@@ -91,6 +93,7 @@ impl Command {
             Self::Check(options) => return run::check(&options).await,
             Self::Migrate(options) => migrate::migrate(&options).await?,
             Self::Serve(options) => run::serve(&options).await?,
+            Self::Health(options) => return health::health(&options).await,
             #[cfg(feature = "demo")]
             Self::Demo(options) => return gateway::demo::play(options).await,
             Self::Submit(options) => member::submit(options).await?,
@@ -121,6 +124,7 @@ impl Command {
             Self::Decision(command) => command.json(),
             Self::Token(command) => command.json(),
             Self::Init(_) | Self::Check(_) | Self::Migrate(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) => false,
+            Self::Health(options) => options.json,
             Self::Backup(options) => options.place.json,
             Self::Restore(options) => options.place.json,
             Self::Policy(command) => command.json(),

@@ -1,5 +1,7 @@
 //! Watching: health that is probed, not assumed, and metrics; on a loopback port of their own, open until the drain is over.
 
+pub mod ask;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
