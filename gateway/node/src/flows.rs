@@ -195,6 +195,7 @@ impl Rooms {
     /// # Errors
     /// [`Refusal::Unsigned`] when the notary has stopped or does not sign in time, [`Refusal::Unavailable`] when the store
     /// has stopped.
+    #[tracing::instrument(level = "debug", skip_all, name = "wait_for_checkpoint")]
     pub async fn signed(&self, leaf_hash: &[u8; 32]) -> Result<(), Refusal> {
         let mut signed = self.signed.clone();
         let until = tokio::time::Instant::now() + SIGNED_WITHIN;

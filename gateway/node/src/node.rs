@@ -236,13 +236,6 @@ pub(crate) fn open_to_others(folder: &Path) -> bool {
     folder.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o077 != 0)
 }
 
-/// Structured lines on standard error; `RUST_LOG` chooses how many.
-pub fn log_to_stderr() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
-}
-
 fn metrics_handle() -> metrics_exporter_prometheus::PrometheusHandle {
     use std::sync::OnceLock;
     static HANDLE: OnceLock<metrics_exporter_prometheus::PrometheusHandle> = OnceLock::new();

@@ -1,6 +1,7 @@
 //! Watching: health that is probed, not assumed, and metrics; on a loopback port of their own, open until the drain is over.
 
 pub mod ask;
+pub mod lines;
 
 use std::{sync::Arc, time::Duration};
 

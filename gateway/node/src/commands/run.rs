@@ -28,6 +28,7 @@ use crate::{
         Part, RESTORING, StoreError,
         policy_sets::{Archived, archived_in_force},
     },
+    watch::lines,
 };
 
 /// `gateway init`
@@ -224,7 +225,7 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
 /// # Errors
 /// The gateway could not start.
 pub async fn serve(options: &Serve) -> Result<(), CommandFault> {
-    node::log_to_stderr();
+    lines::to_stderr(None);
     forbid_core_dumps();
     let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
     let node = Node::start(config, Arc::new(SystemClock)).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;

@@ -70,6 +70,7 @@ pub struct Accepted {
 ///
 /// # Errors
 /// Every [`Refusal`] that the wire contract names for `POST /v1/exchanges`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();

@@ -52,6 +52,7 @@ pub struct Called {
 /// # Errors
 /// [`Refusal::NotFound`] when the delivery is not for a unit of this professional, [`Refusal::AlreadyAcknowledged`],
 /// [`Refusal::Malformed`] when a reason is needed and missing.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer: Acknowledgement) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
@@ -122,6 +123,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
 ///
 /// # Errors
 /// [`Refusal::NotFound`] unless the caller wrote the exchange, or acts for the unit that sent it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Call) -> Result<Called, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();

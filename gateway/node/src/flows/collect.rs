@@ -42,6 +42,7 @@ use crate::{
 /// # Errors
 /// [`Refusal::NotFound`] when it does not exist or may not be known of; [`Refusal::Denied`] when the reader may know
 /// of it and not read it; [`Refusal::Erased`] when its key is gone.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();

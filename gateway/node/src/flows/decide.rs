@@ -88,6 +88,7 @@ pub enum Action {
 ///
 /// # Errors
 /// The asker is not a known professional; the type or party is unknown; a code is none of its list.
+#[tracing::instrument(level = "debug", skip_all, name = "may_i")]
 pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();

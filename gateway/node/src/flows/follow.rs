@@ -41,6 +41,7 @@ enum View {
 ///
 /// # Errors
 /// [`Refusal::NotFound`] when it does not exist or is not this person's to see.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;
@@ -142,6 +143,7 @@ async fn reasons(
 ///
 /// # Errors
 /// As [`timeline`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn evidence(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let professional = caller.professional(&law)?;

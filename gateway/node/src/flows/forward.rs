@@ -87,6 +87,7 @@ async fn take(rooms: &Rooms) -> Result<Option<Lease>, Refusal> {
     Ok(rooms.store.write(LeasePush { now: rooms.clock.now(), hold: HOLD, token }).await?)
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Result<(), Refusal> {
     // 1. Send. A crash here: the lease ends and the notice goes again, with the same id.
     let law = rooms.law.load_full();

@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     log::{Checkpoint, Frontier, Hash, SignedCheckpoint, Signer, TileKind, TileSet, TileUpdate, tile},
-    store::{Seat, Store, StoreError, audit::ExtendLog},
+    store::{
+        Seat, Store, StoreError,
+        audit::{ExtendLog, PendingEntry},
+    },
 };
 
 /// Why the notary does not sign.
@@ -60,9 +63,11 @@ impl Notary {
     /// [`NotaryFault`]; the tree in memory is then as it was.
     pub async fn sign(&mut self) -> Result<usize, NotaryFault> {
         let pending = self.store.pending_entries().await?;
-        if pending.is_empty() {
-            return Ok(0);
-        }
+        if pending.is_empty() { Ok(0) } else { self.place(pending).await }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, name = "sign")]
+    async fn place(&mut self, pending: Vec<PendingEntry>) -> Result<usize, NotaryFault> {
         let mut tree = self.tree.clone();
         let first = tree.size();
         let hashes: Vec<_> = pending.iter().map(|entry| Hash(entry.leaf_hash)).collect();

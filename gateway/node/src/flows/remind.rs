@@ -54,6 +54,7 @@ pub async fn run(rooms: std::sync::Arc<Rooms>, every: Duration, stop: Cancellati
     }
 }
 
+#[tracing::instrument(level = "debug", skip_all)]
 async fn fire(rooms: &Rooms, law: &Law, clock: &ClockRow, now: Instant) -> Result<bool, Refusal> {
     // After an outage several instants may have passed: the person is told once, of the latest.
     let passed = clock.fires.iter().take_while(|at| **at <= now).count();

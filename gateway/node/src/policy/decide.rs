@@ -64,6 +64,7 @@ impl Policies {
     ///
     /// # Errors
     /// [`Denial`], with the record of the decision for the log.
+    #[tracing::instrument(level = "debug", skip_all, name = "decide")]
     pub fn admit(&self, draft: Draft, ask: &Submission<'_>) -> Result<Admitted, Denial> {
         let record = self.submit(&draft.route, &classes(&draft, ask.exchange_type), ask);
         if record.undecided() {

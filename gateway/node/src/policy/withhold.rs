@@ -151,6 +151,7 @@ impl Policies {
     ///
     /// # Errors
     /// [`Denial`], with the record of the decision for the log.
+    #[tracing::instrument(level = "debug", skip_all, name = "decide")]
     pub fn release(&self, ask: &Reading<'_>) -> Result<Release, Denial> {
         let Weighed { gates, lost, record } = match self.weigh(ask) {
             Ok(weighed) => weighed,

@@ -18,6 +18,7 @@ use governor::{
 };
 use ring::digest;
 use serde_json::{Value, json};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::crowd::Crowd;
@@ -95,6 +96,7 @@ impl Edge {
         self.rooms.keystore.blind("jti", jti).map_err(|_| Refusal::Internal("blind"))
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn identify(&self, parts: &Parts) -> Result<Caller, Refusal> {
         let connection = parts.extensions.get::<Arc<Connection>>().ok_or(Refusal::Internal("connection"))?;
         let law = self.rooms.law.load_full();
@@ -214,7 +216,17 @@ pub async fn identify_request(request: Request, next: Next) -> Response {
         "DELETE" => "DELETE",
         _ => "other",
     };
-    let mut response = problem::REQUEST.scope(id.clone(), next.run(request)).await;
+    // At the level of errors: whatever RUST_LOG leaves, a line says which request it belongs to. A `traceparent` that came with
+    // it is not read: a partner would choose whose requests stand under one id, and which are recorded.
+    let span = tracing::error_span!(
+        "request",
+        request.id = %id,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty
+    );
+    let mut response = problem::REQUEST.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(problem::REQUEST_ID, value);
     }

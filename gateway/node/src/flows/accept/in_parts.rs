@@ -14,6 +14,7 @@ use crate::{
 ///
 /// # Errors
 /// As [`accept`], and [`AttachmentFault`](crate::refusal::AttachmentFault).
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn accept_with_attachments(
     rooms: &Arc<Rooms>,
     caller: &Caller,

@@ -57,6 +57,7 @@ pub(super) struct Accepting<'a> {
 }
 
 /// Seals and keeps one admitted exchange with what the gateway makes of it; the receipt exists only when everything is durable.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, made: Made<'_>) -> Result<Accepted, Refusal> {
     let (id, stale, exchange_type) = (accepting.id, accepting.caller.stale, accepting.exchange_type);
     let (author, caller, now, corrected) = (accepting.author, accepting.caller, accepting.now, accepting.corrected);
@@ -106,6 +107,7 @@ enum Origin {
 }
 
 /// Seals one exchange: what its acceptance writes, and its receipt.
+#[tracing::instrument(level = "debug", skip_all, name = "seal")]
 async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Origin) -> Result<(AcceptExchange, String), Refusal> {
     let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also, placed, corrected } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();

@@ -56,6 +56,7 @@ pub struct Leaving {
 /// # Errors
 /// [`Refusal::NotFound`] when it is not there or may not be known of, its content never came, or its class is withheld from
 /// this reader; [`Refusal::Denied`], [`Refusal::Erased`] as for the document; [`AttachmentFault::Range`].
+#[tracing::instrument(level = "debug", skip_all, name = "open_attachment")]
 pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, name: &str, part: Option<Part>) -> Result<Leaving, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();

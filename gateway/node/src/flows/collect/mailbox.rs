@@ -69,6 +69,7 @@ pub struct Notice {
 ///
 /// # Errors
 /// [`Refusal`] when the caller is neither.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, Refusal> {
     // 1. Who looks, into which mailbox?
     let (unit, reader) = looks(rooms, caller, ask)?;

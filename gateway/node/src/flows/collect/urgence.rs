@@ -62,6 +62,7 @@ struct Request<'a> {
 /// # Errors
 /// [`TaskFault`] when reason, classes or duration are missing or too much, whether or not anything is there;
 /// [`Refusal::NotFound`] for what does not exist or may not be known of.
+#[tracing::instrument(level = "debug", skip_all, name = "urgence")]
 pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
