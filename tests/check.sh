@@ -66,6 +66,7 @@ say "lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 # A production build leaves the demonstration out.
 cargo check -p gateway --no-default-features --quiet
+cargo clippy -p gateway -p tests --features tests/otel --lib --bins --test traces --quiet -- -D warnings
 
 # Every test that opens a store, once more on PostgreSQL, and scenarios that do not look into SQLite's own files.
 stores='test(store::) | test(flows::matching)'
@@ -95,6 +96,10 @@ rm -rf target/faults
 [ "$mode" = long ] && export PASSERELLE_LONG=1
 cargo nextest run --workspace --no-fail-fast
 PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
+
+say "traces"
+# The program with the feature `otel`, and a collector that decodes what arrives. `help` is there so that the program is built.
+cargo nextest run -p gateway -p tests --features tests/otel --test traces --test help
 
 if [ "$mode" = long ]; then
   say "faults"

@@ -1,6 +1,7 @@
 //! Configuration: one TOML file, final types, unknown keys refused, secrets named but never written.
 //! There is no switch that weakens security.
 
+mod collector;
 mod database;
 
 use std::{
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use crate::store::Part;
 
+pub use collector::{Collector, InvalidCollector};
 pub use database::{DatabaseUrl, Databases, InvalidDatabaseUrl};
 
 /// Everything that `gateway.toml` says. Relative paths are relative to the file.
@@ -50,6 +52,8 @@ pub struct Config {
     /// Clocks of the workers.
     #[serde(default)]
     pub workers: Workers,
+    /// A collector that traces go to, if this program was built to send any; absent: none, unless `OTEL_*` variables name one.
+    pub traces: Option<Collector>,
 }
 
 /// The gateway's certificate and whom it trusts.
@@ -185,6 +189,9 @@ impl Config {
         }
         if config.tls.push_certificate.is_some() != config.tls.push_key.is_some() {
             mistakes.push("`tls.push_certificate` and `tls.push_key` go together".to_owned());
+        }
+        if config.traces.is_some() && !cfg!(feature = "otel") {
+            mistakes.push("`traces`: this program was built without the feature `otel`".to_owned());
         }
         if !mistakes.is_empty() {
             return Err(ConfigFault::Wrong { file: file.to_owned(), what: mistakes.join("; ") });

@@ -8,7 +8,7 @@
 //! * [`store`]: what is kept
 //! * [`refusal`]: what a flow says when it says no, and how the wire shows it
 //! * [`flows`]: one story each; begin with [`flows::accept`] and [`flows::collect`]
-//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`send`] (pushes), [`watch`] (health), [`client`] (a member's)
+//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`send`] (pushes), [`watch`] (health, log lines, traces), [`client`] (a member's)
 //! * [`node`], which builds and stops all of it, and the [`commands`] that people type
 
 // rules

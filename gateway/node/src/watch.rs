@@ -2,6 +2,8 @@
 
 pub mod ask;
 pub mod lines;
+#[cfg(feature = "otel")]
+pub mod traces;
 
 use std::{sync::Arc, time::Duration};
 

@@ -31,6 +31,9 @@ use crate::{
     watch::lines,
 };
 
+#[cfg(feature = "otel")]
+use crate::watch::traces::Traces;
+
 /// `gateway init`
 #[derive(Debug, Args)]
 pub struct Init {
@@ -225,13 +228,22 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
 /// # Errors
 /// The gateway could not start.
 pub async fn serve(options: &Serve) -> Result<(), CommandFault> {
+    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
+    #[cfg(feature = "otel")]
+    let traces = Traces::to_collector(config.traces.as_ref()).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
+    #[cfg(feature = "otel")]
+    lines::to_stderr(traces.as_ref().map(Traces::layer));
+    #[cfg(not(feature = "otel"))]
     lines::to_stderr(None);
     forbid_core_dumps();
-    let config = Config::load(&options.config).map_err(|e| CommandFault::Gateway(with_causes(&e)))?;
     let node = Node::start(config, Arc::new(SystemClock)).await.map_err(|e| CommandFault::Gateway(e.to_string()))?;
     print(&format!("Passerelle écoute sur https://{} ; santé sur http://{}", node.address(), node.local_address()));
     stop_signal().await;
     node.stop().await;
+    #[cfg(feature = "otel")]
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     Ok(())
 }
 
