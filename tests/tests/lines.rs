@@ -27,6 +27,9 @@ async fn each_line_of_a_request_says_which() {
             assert!(line.pointer(name).is_some_and(Value::is_string), "{name}: {line}");
         }
     }
+    let said: Vec<&str> = lines.iter().map(|line| line["fields"]["message"].as_str().unwrap()).collect();
+    assert_eq!(said.first(), Some(&"the gateway serves"));
+    assert_eq!(said.last(), Some(&"the gateway has stopped"));
     let of = |id: &str| -> BTreeSet<&str> {
         let own = |line: &&Value| line.pointer("/spans/0/request.id") == Some(&json!(id));
         lines.iter().filter(own).map(|line| line["fields"]["message"].as_str().unwrap()).collect()

@@ -190,7 +190,8 @@ impl Node {
         node.workers.spawn(forward::run(rooms.clone(), poster, attempts, every(config.workers.push_ms), node.stop_workers.clone()));
         node.workers.spawn(sweep::run(rooms.clone(), node.stop_workers.clone()));
         node.workers.spawn(erase::run(rooms.clone(), node.stop_workers.clone()));
-        node.workers.spawn(reload::run(rooms.clone(), config, seen, door, node.stop_workers.clone()));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), policy.set = rooms.law.load().files.hash(), "the gateway serves");
+        node.workers.spawn(reload::run(rooms, config, seen, door, node.stop_workers.clone()));
         Ok(node)
     }
 
@@ -212,6 +213,7 @@ impl Node {
     /// Drains and stops: edges, then workers, then the notary, then the local port, which says until then that the gateway
     /// drains; then the store.
     pub async fn stop(self) {
+        tracing::info!("the gateway drains: nobody new is let in");
         for (stop, tasks, at_most) in [
             (&self.stop_edges, &self.edges, DRAIN),
             (&self.stop_workers, &self.workers, DRAIN),
@@ -228,6 +230,7 @@ impl Node {
         self.rooms.keys.close().await;
         self.rooms.vault.close().await;
         self.rooms.attachments.close().await;
+        tracing::info!("the gateway has stopped");
     }
 }
 
