@@ -280,8 +280,8 @@ impl Catalogue {
 
     /// The same when the document itself names the last day: that day ends when people stop working.
     pub fn due_on(&self, rule: &ClockRule, urgency: Urgency, start: Instant, last: Date) -> Option<Due> {
-        let due = self.calendar.due(rule, urgency, start, false)?;
-        Some(due.ending(start, self.calendar.close_of(last), &self.calendar.before(rule, self.calendar.close_of(last))))
+        rule.limit.get(&urgency)?;
+        Some(self.calendar.ending(rule, urgency, start, self.calendar.close_of(last)))
     }
 
     /// Whether people are at work now, by the calendar and the time in Paris.

@@ -29,16 +29,6 @@ pub struct Due {
 #[error("not an ISO 8601 span such as `P3M`, `P1D` or `PT2H`")]
 pub struct InvalidSpan;
 
-impl Due {
-    /// The same clock with a limit of its own: the warnings that still lie before it, and those counted back from it.
-    pub(super) fn ending(self, start: Instant, limit: Instant, before: &[Instant]) -> Self {
-        let mut warnings: Vec<_> = self.warnings.into_iter().chain(before.iter().copied()).filter(|w| *w >= start && *w < limit).collect();
-        warnings.sort_unstable();
-        warnings.dedup();
-        Self { limit, warnings }
-    }
-}
-
 impl FromStr for Span {
     type Err = InvalidSpan;
 
@@ -119,14 +109,19 @@ impl Calendar {
     /// day (Code de procédure civile, art. 641).
     pub fn due(&self, rule: &ClockRule, urgency: Urgency, start: Instant, under_two: bool) -> Option<Due> {
         let span = rule.under_two.filter(|_| under_two).or_else(|| rule.limit.get(&urgency).copied())?;
-        let working = rule.working_time && urgency != Urgency::Immediate && self.opens < self.closes;
-        let limit = self.shift(start, span, 1, working);
+        let limit = self.shift(start, span, 1, self.works(rule, urgency));
+        Some(self.ending(rule, urgency, start, limit))
+    }
+
+    /// The same when the document itself says when it ends: what is counted back, is counted back from there.
+    pub(super) fn ending(&self, rule: &ClockRule, urgency: Urgency, start: Instant, limit: Instant) -> Due {
+        let working = self.works(rule, urgency);
         let after = rule.warnings.iter().map(|s| self.shift(start, *s, 1, working));
         let before = rule.warnings_before.iter().map(|s| self.shift(limit, *s, -1, false));
         let mut warnings: Vec<_> = after.chain(before).filter(|w| *w >= start && *w < limit).collect();
         warnings.sort_unstable();
         warnings.dedup();
-        Some(Due { limit, warnings })
+        Due { limit, warnings }
     }
 
     /// When work ends on a day, whether it is a worked one or not.
@@ -142,11 +137,6 @@ impl Calendar {
     /// The instant that lies so many worked days after `start`.
     pub fn worked_days_after(&self, start: Instant, days: u32) -> Instant {
         self.shift(start, Span { days, ..Span::default() }, 1, self.opens < self.closes)
-    }
-
-    /// The warnings that a rule counts back from a limit.
-    pub(super) fn before(&self, rule: &ClockRule, limit: Instant) -> Vec<Instant> {
-        rule.warnings_before.iter().map(|span| self.shift(limit, *span, -1, false)).collect()
     }
 
     /// The instant after a calendar span: what lasts `span` from `start` ends then.
@@ -173,6 +163,10 @@ impl Calendar {
         let local = to_local(at.unix_ms());
         let hour = local.rem_euclid(DAY) / HOUR;
         self.worked(local.div_euclid(DAY)) && (i64::from(self.opens)..i64::from(self.closes)).contains(&hour)
+    }
+
+    fn works(&self, rule: &ClockRule, urgency: Urgency) -> bool {
+        rule.working_time && urgency != Urgency::Immediate && self.opens < self.closes
     }
 
     fn shift(&self, start: Instant, span: Span, sign: i64, working: bool) -> Instant {

@@ -73,6 +73,18 @@ fn under_two_and_both_kinds_of_warning() {
     assert_eq!(calendar().due(&r, Urgency::Batch, start, false), None);
 }
 
+/// Ten days from the start by the rule, nine by the document: two days before the ninth, and not before the tenth.
+#[test]
+fn a_limit_of_the_document_is_the_one_that_is_counted_back_from() {
+    let mut r = rule("P10D", true);
+    r.warnings = vec!["P1D".parse().unwrap()];
+    r.warnings_before = vec!["P2D".parse().unwrap()];
+    let (start, limit) = ("2026-11-25T09:30:00Z".parse().unwrap(), "2026-12-08T16:00:00Z".parse().unwrap());
+    let due = calendar().ending(&r, Urgency::Ordinary, start, limit);
+    let texts: Vec<_> = due.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!((due.limit, texts), (limit, vec!["2026-11-26T09:30:00.000Z".into(), "2026-12-06T16:00:00.000Z".into()]));
+}
+
 #[test]
 fn spans_are_strict() {
     assert_eq!("P1Y2M1W3DT4H5M6S".parse(), Ok(Span { months: 14, days: 10, seconds: 14_706 }));
