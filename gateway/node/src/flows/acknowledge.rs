@@ -1,6 +1,8 @@
 //! Acknowledging: a named professional of the recipient answers for the unit. Opened is not acknowledged.
 //! Also what is told on the telephone when an exchange cannot wait for its reader.
 
+use std::time::Duration;
+
 use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
@@ -141,16 +143,17 @@ pub async fn telephone(rooms: &Rooms, caller: &Caller, id: ExchangeId, call: Cal
             .commit("reached", &call.reached)
             .commit("read_back", &read_back),
     )?;
-    let write = RecordCall {
-        exchange: id,
-        at: now,
-        by: professional.id.subject.clone(),
-        reached: call.reached,
-        read_back: read_back.clone(),
-        entry,
-    };
-    rooms.store.write(write).await?;
-    Ok(Called { read_back })
+    let mut at = now;
+    loop {
+        let by = professional.id.subject.clone();
+        let write = RecordCall { exchange: id, at, by, reached: call.reached, read_back: read_back.clone(), entry: entry.clone() };
+        match rooms.store.write(write).await {
+            Ok(()) => return Ok(Called { read_back }),
+            // Two calls of one millisecond are two calls: the second is kept under the next.
+            Err(StoreError::AlreadyThere) => at = at.plus(Duration::from_millis(1)),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn read_back(rooms: &Rooms) -> Result<String, Refusal> {

@@ -4,7 +4,10 @@
 
 mod ending;
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use exchange::{ClockId, ExchangeId, FollowUpId, Instant, Party};
 use serde::Deserialize;
@@ -170,11 +173,16 @@ pub async fn defer(rooms: &Rooms, caller: &Caller, id: FollowUpId, wait: Wait) -
             // Words that may name somebody die with the content: the log keeps the digest of their ciphertext.
             .commit("words", &sha256_base64url(&sealed)),
     )?;
-    let deferral = Deferral { at: now, until: wait.until, basis: wait.basis, words: sealed, by: professional.id.subject.clone() };
-    match rooms.store.write(DeferTask { task: reference(&task), deferral, clock, entry }).await {
-        Ok(()) => Ok(json!({"follow_up": id, "deferred_until": wait.until})),
-        Err(StoreError::NotThere(_)) => Err(Refusal::NotFound),
-        Err(error) => Err(error.into()),
+    let mut deferral = Deferral { at: now, until: wait.until, basis: wait.basis, words: sealed, by: professional.id.subject.clone() };
+    loop {
+        let write = DeferTask { task: reference(&task), deferral: deferral.clone(), clock: clock.clone(), entry: entry.clone() };
+        match rooms.store.write(write).await {
+            Ok(()) => return Ok(json!({"follow_up": id, "deferred_until": wait.until})),
+            // Two decisions of one millisecond are two decisions: the second is kept under the next.
+            Err(StoreError::AlreadyThere) => deferral.at = deferral.at.plus(Duration::from_millis(1)),
+            Err(StoreError::NotThere(_)) => return Err(Refusal::NotFound),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

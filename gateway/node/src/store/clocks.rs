@@ -13,6 +13,7 @@ use super::{
 use crate::directory::{Professional, Role};
 
 /// A clock that an acceptance starts.
+#[derive(Clone)]
 pub struct NewClock {
     /// Id.
     pub id: ClockId,
