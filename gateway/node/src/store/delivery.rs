@@ -277,7 +277,7 @@ pub struct MailboxQuery<'a> {
 }
 
 impl Store {
-    /// What came to a unit after a cursor and is not acknowledged, urgent first; and the cursor of the next page.
+    /// What came to a unit after a cursor, is not acknowledged and was not erased, urgent first; and the cursor of the next page.
     /// What is `immediate` shows on every page before its turn: it must not wait behind a long list.
     pub async fn mailbox(&self, query: &MailboxQuery<'_>) -> Result<(Vec<DeliveryRow>, i64), StoreError> {
         let mut page = self.mailbox_rows("mailbox", MAILBOX, query).await?;
