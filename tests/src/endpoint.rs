@@ -18,6 +18,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    sync::Notify,
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -53,6 +54,7 @@ struct Shared {
     received: Mutex<Vec<Received>>,
     connections: AtomicUsize,
     answer: Mutex<Answer>,
+    late: Notify,
 }
 
 impl Endpoint {
@@ -60,7 +62,8 @@ impl Endpoint {
     pub fn new() -> Self {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let answer: Answer = Box::new(|_| (204, String::new()));
-        let shared = Shared { received: Mutex::default(), connections: AtomicUsize::new(0), answer: Mutex::new(answer) };
+        let shared =
+            Shared { received: Mutex::default(), connections: AtomicUsize::new(0), answer: Mutex::new(answer), late: Notify::new() };
         Self { address, shared: Arc::new(shared), serving: None }
     }
 
@@ -135,7 +138,17 @@ impl Endpoint {
 
     /// Takes what comes and never answers from now on.
     pub fn hang(&self) {
-        self.answer(|_| 0);
+        self.answer(|_| NEVER);
+    }
+
+    /// Takes what comes and answers only once it is told to, from now on.
+    pub fn slow(&self) {
+        self.answer(|_| LATE);
+    }
+
+    /// Answers what waits for a late answer.
+    pub fn release(&self) {
+        self.shared.late.notify_waiters();
     }
 
     /// Everything that came, in order.
@@ -196,13 +209,24 @@ impl Shared {
             stream.read_exact(&mut body).await?;
             let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
             let received = Received { line: lines[0].clone(), headers, body, certificate: certificate.clone(), connection };
-            let (status, headers) = (self.answer.lock().unwrap())(&received);
+            let (mut status, headers) = (self.answer.lock().unwrap())(&received);
+            let late = self.late.notified();
             self.received.lock().unwrap().push(received);
-            if status == 0 {
-                return std::future::pending().await;
+            match status {
+                NEVER => return std::future::pending().await,
+                LATE => {
+                    late.await;
+                    status = 204;
+                }
+                _ => {}
             }
             stream.write_all(format!("HTTP/1.1 {status} x\r\n{headers}content-length: 0\r\n\r\n").as_bytes()).await?;
             stream.flush().await?;
         }
     }
 }
+
+/// In the place of a status: no answer.
+const NEVER: u16 = 0;
+/// In the place of a status: an answer once it is asked for.
+const LATE: u16 = 1;

@@ -78,6 +78,13 @@ impl Scene {
 
     /// A running gateway whose stage `prepare` changed before the start.
     pub async fn start_with(prepare: impl FnOnce(&mut World)) -> Self {
+        let mut scene = Self::set(prepare);
+        scene.resume().await;
+        scene
+    }
+
+    /// A stage on which nobody runs yet.
+    pub fn set(prepare: impl FnOnce(&mut World)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = TestClock::at(NOW.parse().unwrap());
         let mut world = World::create(folder.path(), clock.now()).unwrap();
@@ -85,9 +92,7 @@ impl Scene {
             world.keep_in(&crate::process::postgres()).unwrap();
         }
         prepare(&mut world);
-        let mut scene = Self { world, clock, node: None, _folder: folder };
-        scene.resume().await;
-        scene
+        Self { world, clock, node: None, _folder: folder }
     }
 
     /// Stops the gateway in order.
@@ -167,7 +172,8 @@ impl Scene {
         self.client_at(&self.base(), folder)
     }
 
-    fn client_at(&self, base: &str, folder: &Path) -> Client {
+    /// The same at another gateway.
+    pub fn client_at(&self, base: &str, folder: &Path) -> Client {
         let credentials = Credentials {
             certificate: &folder.join("certificate.pem"),
             key: &folder.join("key.pem"),
