@@ -134,7 +134,7 @@ pub async fn ask(rooms: &Rooms, caller: &Caller, question: Question) -> Result<V
                 habilitated: unit.is_some_and(|unit| professional.habilitated(unit, day_in_france(now))),
                 case_link: true,
                 opening: Opening::Ordinary,
-                agreement: law.agreement(exchange_type, &route, now).unwrap_or(AgreementState::NotNamed),
+                agreement: law.agreement(exchange_type, &route, now).unwrap_or_else(|_| none_serves(&route)),
                 paths: exchange_type.fields.iter().filter(|f| classes.contains(&f.class)).map(|f| f.path.clone()).collect(),
                 classes,
                 now,
@@ -161,6 +161,11 @@ fn agreement<'l>(law: &'l Law, exchange_type: &ExchangeType, route: &Route, now:
         Err(Refusal::Agreement(_)) if exchange_type.agreement == AgreementNeed::Required => Ok(AgreementState::NotInForce),
         other => other,
     }
+}
+
+/// Why no agreement lets somebody read: none was named, or the one that was does not serve.
+fn none_serves(route: &Route) -> AgreementState<'static> {
+    if route.agreement.is_some() { AgreementState::NotInForce } else { AgreementState::NotNamed }
 }
 
 /// A code that no list knows would be decided as if nothing had been said.
