@@ -20,6 +20,7 @@ pub mod people;
 pub mod process;
 pub mod scene;
 pub mod service;
+pub mod simulation;
 pub mod stage;
 pub mod volume;
 
