@@ -70,7 +70,7 @@ cargo clippy -p gateway -p tests --features tests/otel --lib --bins --test trace
 
 # Every test that opens a store, once more on PostgreSQL, and scenarios that do not look into SQLite's own files.
 stores='test(store::) | test(flows::matching)'
-scenarios='binary(attachments) | binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known) | binary(retention)'
+scenarios='binary(attachments) | binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known) | binary(retention) | binary(rectification) | binary(simulation)'
 if [ "$mode" = quick ]; then
   say "unit tests"
   cargo nextest run -p exchange -p adapters -p certs-dev -p postgres-dev -p gateway

@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod chance;
 pub mod deposits;
 pub mod documents;
+pub mod erasures;
 pub mod hours;
 pub mod judge;
 pub mod model;

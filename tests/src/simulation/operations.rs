@@ -56,6 +56,8 @@ pub enum Operation {
     Down(Span),
     /// A gateway ends without a word while so many deposit: its tasks are dropped where they stand. It is started again.
     Abort(usize, usize),
+    /// A gateway ends without a word in the middle of an erasure.
+    AbortErasing(usize, usize),
     /// The endpoint of the CRIP from now on.
     Endpoint(Behaviour),
     /// Each unit reads its mailbox by pages of this size.
@@ -191,6 +193,7 @@ fn one(chance: &mut Chance) -> Operation {
         89 => Operation::TurnBack,
         90 if chance.one_in(2) => Operation::Restart(at),
         90 => Operation::Down(span(chance)),
+        91 if chance.one_in(2) => Operation::AbortErasing(any, at),
         91..93 => Operation::Abort(at, 1 + chance.any() % 6),
         93..97 => Operation::Endpoint(chance.of(&[
             Behaviour::Well,

@@ -1,6 +1,5 @@
-//! Readings: who may and who may not, what is answered to a delivery, what became of an exchange, emergencies, erasing.
+//! Readings: who may and who may not, what is answered to a delivery, what became of an exchange, emergencies.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,14 +10,16 @@ use super::{
     run::{Became, Run},
     town::Answer,
 };
-use crate::people::{ASE, AUDITOR, CADRE, CAF, DPO, EVALUATOR, HEADMASTER, MAGISTRATE, MINORS, ON_CALL, PMI, SCHOOL};
+use crate::people::{ASE, AUDITOR, CADRE, CAF, DPO, EVALUATOR, HEADMASTER, MINORS, ON_CALL, PMI, SCHOOL};
 
 impl Run {
     pub(super) async fn open(&mut self, which: usize, by: usize, at: usize) -> Result<Became, String> {
         let Some((n, m)) = self.model.delivery(which) else { return Ok(Became::PassedOver) };
-        let who = READERS[by % READERS.len()];
         let exchange = &self.model.exchanges[n];
         let delivery = &exchange.deliveries[m];
+        // Every other time somebody of the unit, whether or not it is sealed from this person; else anybody.
+        let colleagues: Vec<Person> = READERS.into_iter().filter(|who| self.model.works_in(*who, delivery.unit)).collect();
+        let who = if by.is_multiple_of(2) { colleagues[by / 2 % colleagues.len()] } else { READERS[by / 2 % READERS.len()] };
         let answer = self.town.get(who, &format!("/v1/mailbox/{}", delivery.id), at).await?;
         let may = self.model.may_know(who, exchange, delivery.unit);
         let expected = if !may {
@@ -291,34 +292,6 @@ impl Run {
             });
         }
         Ok(())
-    }
-
-    pub(super) async fn erase(&mut self, which: usize, at: usize) -> Result<Became, String> {
-        let here = |exchange: &Exchange| exchange.deliveries[0].unit.0 == "departement-31";
-        let all: Vec<usize> = (0..self.model.exchanges.len()).filter(|n| here(&self.model.exchanges[*n])).collect();
-        let Some(n) = all.get(which % all.len().max(1)).copied() else { return Ok(Became::PassedOver) };
-        let exchange = &self.model.exchanges[n];
-        let who = if at.is_multiple_of(5) { MAGISTRATE } else { DPO };
-        let request = self.town.acting(who, at).request(Method::DELETE, &format!("/v1/exchanges/{}", exchange.id));
-        let answer = self.town.ask(request.json(&json!({"motive": "durée écoulée"}))).await?;
-        let expected = if who != DPO {
-            403
-        } else if exchange.erased.is_some() {
-            410
-        } else if !exchange.settled() {
-            409
-        } else {
-            204
-        };
-        if answer.status != expected {
-            return Err(format!("{who:?} erases {}: {answer:?}, not {expected}", exchange.id));
-        }
-        if answer.status == 204 {
-            let now = self.town.now();
-            let exchange = &mut self.model.exchanges[n];
-            (exchange.erased, exchange.clocks) = (Some(now), Vec::new());
-        }
-        Ok(Became::Done)
     }
 
     pub(super) async fn decide(&mut self, at: usize) -> Result<Became, String> {

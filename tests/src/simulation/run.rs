@@ -114,6 +114,7 @@ impl Run {
             Operation::Restart(at) => self.restart(at).await,
             Operation::Down(span) => self.down(span).await,
             Operation::Abort(at, deposits) => self.abort(at, deposits).await,
+            Operation::AbortErasing(which, at) => self.abort_erasing(which, at).await,
             Operation::Endpoint(behaviour) => {
                 self.town.behave(behaviour).await;
                 Ok(Became::Done)
