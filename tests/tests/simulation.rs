@@ -32,8 +32,9 @@ use tests::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_operations() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let length = usize::try_from(number("PASSERELLE_STEPS").unwrap_or(60)).unwrap();
-    let runs = number("PASSERELLE_RUNS").unwrap_or(if std::env::var_os("PASSERELLE_LONG").is_some() { 200 } else { 1 });
+    let (usual, steps) = if std::env::var_os("PASSERELLE_LONG").is_some() { (200, 150) } else { (1, 50) };
+    let length = usize::try_from(number("PASSERELLE_STEPS").unwrap_or(steps)).unwrap();
+    let runs = number("PASSERELLE_RUNS").unwrap_or(usual);
     // Another seed each time, which is printed: what nobody has run yet is worth more than what passed yesterday.
     let first = number("PASSERELLE_SEED").unwrap_or_else(|| u64::from(random()));
     simulation::seeds(first..first + runs, length).await;
