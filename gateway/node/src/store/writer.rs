@@ -159,7 +159,10 @@ async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job
 
 /// Keeps SQLite's write-ahead log short, outside the writer; and overwrites what was deleted while somebody read all the time.
 pub(super) async fn keep_log_short(pool: AnyPool, dialect: Dialect, mut commits: watch::Receiver<u64>, unwritten: Arc<AtomicBool>) {
-    while dialect == Dialect::Sqlite {
+    if dialect != Dialect::Sqlite {
+        return;
+    }
+    loop {
         tokio::select! {
             changed = commits.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(AGAIN) => {

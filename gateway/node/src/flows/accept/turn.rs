@@ -11,7 +11,10 @@ use tokio::sync::OwnedMutexGuard;
 
 /// The keys under which something is being deposited here.
 #[derive(Debug, Default)]
-pub struct KeyTurns(Mutex<HashMap<(InstitutionId, String), Weak<tokio::sync::Mutex<()>>>>);
+pub struct KeyTurns(Mutex<HashMap<(InstitutionId, String), Turn>>);
+
+/// Held by who is at it and by who waits.
+type Turn = Weak<tokio::sync::Mutex<()>>;
 
 impl KeyTurns {
     /// Waits until nothing else is being deposited under this key, blinded, of this institution.
