@@ -87,7 +87,7 @@ async fn the_command_tells_a_person_a_program_and_an_engine() {
     more.send(Ok(Bytes::copy_from_slice(head.as_bytes()))).await.unwrap();
     let deposit = running.acting(SCHOOL).request(Method::POST, "/v1/exchanges").header("content-type", "application/json");
     let deposit = tokio::spawn(deposit.body(reqwest::Body::wrap_stream(body)).send());
-    until("it is under way", async || running.process.get("/metrics").await.unwrap().contains("passerelle_requests_in_progress 1")).await;
+    until("it is under way", async || running.process.get("/metrics").await.unwrap().contains("passerelle_connections 1")).await;
     let id = running.process.id().to_string();
     assert!(Command::new("kill").arg(&id).stdout(Stdio::null()).status().await.unwrap().success());
     until("it drains", async || running.process.get("/health/ready").await.unwrap().contains("draining")).await;

@@ -442,6 +442,38 @@ async fn a_flood_of_slow_bodies_closes_no_mailbox_and_holds_up_no_danger() {
     drop(doors);
 }
 
+/// The same with bodies that say they come in parts: whoever holds them open is no crowd.
+#[tokio::test]
+async fn a_flood_of_slow_parts_closes_no_mailbox_either() {
+    let scene = Scene::start_with(|world| {
+        let file = world.config();
+        let config = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, config.replace("[limits]\n", "[limits]\nrequests_in_progress = 4\n")).unwrap();
+    })
+    .await;
+    let mut slow = tokio::task::JoinSet::new();
+    let mut doors = Vec::new();
+    for n in 0..32 {
+        let (body, stream) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
+        body.unbounded_send(Ok(b"--b\r\n".to_vec())).unwrap();
+        doors.push(body);
+        let path = if n % 2 == 0 { "/v1/exchanges" } else { "/v1/tokens/revocations" };
+        let request = scene.institution(TEACHER.0).request(Method::POST, path).header("content-type", "multipart/related; boundary=b");
+        slow.spawn(request.body(reqwest::Body::wrap_stream(stream)).send());
+    }
+    let connections = || async {
+        let metrics = scene.local("/metrics").await;
+        let found = metrics.lines().find_map(|line| line.strip_prefix("passerelle_connections "));
+        found.is_some_and(|n| n.parse::<f64>().unwrap() >= 32.0)
+    };
+    scene.until("all of them are there", connections).await;
+    let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let document = scene.opened(CRIP, "crip", &id).await;
+    assert!(document["subjects"][0]["birth_name"].is_string());
+    scene.acting(CRIP).get("/v1/clocks").await.unwrap();
+    drop(doors);
+}
+
 #[tokio::test]
 async fn what_changes_while_the_gateway_starts_is_noticed() {
     let mut scene = Scene::start().await;

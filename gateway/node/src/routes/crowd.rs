@@ -6,7 +6,7 @@
 //! was handed over and cannot be opened is not much better than one that was not taken.
 //!
 //! Who sends slowly is not in progress before the body is there, and the bodies of one certificate share a memory of their
-//! own: whoever sends many, slowly, waits for itself alone.
+//! own: whoever sends many, slowly, waits for itself alone, and its small bodies do not wait for its large ones.
 
 use std::{
     collections::HashMap,
@@ -14,31 +14,46 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
-    body::{Body, HttpBody, to_bytes},
+    body::{Body, HttpBody},
     extract::{Request, State},
     http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Edge, attachments};
 use crate::{flows::accept::Room, listen::Connection, refusal::Refusal};
 
 /// Who is inside.
-#[derive(Debug)]
 pub(super) struct Crowd {
     inside: AtomicUsize,
     at_most: usize,
     /// Bytes of one body, at most.
     body_bytes: usize,
-    /// KiB that are free for the bodies of each certificate.
-    shares: Mutex<HashMap<[u8; 32], Weak<Semaphore>>>,
+    /// What the bodies of each certificate share.
+    shares: Mutex<HashMap<[u8; 32], Weak<Share>>>,
+}
+
+/// Places in memory for the bodies of one certificate. Who waits for a large one holds a small one, and never the other way
+/// round.
+struct Share {
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    /// For deposits with files, which are read elsewhere.
+    in_parts: Arc<Semaphore>,
+}
+
+/// A body in memory, and the places that it takes.
+struct Gathered {
+    bytes: Vec<u8>,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 /// One request in progress; leaves when dropped.
@@ -58,50 +73,78 @@ impl Crowd {
         Self { inside: AtomicUsize::new(0), at_most, body_bytes, shares: Mutex::default() }
     }
 
-    /// Memory for a body of one certificate: as soon as its others leave some.
-    async fn share(&self, certificate: [u8; 32], bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let share = {
-            let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = shares.get(&certificate).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                shares.retain(|_, share| share.strong_count() > 0);
-                let share = Arc::new(Semaphore::new(SHARE_KIB));
-                shares.insert(certificate, Arc::downgrade(&share));
-                share
-            })
-        };
-        let kib = u32::try_from(bytes.div_ceil(1024).clamp(1, SHARE_KIB)).unwrap_or(1);
-        share.acquire_many_owned(kib).await.map_err(|_| Refusal::Internal("share"))
+    fn share(&self, certificate: [u8; 32]) -> Arc<Share> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shares.get(&certificate).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            shares.retain(|_, share| share.strong_count() > 0);
+            let places = |many| Arc::new(Semaphore::new(many));
+            let share = Arc::new(Share { small: places(SMALL_BODIES), large: places(LARGE_BODIES), in_parts: places(IN_PARTS) });
+            shares.insert(certificate, Arc::downgrade(&share));
+            share
+        })
+    }
+
+    /// Reads a body as far as there is room for it.
+    async fn gather(&self, share: &Share, mut body: Body) -> Result<Gathered, Refusal> {
+        let place = async |of: &Arc<Semaphore>| of.clone().acquire_owned().await.map_err(|_| Refusal::Internal("share"));
+        let announced = body.size_hint().exact().unwrap_or(0);
+        if announced > self.body_bytes as u64 {
+            return Err(Refusal::TooLarge);
+        }
+        let (small, mut large) = (place(&share.small).await?, None);
+        let mut bytes = Vec::new();
+        if announced > SMALL as u64 {
+            large = Some(place(&share.large).await?);
+        }
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| Refusal::Malformed("body"))?.into_data() else { continue };
+            let length = bytes.len() + data.len();
+            if length > self.body_bytes {
+                return Err(Refusal::TooLarge);
+            }
+            if length > SMALL && large.is_none() {
+                large = Some(place(&share.large).await?);
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Gathered { bytes, _places: (small, large) })
     }
 }
 
-/// A request whose body is in memory, with the place that it takes there. Parts are read as they come, elsewhere.
-async fn gathered(crowd: &Crowd, request: Request) -> Result<(Request, Option<OwnedSemaphorePermit>), Refusal> {
+/// A request whose body is in memory, with the places that it takes there. Parts are read as they come, elsewhere.
+async fn gathered(crowd: &Crowd, request: Request) -> Result<(Request, impl Sized), Refusal> {
     let peer = request.extensions().get::<Arc<Connection>>().and_then(|connection| connection.peer.as_ref().ok());
     // A stranger is refused before anything is read.
     let Some(certificate) = peer.map(|peer| peer.thumbprint) else { return Ok((request, None)) };
-    if request.body().is_end_stream() || attachments::boundary(request.headers()).is_some() {
+    if request.body().is_end_stream() {
         return Ok((request, None));
     }
-    let announced = request.body().size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
-    if announced.is_some_and(|bytes| bytes > crowd.body_bytes) {
-        return Err(Refusal::TooLarge);
+    let share = crowd.share(certificate);
+    if request.uri().path() == DEPOSITS && attachments::boundary(request.headers()).is_some() {
+        let place = share.in_parts.clone().acquire_owned().await.map_err(|_| Refusal::Internal("share"))?;
+        return Ok((request, Some((share, (place, None)))));
     }
-    let share = crowd.share(certificate, announced.unwrap_or(crowd.body_bytes)).await?;
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, crowd.body_bytes).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
-        if too_large { Refusal::TooLarge } else { Refusal::Malformed("body") }
-    })?;
-    Ok((Request::from_parts(parts, Body::from(bytes)), Some(share)))
+    let Ok(gathered) = tokio::time::timeout(GATHERED_WITHIN, crowd.gather(&share, body)).await else {
+        return Err(Refusal::Malformed("body"));
+    };
+    let Gathered { bytes, _places } = gathered?;
+    Ok((Request::from_parts(parts, Body::from(bytes)), Some((share, _places))))
 }
 
 /// Lets a request in, or tells it to come again.
 pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let (mut request, _share) = match gathered(&edge.crowd, request).await {
+    let (mut request, _places) = match gathered(&edge.crowd, request).await {
         Ok(gathered) => gathered,
         Err(refusal) => return refusal.into_response(),
     };
+    // A deposit with files lasts as long as its sender is slow: it is bounded by its own places, and is no sign of a crowd.
+    if request.uri().path() == DEPOSITS && attachments::boundary(request.headers()).is_some() {
+        let full = edge.crowd.inside.load(Ordering::Relaxed) >= edge.crowd.at_most;
+        request.extensions_mut().insert(if full { Room::ForDanger } else { Room::ForAll });
+        return next.run(request).await;
+    }
     let inside = edge.crowd.inside.fetch_add(1, Ordering::Relaxed);
     metrics::gauge!(IN_PROGRESS).increment(1.0);
     let place = Inside(edge.clone());
@@ -109,7 +152,7 @@ pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, request: Request, n
     let arrived = path.starts_with("/v1/mailbox");
     let room = if inside < if arrived { edge.crowd.at_most * 2 } else { edge.crowd.at_most } { Room::ForAll } else { Room::ForDanger };
     match room {
-        Room::ForDanger if !(*method == Method::POST && (path == "/v1/exchanges" || path.ends_with("/rectification"))) => {
+        Room::ForDanger if !(*method == Method::POST && (path == DEPOSITS || path.ends_with("/rectification"))) => {
             metrics::counter!(SHED, "kind" => "request").increment(1);
             Refusal::Overloaded.into_response()
         }
@@ -127,7 +170,16 @@ pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, request: Request, n
     }
 }
 
-/// What the bodies of one certificate may take together.
-const SHARE_KIB: usize = 16 * 1024;
+/// Bytes of a small body: what is reported without files is hardly ever longer.
+const SMALL: usize = 32 * 1024;
+/// How many of these one certificate may have in memory.
+const SMALL_BODIES: usize = 512;
+/// How many larger ones, up to `body_bytes` each.
+const LARGE_BODIES: usize = 16;
+/// How many deposits with files it may have under way.
+const IN_PARTS: usize = 16;
+/// How long a body may take, its wait for a place included: 1 MiB at 9 kB a second.
+const GATHERED_WITHIN: Duration = Duration::from_secs(120);
+const DEPOSITS: &str = "/v1/exchanges";
 const IN_PROGRESS: &str = "passerelle_requests_in_progress";
 const SHED: &str = "passerelle_shed_total";

@@ -45,10 +45,14 @@ impl Parts {
     }
 
     /// Reads what is left and keeps nothing of it.
+    /// Not for ever: who goes on sending is cut off.
     pub(super) async fn pass_over(&mut self) {
-        while let Ok(Some(mut part)) = self.next().await {
-            while let Ok(Some(_)) = part.chunk().await {}
-        }
+        let passing = async {
+            while let Ok(Some(mut part)) = self.next().await {
+                while let Ok(Some(_)) = part.chunk().await {}
+            }
+        };
+        let _ = tokio::time::timeout(PASSED_WITHIN, passing).await;
     }
 }
 
@@ -109,6 +113,9 @@ impl Stream for Breathing {
 
 /// More than the headers of a part need, and little enough to be searched over and over while they come.
 const AHEAD: u64 = 16 * 1024;
+
+/// How long the rest of what is refused may take to arrive.
+const PASSED_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
