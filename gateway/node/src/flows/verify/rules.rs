@@ -33,10 +33,12 @@ pub(super) struct Rules {
     sets: HashSet<String>,
     set_approvals: HashMap<String, HashSet<[u8; 16]>>,
     withdrawn_sets: HashSet<String>,
-    hidden_set_approvals: u64,
-    hidden_set_proposals: u64,
-    /// Decisions whose openings are not known: one of them may be an approval.
-    hidden_decisions: u64,
+    /// When each set was last proposed, as far as that is known.
+    proposed_sets: HashMap<String, Instant>,
+    /// The last approval, proposal and decision whose openings are not known: one of them may be what is looked for.
+    hidden_set_approval: Option<Instant>,
+    hidden_set_proposal: Option<Instant>,
+    hidden_decision: Option<Instant>,
     /// Acceptances whose exchange cannot be known: a later release may be one of theirs.
     hidden: u64,
 }
@@ -51,9 +53,10 @@ impl Rules {
             sets: HashSet::new(),
             set_approvals: HashMap::new(),
             withdrawn_sets: HashSet::new(),
-            hidden_set_approvals: 0,
-            hidden_set_proposals: 0,
-            hidden_decisions: 0,
+            proposed_sets: HashMap::new(),
+            hidden_set_approval: None,
+            hidden_set_proposal: None,
+            hidden_decision: None,
             hidden: 0,
         }
     }
@@ -85,16 +88,16 @@ impl Rules {
         match leaf.event {
             Event::ExchangeAccepted => self.accepted(openings),
             Event::ExchangeDelivered | Event::ExchangeOpened => self.released(index, openings, report),
-            Event::PolicyProposed => self.set_proposed(openings),
-            Event::PolicyApproved => self.set_approved(openings),
+            Event::PolicyProposed => self.set_proposed(leaf.time, openings),
+            Event::PolicyApproved => self.set_approved(leaf.time, openings),
             Event::PolicyWithdrawn => self.set_withdrawn(openings),
             Event::PolicyChanged => self.policy_changed(index, leaf, openings, report),
             Event::BreakGlass => {
                 emergency(index, openings, report);
                 self.released(index, openings, report);
             }
-            Event::IdentityReidentified => self.reidentified(index, openings, report),
-            Event::DecisionMade => self.decided(openings),
+            Event::IdentityReidentified => self.reidentified(index, leaf.time, openings, report),
+            Event::DecisionMade => self.decided(leaf.time, openings),
             Event::GatewayRestored => report.restored.push(index),
             Event::ExchangeRefused
             | Event::ExchangeAcknowledged
@@ -130,18 +133,18 @@ impl Rules {
     }
 
     /// An approval of a re-identification is remembered: the re-identification must find it.
-    fn decided(&mut self, openings: Option<&Openings>) {
+    fn decided(&mut self, at: Instant, openings: Option<&Openings>) {
         match openings.map(|known| (known.value("action").and_then(Value::as_str), approval(known))) {
             Some((Some("reidentification-approved"), Some(approval))) => {
                 self.approvals.insert(approval);
             }
             Some(_) => {}
-            None => self.hidden_decisions += 1,
+            None => self.hidden_decision = Some(at),
         }
     }
 
     /// Two distinct people of two distinct roles, other than who asked, each of whom said so before (invariant 7).
-    fn reidentified(&mut self, index: u64, openings: Option<&Openings>, report: &mut Report) {
+    fn reidentified(&mut self, index: u64, at: Instant, openings: Option<&Openings>, report: &mut Report) {
         let Some(openings) = openings else { return };
         let approvers = openings.value(field::APPROVERS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let part = |name: &'static str| approvers.iter().filter_map(move |a| a.get(name)?.as_str()).collect::<BTreeSet<_>>();
@@ -149,29 +152,32 @@ impl Rules {
         if people.len() < 2 || part("role").len() < 2 || asker.is_some_and(|asker| people.contains(asker)) {
             report.add(FindingKind::Process, Some(index), None, "ré-identification sans deux personnes de deux rôles distincts");
         }
-        if self.hidden_decisions == 0 && people.iter().any(|who| !request(openings, who).is_some_and(|one| self.approvals.contains(&one))) {
+        // What was approved longer ago does not count: an approval that expired before cannot be one of these.
+        let hidden = self.hidden_decision.is_some_and(|last| at.since(last) <= APPROVED_WITHIN + self.tolerance);
+        if !hidden && people.iter().any(|who| !request(openings, who).is_some_and(|one| self.approvals.contains(&one))) {
             report.add(FindingKind::Process, Some(index), None, "ré-identification sans l’accord antérieur de ceux qu’elle nomme");
         }
     }
 
     /// Each proposal is approved anew.
-    fn set_proposed(&mut self, openings: Option<&Openings>) {
+    fn set_proposed(&mut self, at: Instant, openings: Option<&Openings>) {
         match openings.and_then(set) {
             Some(set) => {
                 self.withdrawn_sets.remove(set);
                 self.set_approvals.remove(set);
+                self.proposed_sets.insert(set.to_owned(), at);
             }
-            None => self.hidden_set_proposals += 1,
+            None => self.hidden_set_proposal = Some(at),
         }
     }
 
-    fn set_approved(&mut self, openings: Option<&Openings>) {
+    fn set_approved(&mut self, at: Instant, openings: Option<&Openings>) {
         let of = |known| Some((set(known)?, set_approval(known.value("professional")?, known.value("role")?)?));
         match openings.and_then(of) {
             Some((set, approval)) => {
                 self.set_approvals.entry(set.to_owned()).or_default().insert(approval);
             }
-            None => self.hidden_set_approvals += 1,
+            None => self.hidden_set_approval = Some(at),
         }
     }
 
@@ -200,7 +206,10 @@ impl Rules {
         let set = set(openings);
         let given = set.and_then(|set| self.set_approvals.get(set));
         let said = |one: &Value| Some(given?.contains(&set_approval(one.get("professional")?, one.get("role")?)?));
-        if self.hidden_set_approvals == 0 && approvers.iter().any(|one| said(one) != Some(true)) {
+        // Only what is hidden since it was proposed may be what is looked for.
+        let proposed = set.and_then(|set| self.proposed_sets.get(set)).copied();
+        let since = |hidden: Option<Instant>| hidden.is_some_and(|last| proposed.is_none_or(|at| last.plus(self.tolerance) >= at));
+        if !since(self.hidden_set_approval) && approvers.iter().any(|one| said(one) != Some(true)) {
             report.add(
                 FindingKind::Process,
                 Some(index),
@@ -208,7 +217,7 @@ impl Rules {
                 "jeu de règles mis en vigueur sans l’approbation antérieure de ceux qu’il nomme",
             );
         }
-        if self.hidden_set_proposals == 0 && set.is_some_and(|set| self.withdrawn_sets.contains(set)) {
+        if self.hidden_set_proposal.is_none() && set.is_some_and(|set| self.withdrawn_sets.contains(set)) {
             report.add(
                 FindingKind::Process,
                 Some(index),
@@ -231,6 +240,9 @@ impl Rules {
         }
     }
 }
+
+/// How long before a re-identification its approvals may lie.
+const APPROVED_WITHIN: Duration = Duration::from_secs(30 * 60);
 
 /// Two distinct people of two distinct roles (invariants 7 and 8).
 fn two_people(index: u64, openings: Option<&Openings>, report: &mut Report, otherwise: &str) {
