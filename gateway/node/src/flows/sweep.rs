@@ -65,7 +65,7 @@ pub async fn finish_erasures(rooms: &Rooms, walk: Walk) -> Result<usize, Refusal
     }
 }
 
-/// Takes away keys, identities and attachments that no exchange names, a day after they were written and at the second look.
+/// Takes away keys, identities and attachments that no exchange names, a day after they were written and after two hours of doubt.
 ///
 /// # Errors
 /// A store is unavailable.

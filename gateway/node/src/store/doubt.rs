@@ -1,4 +1,4 @@
-//! Orphans are taken away only when they looked like orphans at an earlier look too: ages are told by the clock of whoever
+//! Orphans are taken away only when they have looked like orphans for two hours: ages are told by the clock of whoever
 //! wrote, and a replica whose clock is a day ahead would take what is just being accepted.
 
 use std::{
@@ -11,7 +11,10 @@ use std::{
 pub struct Doubts(Mutex<(u64, HashMap<String, u64>)>);
 
 impl Doubts {
-    /// Begins the next look; what was not seen for two looks is forgotten. Looks lie further apart than any acceptance lasts.
+    /// How many looks later it is taken away: ten minutes apart, longer than a deposit with files may last.
+    pub const LOOKS: u64 = 12;
+
+    /// Begins the next look.
     pub fn look(&self) {
         let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (look, seen) = &mut *inside;
@@ -20,14 +23,14 @@ impl Doubts {
         seen.retain(|_, first| now.saturating_sub(*first) <= REMEMBERED);
     }
 
-    /// Whether this looked like an orphan at an earlier look.
+    /// Whether this has looked like an orphan for [`Doubts::LOOKS`] looks.
     pub(super) fn before(&self, what: String) -> bool {
         let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (look, seen) = &mut *inside;
         let now = *look;
-        *seen.entry(what).or_insert(now) < now
+        now.saturating_sub(*seen.entry(what).or_insert(now)) >= Self::LOOKS
     }
 }
 
-/// How many looks a doubt is kept.
-const REMEMBERED: u64 = 2;
+/// How many looks a doubt is kept; then it is another one.
+const REMEMBERED: u64 = Doubts::LOOKS + 1;

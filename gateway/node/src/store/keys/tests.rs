@@ -158,7 +158,9 @@ async fn a_key_without_an_exchange_is_collected_and_looked_at_once() {
     };
     assert_eq!(look(now()).await, 0, "it may still be on its way");
     let later = now().plus(Duration::from_secs(3600));
-    assert_eq!(look(later).await, 0, "whoever says how old it is may be wrong by a day");
+    for _ in 0..Doubts::LOOKS {
+        assert_eq!(look(later).await, 0, "whoever says how old it is may be wrong by a day");
+    }
     assert_eq!(keys.collect_orphans(&store, later, &doubts).await.unwrap(), 0, "within the same look");
     assert_eq!(look(later).await, 1);
     assert!(keys.exchange_key(id).await.unwrap().is_none());

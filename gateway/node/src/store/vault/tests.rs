@@ -394,7 +394,8 @@ async fn a_mention_without_an_exchange_is_collected() {
     // A crash here: keys and vault have it, the exchange was never accepted.
     let later = now().plus(std::time::Duration::from_secs(3600));
     let doubts = Doubts::default();
-    for (before, mentions, keys) in [(now(), 0, 0), (later, 0, 0), (later, 1, 2)] {
+    let doubtful = (0..Doubts::LOOKS).map(|_| (later, 0, 0));
+    for (before, mentions, keys) in [(now(), 0, 0)].into_iter().chain(doubtful).chain([(later, 1, 2)]) {
         doubts.look();
         assert_eq!(stage.vault.collect_orphans(&store, before, &doubts).await.unwrap(), mentions);
         assert_eq!(stage.keys.collect_orphans(&store, before, &doubts).await.unwrap(), keys);
