@@ -5,9 +5,12 @@ use std::{fs, time::Duration};
 
 use gateway::{
     clock::{Clock, SystemClock},
+    config::Config,
     demo::World,
     seal::KeyStore,
+    store::Part,
 };
+use sqlx::{AnyConnection, Connection};
 use tests::cli::{Running, path, run};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -79,4 +82,21 @@ async fn check_knows_how_old_the_last_backup_is() {
     let told = check().await;
     assert!(told.contains(&format!("la dernière sauvegarde est du {three_days_ago}")), "{told}");
     running.process.stop().await;
+}
+
+/// The gateway was killed before its notary signed, and nobody started it again.
+#[tokio::test]
+async fn check_says_that_the_log_stands() {
+    let running = Running::start().await;
+    assert!(!running.here(&["check"]).await.done().out.contains("signature"), "it is signed within a moment");
+    let url = Config::load(&running.world.config()).unwrap().database(Part::Gateway);
+    let stopped = running.kill().await;
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(&url).await.unwrap();
+    // As if the last entry had been written a century ago, and never signed.
+    let aged = "UPDATE entry SET leaf_index = NULL, pending = 1, leaf = CAST(REPLACE(CAST(leaf AS TEXT), '\"time\":\"20', '\"time\":\"19') AS BLOB)
+                WHERE leaf_index = (SELECT MAX(leaf_index) FROM entry)";
+    assert_eq!(sqlx::query(aged).execute(&mut database).await.unwrap().rows_affected(), 1);
+    let told = stopped.here(&["check"]).await.done().out;
+    assert!(told.contains("le journal attend une signature depuis le 19"), "{told}");
 }

@@ -138,6 +138,120 @@ async fn from_whom_the_first_was_sealed_the_correction_is_too_and_the_other_way_
     }
 }
 
+#[tokio::test]
+async fn no_row_of_corrections_makes_a_danger_vanish_from_a_unit() {
+    let scene = Scene::start().await;
+    let from = |people: &[(&str, &str)]| {
+        json!(people.iter().map(|(_, who)| json!({"issuer": issuer(&scene), "subject": who})).collect::<Vec<_>>())
+    };
+    let all: Vec<(&str, &str)> = {
+        let law = scene.rooms().law.load_full();
+        let unit = "crip".parse().unwrap();
+        let people = law.directory.professionals().filter(|one| one.institution.as_str() == "departement-31" && one.units.contains(&unit));
+        people.map(|one| ("departement-31", &*Box::leak(one.id.subject.clone().into_boxed_str()))).collect()
+    };
+    assert!(all.len() > 1);
+    let (one, others) = all.split_at(1);
+    let mut envelope = envelopes::of_the_school();
+    let first = scene.accepted(SCHOOL, &envelope).await;
+    envelope["exclus"] = from(one);
+    let second = correct(&scene, SCHOOL, &first, &envelope).await;
+    // The rest of the unit, by a correction of the correction, and of the first.
+    envelope["exclus"] = from(others);
+    for of in [&second, &first] {
+        correct(&scene, SCHOOL, of, &envelope).await;
+    }
+    let reader = others.iter().find(|who| **who == CRIP || **who == CADRE).copied().unwrap();
+    let seen: Vec<Value> = scene.waiting(&scene.acting(reader), "crip").await.iter().map(|one| one["exchange"].clone()).collect();
+    assert!(seen.contains(&json!(first)), "the danger vanished: {seen:?}");
+    assert!(!scene.local("/metrics").await.contains("passerelle_nobody_left_to_read_total 0"), "and nobody was told");
+}
+
+#[tokio::test]
+async fn the_whole_line_is_sealed_and_withdrawn() {
+    let scene = Scene::start().await;
+    let mut envelope = envelopes::of_the_school();
+    let first = scene.accepted(SCHOOL, &envelope).await;
+    let second = correct(&scene, SCHOOL, &first, &envelope).await;
+    // What corrects a correction corrects the first; whom it seals out is sealed out of all three.
+    envelope["exclus"] = json!([{"issuer": issuer(&scene), "subject": CADRE.1}]);
+    let third = correct(&scene, SCHOOL, &second, &envelope).await;
+    let seen: Vec<Value> = scene.waiting(&scene.acting(CADRE), "crip").await.iter().map(|one| one["exchange"].clone()).collect();
+    for id in [&first, &second, &third] {
+        assert!(!seen.contains(&json!(id)), "{seen:?}");
+        assert!(scene.waiting(&scene.acting(CRIP), "crip").await.iter().any(|one| one["exchange"] == json!(id)));
+    }
+    let document = scene.opened(CRIP, "crip", &third).await;
+    assert_eq!(text(&document, "/rectifies"), first);
+
+    rectify(&scene.acting(SCHOOL), &second, withdrawal("Erreur sur la personne.")).await.unwrap();
+    for id in [&first, &second, &third] {
+        let row = scene.rooms().store.exchange(id.parse().unwrap()).await.unwrap().unwrap();
+        assert!(row.withdrawn_at.is_some(), "{id} stays as if nothing were said");
+    }
+}
+
+#[tokio::test]
+async fn who_holds_a_copy_is_told_of_the_withdrawal() {
+    let scene = Scene::start().await;
+    let first = scene.accepted(HOSPITAL, &requests::direct_signalement()).await;
+    let copy = text(&scene.first_waiting(&scene.acting(CRIP), "crip").await, "/exchange");
+    rectify(&scene.acting(HOSPITAL), &first, withdrawal("Homonyme.")).await.unwrap();
+    let waiting = scene.waiting(&scene.acting(CRIP), "crip").await;
+    let words: Vec<&Value> = waiting.iter().filter(|one| one["exchange"] == json!(copy) && one["withdrawn_at"].is_string()).collect();
+    assert_eq!(words.len(), 2, "the copy stays, and the word comes: {waiting:?}");
+}
+
+#[tokio::test]
+async fn a_correction_of_what_is_over_is_a_danger_like_any_other() {
+    let scene = Scene::start().await;
+    let first = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let mut database = scene.database(gateway::store::Part::Gateway).await;
+    let stopped = "UPDATE clock SET stopped_at = 1, stopped_by = 'recorded', next_at = NULL WHERE exchange_id = $1";
+    sqlx::query(stopped).bind(&first).execute(&mut database).await.unwrap();
+    let done = "UPDATE follow_up SET done_at = 1, done_by = 'x' WHERE exchange_id = $1";
+    sqlx::query(done).bind(&first).execute(&mut database).await.unwrap();
+    let second = correct(&scene, SCHOOL, &first, &envelopes::of_the_school()).await;
+    let running = clocks(&scene, &second).await;
+    assert!(running.contains("evaluation") && running.contains("premiere-analyse") && running.contains("retour-pro"), "{running:?}");
+
+    // And one that is more urgent than the first one has its own, shorter time.
+    let ordinary = scene.accepted(SCHOOL, &json!({"type": "information-preoccupante", "urgency": "ordinary"})).await;
+    let urgent = correct(&scene, SCHOOL, &ordinary, &json!({"type": "information-preoccupante", "urgency": "immediate"})).await;
+    assert!(clocks(&scene, &urgent).await.contains("premiere-analyse"));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_withdrawn_answers_no_more() {
+    let scene = Scene::start().await;
+    let information = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let stopped = async |name: &str| {
+        let clocks = scene.rooms().store.clocks_of(information.parse().unwrap()).await.unwrap();
+        clocks.iter().find(|clock| clock.name == name).unwrap().stopped_at.is_some()
+    };
+    let retour = scene.accepted(CRIP, &envelopes::retour(&information)).await;
+    assert!(stopped("retour-pro").await);
+    rectify(&scene.acting(CRIP), &retour, withdrawal("Mauvais dossier.")).await.unwrap();
+    assert!(!stopped("retour-pro").await, "the reporter is owed its feedback again");
+    // Another answer stands in its place, or the correction of one.
+    let other = scene.accepted(CRIP, &envelopes::retour(&information)).await;
+    let corrected = correct(&scene, CRIP, &other, &envelopes::retour(&information)).await;
+    assert!(stopped("retour-pro").await);
+    assert!(scene.rooms().store.exchange(corrected.parse().unwrap()).await.unwrap().unwrap().rectifies.is_some());
+}
+
+/// Read in an emergency: told what came after, and nothing of what was taken back.
+#[tokio::test]
+async fn an_emergency_reader_is_told_too() {
+    let scene = Scene::start().await;
+    let first = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let second = correct(&scene, SCHOOL, &first, &envelopes::of_the_school()).await;
+    let ask = json!({"reason": "Enfant aux urgences, son adresse est demandée par le 15.", "classes": ["identite"]});
+    let document = scene.acting(PMI).post(&format!("/v1/exchanges/{first}/urgence"), &ask).await.unwrap();
+    // The unit that reads in an emergency is the one to which it was handed.
+    assert_eq!(text(&document, "/rectified_by/0/exchange"), second);
+}
+
 fn issuer(scene: &Scene) -> String {
     let law = scene.rooms().law.load_full();
     law.directory.professionals().find(|one| one.id.subject == CRIP.1).unwrap().id.issuer.clone()
@@ -193,7 +307,7 @@ async fn what_warns_of_no_danger_is_taken_back() {
         assert_eq!(text(&document, "/withdrawn/motive"), "Envoyé au mauvais service.");
     }
     assert!(scene.rooms().store.clocks_of(retour.parse().unwrap()).await.unwrap().iter().all(|clock| clock.stopped_at.is_some()));
-    // It can be corrected no more: what was taken back is not there for that.
+    // It can be corrected no more: what was taken back is not there for that. Nor is it withdrawn twice at once.
     let mut envelope = envelopes::retour(&information);
     envelope["rectifies"] = json!(retour);
     let refused = scene.submit(&scene.acting(CRIP), &envelope).await.unwrap_err();

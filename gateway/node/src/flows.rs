@@ -30,7 +30,10 @@ pub mod withdraw;
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use exchange::{ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId, envelope::Route};
+use exchange::{
+    ExchangeId, Instant, InstitutionId, Party, ProfessionalId, UnitId,
+    envelope::{Excluded, Route},
+};
 use ring::rand::SystemRandom;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -94,6 +97,8 @@ pub struct Rooms {
     pub signed: watch::Receiver<u64>,
     /// Randomness.
     pub random: SystemRandom,
+    /// When this gateway started, by a clock that nobody sets.
+    pub started: tokio::time::Instant,
     /// What may be orphans.
     pub doubts: Doubts,
     /// Whose turn it is under which idempotency key.
@@ -304,6 +309,39 @@ pub(crate) fn acts_for(law: &Law, professional: &Professional, party: &Party, no
 pub(crate) fn sent(law: &Law, professional: &Professional, row: &ExchangeRow, now: Instant) -> bool {
     let wrote = row.sender.institution == professional.institution && row.sender_professional == professional.id.subject;
     wrote || acts_for(law, professional, &row.sender, now)
+}
+
+/// An exchange with everything that corrects it, and what the gateway made of each: the first one first. What the gateway makes
+/// comes from the same sender and answers it; nobody answers an own exchange otherwise.
+pub(crate) async fn line(rooms: &Rooms, first: &ExchangeRow) -> Result<Vec<ExchangeRow>, StoreError> {
+    let mut rows = vec![first.clone()];
+    rows.extend(rooms.store.corrections_of(first.id).await?);
+    let mut made = Vec::new();
+    for row in &rows {
+        let answers = rooms.store.answers_to(row.id).await?;
+        made.extend(answers.into_iter().filter(|one| one.sender == first.sender && one.recipient.institution != first.sender.institution));
+    }
+    rows.extend(made);
+    Ok(rows)
+}
+
+/// From whom an exchange is sealed, whoever said so.
+pub(crate) async fn sealed_from_whom(rooms: &Rooms, id: ExchangeId) -> Result<Vec<Excluded>, Refusal> {
+    let damaged = || Refusal::Internal("exclusion");
+    let read = |(institution, issuer, subject): (String, String, String)| {
+        Ok(if institution.is_empty() {
+            Excluded::Professional(ProfessionalId { issuer, subject })
+        } else {
+            Excluded::Institution { institution: institution.parse().map_err(|_| damaged())? }
+        })
+    };
+    rooms.store.exclusions_of(id).await?.into_iter().map(read).collect()
+}
+
+/// Whether an exchange warns of danger, as the set in force says of its type on the day of acceptance. A type that it no longer
+/// has may have been one.
+pub(crate) fn is_danger(law: &Law, row: &ExchangeRow) -> bool {
+    law.catalogue.exchange_type(&row.kind, row.accepted_at).is_none_or(|exchange_type| exchange_type.danger)
 }
 
 /// What a task asks, in French: as the catalogue says it, or for what the gateway itself asks.

@@ -126,6 +126,7 @@ impl Node {
             signer,
             signed,
             random: SystemRandom::new(),
+            started: tokio::time::Instant::now(),
             doubts: Doubts::default(),
             turns: accept::KeyTurns::default(),
             emergency_minutes: config.limits.emergency_minutes.get(),

@@ -47,7 +47,8 @@ pub struct Class {
 pub enum From {
     /// The acceptance.
     Accepted,
-    /// The last time that somebody did something with it: opened, acknowledged, answered, did a task, corrected.
+    /// The last time that somebody did something with it: opened it first, acknowledged, answered, corrected, withdrew, did a task
+    /// of it, or called about it.
     LastContact,
     /// The day on which something newer took its place.
     Superseded,

@@ -12,6 +12,7 @@ use crate::{
     directory::{Professional, day::day_in_france},
     flows::{Law, backup},
     listen::{self, Dated},
+    store::{Part, audit::unsigned_since},
 };
 
 /// Everything that ends soon, in French, for the line after « À prévoir : ».
@@ -92,6 +93,20 @@ fn old_backup(config: &Config, now: Instant) -> Option<String> {
     }
 }
 
+/// A log that nobody extends: nothing is handed over meanwhile.
+pub(super) async fn log_that_stands(config: &Config, now: Instant) -> Option<String> {
+    if config.database.is_none() && !config.data.join("gateway.db").exists() {
+        return None;
+    }
+    // What cannot be read is said by who describes the database.
+    let since = unsigned_since(&config.database(Part::Gateway)).await.ok().flatten()?;
+    (now.since(since) > STANDS).then(|| {
+        format!("le journal attend une signature depuis le {since}, et rien n’est remis entre-temps : la passerelle est-elle arrêtée ?")
+    })
+}
+
+/// How long an entry may wait for its signature: it takes a tenth of a second.
+const STANDS: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Before a certificate or a habilitation ends.
 const NOTICE: Duration = DAY.saturating_mul(30);

@@ -73,7 +73,9 @@ struct Answer {
 
 async fn live(local: &str) -> Result<Answer, Unanswered> {
     let given = read(local, ask::get(local, "/health/live", PATIENCE).await?.into_body())?;
-    Ok(Answer { yes: given.get("live") == Some(&json!(true)), given, said: "Vivante : elle répond.".to_owned() })
+    let yes = given.get("live") == Some(&json!(true));
+    let said = if yes { "Vivante : elle répond." } else { "Ce qui répond là n’est pas une passerelle en état de marche." };
+    Ok(Answer { yes, given, said: said.to_owned() })
 }
 
 async fn ready(local: &str) -> Result<Answer, Unanswered> {
@@ -99,13 +101,13 @@ fn no_in_words(given: &Value) -> String {
     let word = |name| given.get(name).and_then(Value::as_str).unwrap_or("?");
     let what = match word("what") {
         "commit" => "rien ne peut être écrit : la base de données, ou le disque",
-        "signature" => "aucun reçu ne peut être signé : les clés maîtresses, ou le hasard du système",
+        "signature" => "aucun reçu ne peut être signé : les clés maîtresses, ou le générateur aléatoire du système",
         "decision" => "les règles ne décident pas : le jeu de règles en vigueur",
         "certificate" => "son certificat est échu, aucun membre n’entre : remplacez les fichiers de tls/",
         "draining" => "elle s’arrête, et finit ce qui est en cours",
         other => other,
     };
-    format!("Pas prête : {what}.\nCe qu’elle dit : {}. Le détail est dans son journal.", word("why"))
+    format!("Pas prête : {what}.\nDétail technique (anglais) : {}. La suite est dans son journal.", word("why"))
 }
 
 fn told(answer: Result<Answer, Unanswered>, for_a_program: bool) -> Result<ExitCode, CommandFault> {

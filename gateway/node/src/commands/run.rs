@@ -144,6 +144,9 @@ pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
     for ending in ending::soon(&config, &law, SystemClock.now()) {
         print(&format!("À prévoir : {ending}."));
     }
+    if let Some(waits) = ending::log_that_stands(&config, SystemClock.now()).await {
+        print(&format!("À prévoir : {waits}."));
+    }
     print(&format!("Clés maîtresses : empreinte {} ; une copie fidèle dit la même (gateway keys fingerprint).", keystore.fingerprint()));
     print(&format!("Base de données : {}.", migrate::described(&config).await?));
     // The gateway starts; what somebody wrote for it does not.

@@ -102,11 +102,14 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     let form = exchange_type.chosen(&native.envelope, answered.as_ref().map(route::Answered::profile));
     let exchange_type = exchange_type.form(form);
     // What the gateway may have to make another exchange of: nothing else is held twice.
-    let source = made::is_source(&law, exchange_type).then(|| native.envelope.clone());
+    let mut source = made::is_source(&law, exchange_type).then(|| native.envelope.clone());
     let mut draft = read(rooms, &law, Reads { caller: deposit.caller, author: &author, exchange_type, form, answered }, native, now)?;
     let placed = attached::place(&mut draft, exchange_type, deposit.attached)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
     let corrected = corrected::find(rooms, &law, exchange_type, &author, &mut draft, now).await?;
+    if let (Some(_), Some(Value::Object(source))) = (&corrected, &mut source) {
+        source.insert("exclus".into(), json!(draft.route.exclus));
+    }
     let ends = route::resolve(rooms, &law, exchange_type, &author, &mut draft, now).await?;
     let id = ExchangeId::new();
 

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 pub use mailbox::{Ask, Notice, Page, mailbox};
 
 use super::{
-    Caller, Law, Rooms, answers_for, gone,
+    Caller, Law, Rooms, answers_for, gone, is_danger,
     law::archive::{ArchiveFault, Past},
 };
 use crate::{
@@ -51,7 +51,7 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
     let Some(delivery) = known_to(rooms, professional, id, now).await? else {
         return Err(nothing_there(rooms, &law, professional, &id, now).await);
     };
-    let loaded = load(rooms, delivery.exchange).await?;
+    let mut loaded = load(rooms, delivery.exchange).await?;
 
     // 2. Decide, again and for this person: habilitations and agreements may have ended since acceptance.
     let release = match release(&law, professional, &delivery, &loaded, &loaded.classes, Opening::Ordinary, now)? {
@@ -74,7 +74,8 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
         .await?;
     rooms.signed(&leaf).await?;
 
-    // 4. Release: only what was granted is ever decrypted into the document; of what was taken back nothing.
+    // 4. Release: only what was granted is ever decrypted into the document; of what was taken back, meanwhile too, nothing.
+    loaded.row = rooms.store.exchange(loaded.row.id).await?.ok_or(Refusal::NotFound)?;
     let mut content = released(rooms, &law, &loaded, &release, |_| true).await?;
     if !content.is_empty() {
         attachment::offer(rooms, &delivery, &mut content).await?;
@@ -106,8 +107,8 @@ impl Loaded {
     }
 
     /// When its sender took the content back. A danger that was withdrawn is told so, and stays to be read.
-    fn taken_back(&self, law: &Law) -> Result<Option<Instant>, Refusal> {
-        Ok(self.row.withdrawn_at.filter(|_| !self.exchange_type(law).is_ok_and(|exchange_type| exchange_type.danger)))
+    fn taken_back(&self, law: &Law) -> Option<Instant> {
+        self.row.withdrawn_at.filter(|_| !is_danger(law, &self.row))
     }
 
     /// One end as rules see it: a kind that is no more is what it was.
@@ -165,7 +166,7 @@ async fn released(
 ) -> Result<Leaves, Refusal> {
     let Loaded { row, key, route, compartments, .. } = loaded;
     let mut leaves = Leaves::new();
-    if loaded.taken_back(law)?.is_some() {
+    if loaded.taken_back(law).is_some() {
         return Ok(leaves);
     }
     for class in compartments.classes().into_iter().filter(|class| wanted(*class)) {

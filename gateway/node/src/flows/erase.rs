@@ -7,7 +7,7 @@ use exchange::ExchangeId;
 
 pub use retention::{Over, count_from_zero, expire, run};
 
-use super::{Law, REVIEW, Rooms};
+use super::{Law, REVIEW, Rooms, is_danger};
 use crate::{
     directory::Role,
     flows::Caller,
@@ -51,9 +51,9 @@ async fn settled(rooms: &Rooms, law: &Law, row: &ExchangeRow) -> Result<bool, Re
     if open.into_iter().any(|task| task.code == REVIEW || task.code == REFUSED) {
         return Ok(false);
     }
-    let danger = law.catalogue.exchange_type(&row.kind, row.accepted_at).is_none_or(|exchange_type| exchange_type.danger);
+    let danger = is_danger(law, row);
     // An answer is one of whom it was sent to: the copy that goes elsewhere (L226-4 II) answers nothing.
-    let answered = |answer: &ExchangeRow| answer.sender.institution == row.recipient.institution;
+    let answered = |answer: &ExchangeRow| answer.sender.institution == row.recipient.institution && answer.withdrawn_at.is_none();
     if !danger || rooms.store.answers_to(row.id).await?.iter().any(answered) {
         return Ok(true);
     }

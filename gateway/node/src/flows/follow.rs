@@ -88,7 +88,11 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     }
     let mut corrections = Vec::new();
     for correction in rooms.store.corrections_of(id).await? {
-        if !rooms.store.sealed_from(correction.id, &professional.institution, &professional.id).await? {
+        let sealed = rooms.store.sealed_from(correction.id, &professional.institution, &professional.id).await?;
+        // It may have been refused to a unit that got the first one.
+        let here =
+            mine(&correction.sender) || rooms.store.deliveries_of(correction.id).await?.iter().any(|delivery| mine(&delivery.recipient));
+        if here && !sealed {
             corrections.push(json!({"exchange": correction.id, "accepted_at": correction.accepted_at}));
         }
     }

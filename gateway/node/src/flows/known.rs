@@ -230,7 +230,7 @@ impl Inquired<'_> {
 
 /// A question « dossier connu ? », when the id is one.
 async fn question(rooms: &Rooms, id: ExchangeId) -> Result<Option<ExchangeRow>, Refusal> {
-    Ok(rooms.store.exchange(id).await?.filter(|row| row.kind.as_str() == TYPE && row.erased_at.is_none()))
+    Ok(rooms.store.exchange(id).await?.filter(|row| row.kind.as_str() == TYPE && row.erased_at.is_none() && row.withdrawn_at.is_none()))
 }
 
 /// A question to a unit for which this person answers, with whom it is about.

@@ -2,12 +2,13 @@
 //!
 //! The content of what warns of no danger leaves the gateway no more; its key is destroyed when its time is over, as ever. A
 //! danger stays readable and its clocks run on: a child is not out of danger because somebody takes the word back, and whether
-//! anything is still to be done is decided by a person who received it (invariants 3 and 10).
+//! anything is still to be done is decided by a person who received it (invariants 3 and 10). What it had answered is answered
+//! no more: the clocks that it stopped run again.
 
 use exchange::{DeliveryId, ExchangeId, Party};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, gone, sent};
+use super::{Caller, Law, Rooms, gone, is_danger, line, sent};
 use crate::{
     log::Event,
     refusal::Refusal,
@@ -16,7 +17,7 @@ use crate::{
     store::{
         StoreError,
         delivery::{NewDelivery, Word},
-        withdrawal::WithdrawExchange,
+        withdrawal::{WithdrawExchange, WithdrawnRow},
     },
 };
 
@@ -43,38 +44,56 @@ pub async fn withdraw(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &s
     if let Some(at) = row.withdrawn_at {
         return Err(Refusal::Withdrawn { at });
     }
-    let Some(key) = rooms.keys.exchange_key(id).await? else { return Err(gone(rooms, id).await) };
-    let motive = seal::seal_column(&key, "withdrawal", id, "motive", motive.as_bytes()).map_err(|_| Refusal::Internal("seal"))?;
-    // 2. Whom it reaches: each unit that got it, once.
-    let mut units: Vec<Party> = Vec::new();
-    let mut deliveries = Vec::new();
-    for delivery in rooms.store.deliveries_of(id).await? {
-        if !units.contains(&delivery.recipient) {
-            deliveries.push(word(&law, &delivery.recipient, row.urgency));
-            units.push(delivery.recipient);
-        }
-    }
-    let danger = law.catalogue.exchange_type(&row.kind, row.accepted_at).is_none_or(|exchange_type| exchange_type.danger);
-    // 3. Keep it with its entry.
-    let statement = rooms
-        .state(&law, Event::ExchangeRectified, Some(id), now)
-        .commit("nature", &"withdrawal")
-        .commit("professional", &professional.id)
-        .commit("recipients", &units)
-        // Words that may name somebody die with the content: the log keeps the digest of their ciphertext.
-        .commit("motive", &sha256_base64url(&motive));
-    let write = WithdrawExchange {
-        exchange: id,
-        at: now,
-        by: professional.id.subject.clone(),
-        motive,
-        deliveries,
-        content_too: !danger,
-        entry: rooms.entry(statement)?,
+    // 2. The whole line: the first, its corrections, and what the gateway made of them. The same text must not stay readable
+    //    under another id, nor somebody who holds a copy go on unaware.
+    let first = match row.rectifies {
+        Some(first) => rooms.store.exchange(first).await?.ok_or(Refusal::NotFound)?,
+        None => row.clone(),
     };
+    let (mut withdrawn, mut units, mut danger) = (Vec::new(), Vec::new(), false);
+    for row in line(rooms, &first).await?.into_iter().filter(|row| row.erased_at.is_none() && row.withdrawn_at.is_none()) {
+        let Some(key) = rooms.keys.exchange_key(row.id).await? else { continue };
+        let motive = seal::seal_column(&key, "withdrawal", row.id, "motive", motive.as_bytes()).map_err(|_| Refusal::Internal("seal"))?;
+        // Each unit that got it, once.
+        let mut own: Vec<Party> = Vec::new();
+        for delivery in rooms.store.deliveries_of(row.id).await? {
+            if !own.contains(&delivery.recipient) {
+                own.push(delivery.recipient);
+            }
+        }
+        let of_danger = is_danger(&law, &row);
+        let statement = rooms
+            .state(&law, Event::ExchangeRectified, Some(row.id), now)
+            .commit("nature", &"withdrawal")
+            .commit("professional", &professional.id)
+            .commit("recipients", &own)
+            // Words that may name somebody die with the content: the log keeps the digest of their ciphertext.
+            .commit("motive", &sha256_base64url(&motive));
+        withdrawn.push(WithdrawnRow {
+            exchange: row.id,
+            motive,
+            deliveries: own.iter().map(|unit| word(&law, unit, row.urgency)).collect(),
+            content_too: !of_danger,
+            answered: row.in_reply_to.map(|answered| (answered, row.kind.clone(), law.catalogue.closed_by_answer(&row.kind))),
+            entry: rooms.entry(statement)?,
+        });
+        danger |= of_danger;
+        units.extend(own.into_iter().filter(|unit| !units.contains(unit)).collect::<Vec<_>>());
+    }
+    if withdrawn.is_empty() {
+        return Err(gone(rooms, id).await);
+    }
+    // 3. Keep it with its entries.
+    let write = WithdrawExchange { at: now, by: professional.id.subject.clone(), rows: withdrawn };
     match rooms.store.write(write).await {
-        // Another was quicker.
-        Err(StoreError::NotThere(_)) => return Err(Refusal::Withdrawn { at: now }),
+        // Another was quicker: to withdraw it, or to erase it.
+        Err(StoreError::NotThere(_)) => {
+            let row = rooms.store.exchange(id).await?.ok_or(Refusal::NotFound)?;
+            return Err(match (row.erased_at, row.withdrawn_at) {
+                (Some(at), _) => Refusal::Erased { id, at },
+                (None, at) => Refusal::Withdrawn { at: at.unwrap_or(now) },
+            });
+        }
         other => other?,
     }
     for unit in &units {

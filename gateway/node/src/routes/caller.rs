@@ -130,7 +130,8 @@ impl Edge {
             return Err(Refusal::Certificate(CertificateFault::Siren));
         }
         // 2. How much it may ask: deposits have a budget of their own.
-        let deposit = parts.method == axum::http::Method::POST && parts.uri.path() == "/v1/exchanges";
+        let path = parts.uri.path();
+        let deposit = parts.method == axum::http::Method::POST && (path == "/v1/exchanges" || path.ends_with("/rectification"));
         self.door.admit(&peer.thumbprint, deposit).map_err(|retry_after| Refusal::TooMany { retry_after })?;
         // 3. Who acts for it.
         let author = match bearer(parts) {

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use exchange::{ExchangeId, canonical, envelope::FieldFault};
+use exchange::{ExchangeId, canonical};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -61,14 +61,7 @@ pub(super) async fn rectification(
 /// The envelope, saying what it corrects.
 fn correcting(envelope: Value, id: ExchangeId) -> Result<Vec<u8>, Refusal> {
     let Value::Object(mut envelope) = envelope else { return Err(Refusal::Malformed("enveloppe")) };
-    let id = json!(id);
-    if envelope.get("rectifies").is_some_and(|said| !said.is_null() && *said != id) {
-        return Err(Refusal::NotConforming(vec![FieldFault {
-            pointer: "/envelope/rectifies".into(),
-            code: "bad-reference",
-            detail: "L’enveloppe nomme un autre échange que l’adresse de la demande.".into(),
-        }]));
-    }
-    envelope.insert("rectifies".into(), id);
+    // The address says what is meant, whatever the envelope says: a form stops no danger.
+    envelope.insert("rectifies".into(), json!(id));
     canonical::bytes(&Value::Object(envelope)).map_err(|_| Refusal::Malformed("enveloppe"))
 }

@@ -2,14 +2,16 @@
 
 use exchange::{ExchangeId, Instant};
 use futures::future::BoxFuture;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError, Tx, Write,
     columns::{bytes, number, text},
+    dialect::{self, Part},
     rows::{self, Cell, Rows, Table},
 };
+use crate::log::Leaf;
 
 /// A leaf to be written in the transaction of the fact it states.
 #[derive(Clone)]
@@ -208,6 +210,23 @@ impl Store {
     }
 }
 
+/// When the oldest entry was written that nobody has signed yet; nothing when all are, or before the first start. Looks without
+/// opening the store.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn unsigned_since(url: &str) -> Result<Option<Instant>, StoreError> {
+    let failed = || StoreError::in_statement("unsigned_since");
+    let mut connection = dialect::look(url, Part::Gateway).await.map_err(failed())?;
+    let found = match sqlx::query(UNSIGNED_SINCE).fetch_optional(&mut connection).await {
+        Err(error) if dialect::no_such_table(&error) => None,
+        found => found.map_err(failed())?,
+    };
+    connection.close().await.map_err(failed())?;
+    let Some(row) = found else { return Ok(None) };
+    Leaf::parse(&bytes(&row, "leaf")?).map(|leaf| Some(leaf.time)).map_err(|_| StoreError::Damaged("entry"))
+}
+
 fn read_entry(row: &sqlx::any::AnyRow) -> Result<EntryRow, StoreError> {
     use sqlx::Row;
     Ok(EntryRow {
@@ -270,6 +289,9 @@ INSERT INTO checkpoint (size, note, signed_at, written_by) VALUES ($1, $2, $3, $
 
 const PENDING_ENTRIES: &str = "-- pending_entries
 SELECT id, leaf_hash FROM entry WHERE leaf_index IS NULL ORDER BY pending, id LIMIT 4096";
+
+const UNSIGNED_SINCE: &str = "-- unsigned_since
+SELECT leaf FROM entry WHERE leaf_index IS NULL ORDER BY pending, id LIMIT 1";
 
 const LATEST_CHECKPOINT: &str = "-- latest_checkpoint
 SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1";

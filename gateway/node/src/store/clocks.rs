@@ -1,6 +1,6 @@
 //! Legal clocks: what runs, what fires now, what was told to whom. A reminder fires once, whatever restarts.
 
-use exchange::{ClockId, ExchangeId, FollowUpId, Instant, Party, ProfessionalId};
+use exchange::{ClockId, ExchangeId, FollowUpId, Instant, Party, ProfessionalId, TypeCode};
 use futures::future::BoxFuture;
 use sqlx::any::AnyRow;
 
@@ -204,6 +204,33 @@ pub(super) async fn stop_by(
     Ok(())
 }
 
+/// Lets run again what an answer of this type had stopped, and opens the tasks that it had ended, unless another such answer
+/// stands. What would have been told meanwhile is told once, at the next look.
+pub(super) async fn answer_again(
+    tx: &mut Tx,
+    answered: ExchangeId,
+    kind: &TypeCode,
+    tasks: &[String],
+    name: &'static str,
+) -> Result<(), StoreError> {
+    let failed = || StoreError::in_statement("answer_again");
+    let standing = sqlx::query(STANDING_ANSWER).bind(answered.to_string()).bind(kind.as_str()).fetch_optional(tx.connection()).await;
+    if standing.map_err(failed())?.is_some() {
+        return Ok(());
+    }
+    let stopped = sqlx::query(STOPPED_BY).bind(answered.to_string()).bind(format!("answered:{kind}")).fetch_all(tx.connection()).await;
+    for row in stopped.map_err(failed())? {
+        let fires: Vec<i64> = serde_json::from_str(&text(&row, "fires")?).map_err(|_| StoreError::Damaged("clock"))?;
+        let again = sqlx::query(RUN_AGAIN).bind(fires.first().copied()).bind(name).bind(text(&row, "id")?);
+        tx.one("run_again", again).await?;
+    }
+    for code in tasks {
+        let query = sqlx::query(OPEN_AGAIN).bind(name).bind(answered.to_string()).bind(code);
+        query.execute(tx.connection()).await.map_err(failed())?;
+    }
+    Ok(())
+}
+
 /// Somebody is told: the clock moves on, the reminder and the log entry are written, all at once.
 pub struct FireClock {
     /// Which.
@@ -310,7 +337,19 @@ fn instants(list: &[Instant]) -> String {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[STOP_CLOCKS, ADVANCE_CLOCK, INSERT_REMINDER, DUE_CLOCKS, CLOCKS_OF, CLOCKS_OWNED, REMINDERS_OF];
+pub(super) const HOT: &[&str] = &[
+    STOP_CLOCKS,
+    STANDING_ANSWER,
+    STOPPED_BY,
+    RUN_AGAIN,
+    OPEN_AGAIN,
+    ADVANCE_CLOCK,
+    INSERT_REMINDER,
+    DUE_CLOCKS,
+    CLOCKS_OF,
+    CLOCKS_OWNED,
+    REMINDERS_OF,
+];
 
 static CLOCKS: Table = Table::new(
     "insert_clock",
@@ -321,6 +360,19 @@ static CLOCKS: Table = Table::new(
 const STOP_CLOCKS: &str = "-- stop_clocks
 UPDATE clock SET stopped_at = $1, stopped_by = $2, next_at = NULL, written_by = $3
 WHERE exchange_id = $4 AND stops LIKE $5 AND stopped_at IS NULL";
+
+const STANDING_ANSWER: &str = "-- standing_answer
+SELECT id FROM exchange WHERE in_reply_to = $1 AND type = $2 AND withdrawn_at IS NULL LIMIT 1";
+
+const STOPPED_BY: &str = "-- stopped_by
+SELECT id, fires FROM clock WHERE exchange_id = $1 AND stopped_by = $2";
+
+const RUN_AGAIN: &str = "-- run_again
+UPDATE clock SET stopped_at = NULL, stopped_by = NULL, next_at = $1, written_by = $2 WHERE id = $3";
+
+// Ended by no person: by the answer itself.
+const OPEN_AGAIN: &str = "-- open_again
+UPDATE follow_up SET done_at = NULL, done_by = NULL, written_by = $1 WHERE exchange_id = $2 AND code = $3 AND done_by = ''";
 
 const ADVANCE_CLOCK: &str = "-- advance_clock
 UPDATE clock SET fires = $1, next_at = $2, written_by = $3 WHERE id = $4 AND next_at = $5 AND stopped_at IS NULL";

@@ -42,7 +42,7 @@ pub struct AcceptExchange {
     pub fulfils: Option<(ExchangeId, String)>,
     /// Exchanges that the gateway makes out of this one, in the same transaction.
     pub made: Vec<AcceptExchange>,
-    /// From whom the exchange that it corrects is sealed too, from now on.
+    /// What it corrects, when that and all of its line is sealed too, from now on.
     pub also_sealed: Option<ExchangeId>,
     /// What it brings beside its document.
     pub attachments: Vec<NewAttachment>,
@@ -144,8 +144,9 @@ impl Write for AcceptExchange {
     }
 
     fn only_inserts(&self, rows: &mut Rows) -> Option<()> {
-        let alone =
-            std::iter::once(self).chain(&self.made).all(|one| one.answers.is_none() && one.fulfils.is_none() && one.also_sealed.is_none());
+        let alone = std::iter::once(self)
+            .chain(&self.made)
+            .all(|one| one.answers.is_none() && one.fulfils.is_none() && one.exchange.rectifies.is_none());
         alone.then(|| self.add_to(rows))
     }
 }
@@ -191,13 +192,26 @@ impl AcceptExchange {
     async fn end_others(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let at = self.exchange.accepted_at;
         if let Some((answered, kind)) = &self.answers {
-            super::clocks::stop(tx, *answered, &format!("answered:{kind}"), at, Self::NAME).await?;
-            super::follow_up::close(tx, *answered, &self.closes, at, Self::NAME).await?;
+            // Who answers a correction answers the first one, whose clocks run.
+            let row = sqlx::query(CORRECTED_BY).bind(answered.to_string()).fetch_optional(tx.connection()).await;
+            let first = row.map_err(StoreError::in_statement("corrected_by"))?.map(|row| text(&row, "rectifies")).transpose()?;
+            let first = first.map(|id| id.parse()).transpose().map_err(|_| StoreError::Damaged("exchange"))?;
+            for id in std::iter::once(*answered).chain(first) {
+                super::clocks::stop(tx, id, &format!("answered:{kind}"), at, Self::NAME).await?;
+                super::follow_up::close(tx, id, &self.closes, at, Self::NAME).await?;
+            }
         }
-        if let Some(corrected) = self.also_sealed {
-            for (institution, issuer, subject) in &self.exclusions {
-                let query = sqlx::query(SEAL_TOO).bind(corrected.to_string()).bind(institution).bind(issuer).bind(subject).bind(Self::NAME);
-                query.execute(tx.connection()).await.map_err(StoreError::in_statement("seal_too"))?;
+        if let Some(first) = self.exchange.rectifies {
+            // What was added to the line since it was looked at.
+            let query = sqlx::query(SEALED_AS).bind(self.exchange.id.to_string()).bind(Self::NAME).bind(first.to_string());
+            query.execute(tx.connection()).await.map_err(StoreError::in_statement("sealed_as"))?;
+        }
+        if let Some(first) = self.also_sealed {
+            // A sender does not lose sight of what it sent.
+            let others = self.exclusions.iter().filter(|(institution, _, _)| *institution != self.exchange.sender.institution.as_str());
+            for (institution, issuer, subject) in others {
+                let query = sqlx::query(SEAL_LINE).bind(institution).bind(issuer).bind(subject).bind(Self::NAME).bind(first.to_string());
+                query.execute(tx.connection()).await.map_err(StoreError::in_statement("seal_line"))?;
             }
         }
         if let Some((of, code)) = &self.fulfils {
@@ -382,7 +396,9 @@ pub(super) const HOT: &[&str] = &[
     RECEIPTS_AFTER,
     CORRECTIONS_OF,
     EXCLUSIONS_OF,
-    SEAL_TOO,
+    SEALED_AS,
+    SEAL_LINE,
+    CORRECTED_BY,
 ];
 
 static EXCHANGES: Table = Table::new(
@@ -399,9 +415,25 @@ static EXCLUSIONS: Table = Table::new("insert_exclusion", "exclusion", "exchange
 
 static STATEMENTS: Table = Table::new("insert_statement", "statement", "exchange_id, sealed, written_by");
 
-const SEAL_TOO: &str = "-- seal_too
-INSERT INTO exclusion (exchange_id, institution, issuer, subject, written_by) VALUES ($1, $2, $3, $4, $5)
+const SEALED_AS: &str = "-- sealed_as
+INSERT INTO exclusion (exchange_id, institution, issuer, subject, written_by)
+SELECT CAST($1 AS TEXT), institution, issuer, subject, CAST($2 AS TEXT) FROM exclusion WHERE exchange_id = $3
 ON CONFLICT (exchange_id, institution, issuer, subject) DO NOTHING";
+
+const SEAL_LINE: &str = "-- seal_line
+INSERT INTO exclusion (exchange_id, institution, issuer, subject, written_by)
+SELECT l.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT) FROM exchange l WHERE l.id IN (
+    SELECT id FROM exchange WHERE id = $5
+    UNION SELECT id FROM exchange WHERE rectifies = $5
+    UNION SELECT c.id FROM exchange e JOIN exchange c ON c.in_reply_to = e.id
+        WHERE e.id = $5 AND c.sender_institution = e.sender_institution AND c.sender_unit = e.sender_unit
+    UNION SELECT c.id FROM exchange e JOIN exchange c ON c.in_reply_to = e.id
+        WHERE e.rectifies = $5 AND c.sender_institution = e.sender_institution AND c.sender_unit = e.sender_unit
+)
+ON CONFLICT (exchange_id, institution, issuer, subject) DO NOTHING";
+
+const CORRECTED_BY: &str = "-- corrected_by
+SELECT rectifies FROM exchange WHERE id = $1 AND rectifies IS NOT NULL";
 
 // Nobody did it: the gateway itself made what was due.
 const FULFIL: &str = "-- fulfil

@@ -57,7 +57,44 @@ impl Write for ExpireOpenings {
     }
 }
 
+/// It was looked what is over.
+pub struct Looked {
+    /// When.
+    pub at: Instant,
+}
+
+impl Write for Looked {
+    const NAME: &'static str = "looked";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let looked = sqlx::query(LOOKED).bind(self.at.unix_ms()).bind(Self::NAME);
+            tx.one("looked", looked).await
+        })
+    }
+}
+
 impl Store {
+    /// When it was last looked what is over.
+    pub async fn last_look(&self) -> Result<Option<Instant>, StoreError> {
+        let row = self.row("last_look", sqlx::query(LAST_LOOK)).await?;
+        row.map(|row| number(&row, "at").map(Instant::from_unix_ms)).transpose()
+    }
+
+    /// The classes under which something is still kept.
+    pub async fn kept_classes(&self) -> Result<Vec<String>, StoreError> {
+        // From class to class through the index: it costs what the classes cost, not what they hold.
+        let mut classes: Vec<String> = Vec::new();
+        loop {
+            let last = classes.last().cloned().unwrap_or_default();
+            match self.row("next_class", sqlx::query(NEXT_CLASS).bind(last)).await? {
+                Some(row) => classes.push(text(&row, "retention")?),
+                None => return Ok(classes),
+            }
+        }
+    }
+
     /// What of a class counts from `before` or earlier and is not erased, in the order of that time, after `last`; 200 at most.
     pub async fn kept_long(&self, class: &str, before: Instant, last: Option<Kept>) -> Result<Vec<Kept>, StoreError> {
         let query = sqlx::query(KEPT_LONG)
@@ -76,13 +113,13 @@ impl Store {
     }
 
     /// The last time that somebody did something with a content: sent it, first opened or acknowledged it, answered it, did a
-    /// task of it, corrected, withdrew or called about it. Reading it again is none.
+    /// task of it or put one off, read it in an emergency, corrected, withdrew or called about it. Reading it again is none.
     pub async fn last_contact(&self, exchange: ExchangeId) -> Result<Instant, StoreError> {
         let row = self.row("last_contact", sqlx::query(LAST_CONTACT).bind(exchange.to_string())).await?;
         number(&row.ok_or(StoreError::Damaged("last_contact"))?, "at").map(Instant::from_unix_ms)
     }
 
-    /// When the next exchange of the same type between the same two institutions was accepted.
+    /// When the next exchange of the same type between the same two units was accepted that its sender did not withdraw.
     pub async fn superseded_at(&self, exchange: ExchangeId) -> Result<Option<Instant>, StoreError> {
         let row = self.row("superseded_at", sqlx::query(SUPERSEDED_AT).bind(exchange.to_string())).await?;
         row.map(|row| number(&row, "accepted_at").map(Instant::from_unix_ms)).transpose()
@@ -91,7 +128,17 @@ impl Store {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[KEPT_LONG, LAST_CONTACT, SUPERSEDED_AT, KEEP_LONGER, EXPIRE_OPENINGS];
+pub(super) const HOT: &[&str] = &[LOOKED, LAST_LOOK, NEXT_CLASS, KEPT_LONG, LAST_CONTACT, SUPERSEDED_AT, KEEP_LONGER, EXPIRE_OPENINGS];
+
+const LOOKED: &str = "-- looked
+INSERT INTO retention_look (id, at, written_by) VALUES (1, $1, $2)
+ON CONFLICT (id) DO UPDATE SET at = excluded.at, written_by = excluded.written_by";
+
+const LAST_LOOK: &str = "-- last_look
+SELECT at FROM retention_look WHERE id = 1";
+
+const NEXT_CLASS: &str = "-- next_class
+SELECT retention FROM exchange WHERE retention > $1 AND erased_at IS NULL ORDER BY retention LIMIT 1";
 
 const KEPT_LONG: &str = "-- kept_long
 SELECT id, kept_since FROM exchange
@@ -106,12 +153,14 @@ SELECT MAX(c.at) AS at FROM (
     UNION ALL SELECT opened_at FROM delivery WHERE exchange_id = $1
     UNION ALL SELECT acknowledged_at FROM delivery WHERE exchange_id = $1
     UNION ALL SELECT done_at FROM follow_up WHERE exchange_id = $1
+    UNION ALL SELECT deferred_until FROM follow_up WHERE exchange_id = $1
+    UNION ALL SELECT granted_at FROM break_glass WHERE exchange_id = $1
     UNION ALL SELECT at FROM telephone_call WHERE exchange_id = $1
 ) AS c";
 
 const SUPERSEDED_AT: &str = "-- superseded_at
 SELECT n.accepted_at AS accepted_at FROM exchange e JOIN exchange n ON n.retention = e.retention AND n.erased_at IS NULL
-WHERE e.id = $1 AND n.type = e.type AND n.sender_institution = e.sender_institution AND n.recipient_institution = e.recipient_institution
+WHERE e.id = $1 AND n.withdrawn_at IS NULL AND n.sender_unit = e.sender_unit AND n.recipient_unit = e.recipient_unit AND n.type = e.type AND n.sender_institution = e.sender_institution AND n.recipient_institution = e.recipient_institution
     AND n.accepted_at > e.accepted_at ORDER BY n.accepted_at LIMIT 1";
 
 const KEEP_LONGER: &str = "-- keep_longer

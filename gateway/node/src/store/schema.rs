@@ -209,6 +209,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0009_rectification.sql"),
         back: Some(include_str!("../../schema/down/gateway/0009_rectification.sql")),
     },
+    Step {
+        version: 10,
+        name: "look",
+        sqlite: include_str!("../../schema/sqlite/gateway/0010_look.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0010_look.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0010_look.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

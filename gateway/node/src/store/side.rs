@@ -1,4 +1,4 @@
-//! What the two databases beside the main one share: how they open, to whom they belong, how their log stays short.
+//! What the databases beside the main one share: how they open, to whom they belong, how their log stays short.
 
 use std::{
     future::Future,

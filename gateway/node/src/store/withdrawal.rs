@@ -1,24 +1,32 @@
 //! Withdrawals: a sender takes back what it sent, and everybody who got it is told.
 
-use exchange::{ExchangeId, Instant};
+use exchange::{ExchangeId, Instant, TypeCode};
 use futures::future::BoxFuture;
 
 use super::{Store, StoreError, Tx, Write, audit::NewEntry, columns::bytes, delivery::NewDelivery, rows::Rows};
 
 /// Everything that one withdrawal writes: all of it or nothing.
 pub struct WithdrawExchange {
-    /// Which exchange.
-    pub exchange: ExchangeId,
     /// When.
     pub at: Instant,
     /// Opaque subject.
     pub by: String,
+    /// The exchange, what corrects it, and what the gateway made of them.
+    pub rows: Vec<WithdrawnRow>,
+}
+
+/// One exchange that is withdrawn.
+pub struct WithdrawnRow {
+    /// Which exchange.
+    pub exchange: ExchangeId,
     /// Sealed motive.
     pub motive: Vec<u8>,
     /// The word for everybody who got it.
     pub deliveries: Vec<NewDelivery>,
     /// Whether the content is taken back too: then nothing waits to be read or answered any more. A danger stays.
     pub content_too: bool,
+    /// What it answered, its own type, and the tasks that such an answer ends: unless another answer stands, they are open again.
+    pub answered: Option<(ExchangeId, TypeCode, Vec<String>)>,
     /// What the log states.
     pub entry: NewEntry,
 }
@@ -29,21 +37,30 @@ impl Write for WithdrawExchange {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let id = self.exchange.to_string();
-            let one = sqlx::query(MARK_WITHDRAWN).bind(self.at.unix_ms()).bind(Self::NAME).bind(&id);
-            tx.one("mark_withdrawn", one).await?;
-            let one = sqlx::query(INSERT_WITHDRAWAL).bind(&id).bind(&self.by).bind(&self.motive[..]).bind(Self::NAME);
-            tx.one("insert_withdrawal", one).await?;
-            if self.content_too {
-                let query = sqlx::query(REPLACE).bind(self.at.unix_ms()).bind(Self::NAME).bind(&id);
-                query.execute(tx.connection()).await.map_err(StoreError::in_statement("replace_deliveries"))?;
-                super::clocks::stop(tx, self.exchange, "*", self.at, Self::NAME).await?;
-            }
             let mut rows = Rows::default();
-            for delivery in &self.deliveries {
-                delivery.add_to(&mut rows, self.exchange, self.at, Self::NAME);
+            for row in &self.rows {
+                let id = row.exchange.to_string();
+                let one = sqlx::query(MARK_WITHDRAWN).bind(self.at.unix_ms()).bind(Self::NAME).bind(&id);
+                tx.one("mark_withdrawn", one).await?;
+                let one = sqlx::query(INSERT_WITHDRAWAL).bind(&id).bind(&self.by).bind(&row.motive[..]).bind(Self::NAME);
+                tx.one("insert_withdrawal", one).await?;
+                if row.content_too {
+                    let query = sqlx::query(REPLACE).bind(self.at.unix_ms()).bind(Self::NAME).bind(&id);
+                    query.execute(tx.connection()).await.map_err(StoreError::in_statement("replace_deliveries"))?;
+                    // Who owes a review or a task of another kind owes it still.
+                    for event in ["opened", "acknowledged", "answered:%"] {
+                        super::clocks::stop_by(tx, row.exchange, (event, "withdrawn"), self.at, Self::NAME).await?;
+                    }
+                }
+                for delivery in &row.deliveries {
+                    delivery.add_to(&mut rows, row.exchange, self.at, Self::NAME);
+                }
+                row.entry.add_to(&mut rows, Self::NAME);
             }
-            self.entry.add_to(&mut rows, Self::NAME);
+            // Once all of the line are marked: what one of them answered, another must not answer in its place.
+            for (answered, kind, tasks) in self.rows.iter().filter_map(|row| row.answered.as_ref()) {
+                super::clocks::answer_again(tx, *answered, kind, tasks, Self::NAME).await?;
+            }
             tx.insert(rows).await
         })
     }

@@ -112,7 +112,15 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     let Accepting { id, exchange_type, admitted, ends, author, caller, key, now, also, placed, corrected } = accepting;
     let (draft, permit, obligations, decision) = admitted.into_parts();
 
-    nobody_left(law, exchange_type, &draft, &ends, now);
+    let units: Vec<&Party> = std::iter::once(&ends.recipient).chain(corrected.iter().flat_map(|before| &before.units)).collect();
+    let unread = units.into_iter().find(|unit| !somebody_reads(law, &draft, unit, now)).filter(|_| exchange_type.danger);
+    if let Some(unit) = unread {
+        metrics::counter!(NOBODY_LEFT).increment(1);
+        tracing::error!(exchange.kind = %exchange_type.code, unit = %unit, "a danger type is sealed from everybody of a unit that receives it");
+    }
+    // A correction seals what it corrects, too, if a named person says so, and never so that a danger vanishes from a unit that
+    // has it.
+    let seals_the_line = unread.is_none() && matches!(author, Depositor::Professional(_));
 
     // 1. A key of its own, kept in the key database.
     let minted = rooms.keys.mint(id, &exchange_type.retention, now).await?;
@@ -122,13 +130,15 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     let mut follow_ups = follow_ups(law, &draft, &ends, &obligations);
     let asked = draft.route.rectifies.and_then(|id| corrected.and_then(|corrected| corrected.asked(id)));
     if let Some(asked) = asked {
-        let fulfilled = |code: &str| matches!(&origin, Origin::Deposited { fulfilled } if fulfilled.iter().any(|done| done == code));
-        follow_ups.retain(|task| task.code == corrected::COMPLETE || !asked.has(&task.code) || fulfilled(&task.code));
+        follow_ups.retain(|task| !asked.covers(&task.code, law.catalogue.obligation(&task.code)));
     }
     if matches!(origin, Origin::Deposited { .. }) {
         follow_ups.extend(of_the_deposit(exchange_type, &ends, author, key));
     }
     let mut clocks = clocks(law, exchange_type, &draft, &ends, now);
+    if let Some(asked) = asked {
+        clocks.retain(|clock| law.catalogue.clock(&clock.name).is_none_or(|rule| !asked.runs(rule, clock.limit)));
+    }
     tasks::complete(law, &ends, now, &mut follow_ups, &mut clocks);
     let incomplete = !draft.missing.is_empty() || !draft.non_conforme.is_empty();
     let commitment = receipt::Commitment::to(&draft.canonical).map_err(|_| Refusal::Internal("commitment"))?;
@@ -208,7 +218,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         None => None,
     };
     // What was missing came: nobody has to complete the first one any more.
-    let completed = draft.route.rectifies.filter(|_| !incomplete && asked.is_some_and(|asked| asked.incomplete));
+    let completed = draft.route.rectifies.filter(|_| !incomplete && asked.is_some_and(corrected::Asked::incomplete));
     let completed = completed.map(|first| (first, corrected::COMPLETE.to_owned()));
     if let Some((first, code)) = &completed {
         let statement = rooms.state(law, Event::FollowUpDone, Some(*first), now).commit("code", code).commit("by", &id);
@@ -216,7 +226,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     }
     let write = AcceptExchange {
         idempotency,
-        exclusions: exclusions(&draft, asked.map(|asked| asked.sealed_from.as_slice()).unwrap_or_default()),
+        exclusions: exclusions(&draft),
         deliveries,
         clocks,
         follow_ups,
@@ -224,7 +234,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         answers: draft.route.in_reply_to.map(|answered| (answered, exchange_type.code.clone())),
         statement: sealed_statement(&exchange_key, id, &draft)?,
         fulfils: completed,
-        also_sealed: draft.route.rectifies,
+        also_sealed: draft.route.rectifies.filter(|_| seals_the_line),
         made: Vec::new(),
         attachments: placed.iter().map(|one| one.seal(&exchange_key, id)).collect::<Result<_, _>>()?,
         closes: law.catalogue.closed_by_answer(&exchange_type.code),
@@ -279,8 +289,7 @@ fn delivery(rooms: &Rooms, law: &Law, draft: &Draft, sender: &Party, recipient: 
     })
 }
 
-/// From whom it is sealed; a correction also from whom the first one was.
-fn exclusions(draft: &Draft, before: &[(String, String, String)]) -> Vec<(String, String, String)> {
+fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
     let mut list: Vec<_> = draft
         .route
         .exclus
@@ -289,7 +298,6 @@ fn exclusions(draft: &Draft, before: &[(String, String, String)]) -> Vec<(String
             Excluded::Professional(id) => (String::new(), id.issuer.clone(), id.subject.clone()),
             Excluded::Institution { institution } => (institution.to_string(), String::new(), String::new()),
         })
-        .chain(before.iter().cloned())
         .collect();
     list.sort();
     list.dedup();
@@ -315,7 +323,7 @@ fn follow_ups(law: &Law, draft: &Draft, ends: &Ends, obligations: &[String]) -> 
     }
     if !draft.non_conforme.is_empty() {
         let details = draft.non_conforme.iter().map(|kept| format!("{} {}", kept.code, kept.pointer.path())).collect();
-        list.push(follow_up("verifier-non-conforme", &ends.recipient, details));
+        list.push(follow_up(corrected::READ_WHAT_DID_NOT_CONFORM, &ends.recipient, details));
     }
     // An obligation of the decision is somebody's task; the law says whose.
     for code in obligations {
@@ -340,7 +348,6 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .filter_map(|name| law.catalogue.clock(name))
         .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
         .filter(|rule| tasks::holds(rule, draft))
-        .filter(|rule| draft.route.rectifies.is_none() || corrected::starts(rule))
         .filter_map(|rule| {
             // Delivery to a mailbox is immediate: what is accepted is available.
             let started_at = match rule.starts {
@@ -377,16 +384,13 @@ fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, n
         .collect()
 }
 
-/// Whoever seals an exchange from each person who could read it buries it: a danger is kept all the same, and alarms.
-fn nobody_left(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) {
-    let sealed =
-        |id: &ProfessionalId| draft.route.exclus.iter().any(|excluded| matches!(excluded, Excluded::Professional(one) if one == id));
-    let readable = draft.route.exclus.is_empty()
-        || law.directory.professionals().any(|person| answers_for(person, &ends.recipient, now) && !sealed(&person.id));
-    if exchange_type.danger && !readable {
-        metrics::counter!(NOBODY_LEFT).increment(1);
-        tracing::error!(exchange.kind = %exchange_type.code, unit = %ends.recipient, "a danger type is sealed from everybody of the unit that receives it");
-    }
+/// Whether somebody of a unit may still read it. Whoever seals an exchange from each person who could buries it: a danger is
+/// kept all the same, and alarms.
+fn somebody_reads(law: &Law, draft: &Draft, unit: &Party, now: Instant) -> bool {
+    let exclus = &draft.route.exclus;
+    let from_all = exclus.iter().any(|one| matches!(one, Excluded::Institution { institution } if *institution == unit.institution));
+    let sealed = |id: &ProfessionalId| exclus.iter().any(|one| matches!(one, Excluded::Professional(from) if from == id));
+    exclus.is_empty() || (!from_all && law.directory.professionals().any(|one| answers_for(one, unit, now) && !sealed(&one.id)))
 }
 
 /// What was only estimated counts: of two deadlines the shorter one protects.

@@ -66,7 +66,7 @@ pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, name: &st
         return Err(nothing_there(rooms, &law, professional, &id, now).await);
     };
     let loaded = load(rooms, delivery.exchange).await?;
-    if let Some(at) = loaded.taken_back(&law)? {
+    if let Some(at) = loaded.taken_back(&law) {
         return Err(Refusal::Withdrawn { at });
     }
     // 2. Decide as for the document: what it says of this attachment must be readable, or it is not there.

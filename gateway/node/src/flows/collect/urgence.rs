@@ -8,10 +8,10 @@ use exchange::{ClockId, DataClass, DeliveryId, ExchangeId, FollowUpId, GrantId, 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Loaded, document, load, nothing_there, refused, release, released};
+use super::{Loaded, document, load, nothing_there, rectified, refused, release, released};
 use crate::{
     directory::{Professional, Role, day::day_in_france},
-    flows::{Caller, Law, REVIEW, Rooms},
+    flows::{Caller, Law, REVIEW, Rooms, sealed_from_whom},
     log::Event,
     policy::{Opening, Release},
     refusal::{Refusal, TaskFault},
@@ -86,6 +86,10 @@ pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency
         Err(Refusal::Erased { .. }) => return Err(hidden(rooms, &law, professional, target, now).await),
         other => other?,
     };
+    // Nothing is granted, and nobody alarmed, for what nobody reads any more.
+    if let Some(at) = loaded.taken_back(&law) {
+        return Err(Refusal::Withdrawn { at });
+    }
     let asked = match (&lasting, &request) {
         (Some(grant), _) if classes.is_empty() => grant.classes.clone(),
         (_, _) => classes,
@@ -106,6 +110,7 @@ pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency
     // 5. Release.
     let content = released(rooms, &law, &loaded, &release, |class| asked.contains(&class)).await?;
     let mut document = document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld());
+    rectified::tell(rooms, professional, &delivery, &loaded, &mut document).await?;
     if let Value::Object(document) = &mut document {
         document.insert("urgence".into(), json!({"grant": grant, "until": until, "classes": asked}));
     }
@@ -171,7 +176,8 @@ async fn grant(
 ) -> Result<(GrantId, Instant), Refusal> {
     let id = GrantId::new();
     let until = now.plus(Duration::from_secs(u64::from(request.minutes) * 60));
-    let reviews = reviews(law, professional, &delivery.recipient, &loaded.route.exclus, id, now).ok_or(TaskFault::NobodyReviews)?;
+    let reviews = reviews(law, professional, &delivery.recipient, &sealed_from_whom(rooms, delivery.exchange).await?, id, now)
+        .ok_or(TaskFault::NobodyReviews)?;
     let reason = seal::seal_column(&loaded.key, "break_glass", delivery.exchange, &id.to_string(), request.reason.as_bytes())
         .map_err(|_| Refusal::Internal("seal"))?;
     let entry = rooms.entry(
