@@ -240,6 +240,38 @@ async fn an_answer_that_is_withdrawn_answers_no_more() {
     assert!(scene.rooms().store.exchange(corrected.parse().unwrap()).await.unwrap().unwrap().rectifies.is_some());
 }
 
+#[tokio::test]
+async fn what_was_taken_back_is_answered_by_nothing() {
+    let scene = Scene::start().await;
+    let request = scene.accepted(EVALUATOR, &requests::to_the_school(&["scolarite.lien-famille-ecole"])).await;
+    rectify(&scene.acting(EVALUATOR), &request, withdrawal("Demande faite pour un autre enfant.")).await.unwrap();
+    let refused = scene.submit(&scene.acting(HEADMASTER), &requests::of_the_school(&request)).await.unwrap_err();
+    assert_eq!(text(&refused.body, "/errors/0/pointer"), "/in_reply_to");
+    // Two who withdraw at once: one does, and the other is told.
+    let other = scene.accepted(EVALUATOR, &requests::to_the_school(&["scolarite.lien-famille-ecole"])).await;
+    let (one, two) = (scene.acting(EVALUATOR), scene.acting(EVALUATOR));
+    let (one, two) = tokio::join!(rectify(&one, &other, withdrawal("une")), rectify(&two, &other, withdrawal("deux")));
+    assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
+    assert_eq!(one.err().or(two.err()).unwrap().code(), "withdrawn");
+}
+
+#[tokio::test]
+async fn i02_a_correction_that_is_repeated_is_one_exchange() {
+    let scene = Scene::start().await;
+    let first = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let key = client::new_key().unwrap();
+    let client = scene.acting(SCHOOL);
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let request = client
+            .request(reqwest::Method::POST, &format!("/v1/exchanges/{first}/rectification"))
+            .header("idempotency-key", &key)
+            .json(&json!({"nature": "correction", "envelope": envelopes::of_the_school()}));
+        answers.push(scene.raw(request).await.1);
+    }
+    assert!(answers[0]["receipt"].is_string() && answers[0] == answers[1], "{answers:?}");
+}
+
 /// Read in an emergency: told what came after, and nothing of what was taken back.
 #[tokio::test]
 async fn an_emergency_reader_is_told_too() {

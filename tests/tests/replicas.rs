@@ -314,6 +314,7 @@ impl Place {
 
 /// Deposits, one after the other, each key at one replica after the other until one accepts it.
 async fn deposit_until(clients: Vec<Client>, told: Told, over: Arc<AtomicBool>, waits: Waits, member: usize) {
+    let pace = Duration::from_millis(times(600, 0) as u64);
     for n in 0.. {
         let key = format!("replicas-{member:02}-{n:06}");
         let since = Instant::now();
@@ -323,6 +324,8 @@ async fn deposit_until(clients: Vec<Client>, told: Told, over: Arc<AtomicBool>, 
             }
             if deposit(&clients[(member + n + tries) % clients.len()], &told, &key).await {
                 waits.lock().unwrap().push(since.elapsed());
+                // In the long run as many as the notices of one unit, which leave one after the other.
+                tokio::time::sleep(pace).await;
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -16,6 +16,9 @@
 //! * a receipt, a proof or the log that does not verify; an acceptance, an acknowledgement, an erasure that it does not hold once;
 //! * no answer, or one that says that the gateway failed.
 //!
+//! Not among the operations: attachments, corrections and withdrawals, retention, identities that are matched, backups,
+//! certificates. Each has tests of its own.
+//!
 //! `PASSERELLE_SEED=17` repeats one run, `PASSERELLE_RUNS=500` makes so many, `PASSERELLE_STEPS=200` makes them longer.
 //! The choices are decided by the seed; how threads interleave is not. What a run found stands below as a short list.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
