@@ -4,25 +4,22 @@
 //! names: orphans, collected later. Nothing was promised, since the receipt comes after the last commit.
 
 use exchange::{
-    ClockId, DataClass, DeliveryId, ExchangeId, Identity, Instant, Kind, Party, ProfessionalId,
+    DataClass, DeliveryId, ExchangeId, Instant, Party, ProfessionalId,
     document::{Leaves, Pointer},
     envelope::{Draft, Excluded},
 };
-use serde_json::{Value, json};
-use time::{Date, Month, format_description::well_known::Iso8601};
+use serde_json::json;
 
 use super::{
     Accepted, Depositor, Ends,
     attached::{Placed, compared},
     corrected::{self, Corrected},
-    follow_up,
     made::{Made, MadeExchange},
     route::Also,
     tasks,
 };
 use crate::{
-    catalogue::{ClockOwner, ClockStart, ClockStop, ExchangeType},
-    directory::day::day_in_france,
+    catalogue::ExchangeType,
     flows::{Caller, Law, Rooms, answers_for},
     log::Event,
     policy::{Admitted, DecisionRecord},
@@ -30,10 +27,8 @@ use crate::{
     refusal::Refusal,
     seal::{self, ExchangeKey},
     store::{
-        clocks::NewClock,
         delivery::{NewDelivery, Word},
         exchange::{AcceptExchange, NewExchange},
-        follow_up::NewFollowUp,
         idempotency::IdempotencyKey,
     },
 };
@@ -127,15 +122,15 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
     let exchange_key = minted.key.clone();
 
     // 2. What must be known before nothing is readable any more.
-    let mut follow_ups = follow_ups(law, &draft, &ends, &obligations);
+    let mut follow_ups = tasks::follow_ups(law, &draft, &ends, &obligations);
     let asked = draft.route.rectifies.and_then(|id| corrected.and_then(|corrected| corrected.asked(id)));
     if let Some(asked) = asked {
         follow_ups.retain(|task| !asked.covers(&task.code, law.catalogue.obligation(&task.code)));
     }
     if matches!(origin, Origin::Deposited { .. }) {
-        follow_ups.extend(of_the_deposit(exchange_type, &ends, author, key));
+        follow_ups.extend(tasks::of_the_deposit(exchange_type, &ends, author, key));
     }
-    let mut clocks = clocks(law, exchange_type, &draft, &ends, now);
+    let mut clocks = tasks::clocks(law, exchange_type, &draft, &ends, now);
     if let Some(asked) = asked {
         clocks.retain(|clock| law.catalogue.clock(&clock.name).is_none_or(|rule| !asked.runs(rule, clock.limit)));
     }
@@ -304,86 +299,6 @@ fn exclusions(draft: &Draft) -> Vec<(String, String, String)> {
     list
 }
 
-/// What how a deposit came leaves to do.
-fn of_the_deposit(exchange_type: &ExchangeType, ends: &Ends, author: &Depositor, key: Option<&str>) -> Vec<NewFollowUp> {
-    let mut list = Vec::new();
-    if let Depositor::Alone { fault } = author {
-        list.push(follow_up("identifier-auteur", &ends.sender, vec![fault.clone()]));
-    }
-    if key.is_none() && exchange_type.danger {
-        list.push(follow_up("cle-idempotence", &ends.sender, Vec::new()));
-    }
-    list
-}
-
-fn follow_ups(law: &Law, draft: &Draft, ends: &Ends, obligations: &[String]) -> Vec<NewFollowUp> {
-    let mut list = Vec::new();
-    if !draft.missing.is_empty() {
-        list.push(follow_up(corrected::COMPLETE, &ends.sender, draft.missing.clone()));
-    }
-    if !draft.non_conforme.is_empty() {
-        let details = draft.non_conforme.iter().map(|kept| format!("{} {}", kept.code, kept.pointer.path())).collect();
-        list.push(follow_up(corrected::READ_WHAT_DID_NOT_CONFORM, &ends.recipient, details));
-    }
-    // An obligation of the decision is somebody's task; the law says whose.
-    for code in obligations {
-        if let Some(rule) = law.catalogue.obligation(code).filter(|rule| rule.task) {
-            let owner = match rule.owner {
-                ClockOwner::Sender => &ends.sender,
-                ClockOwner::Recipient => &ends.recipient,
-            };
-            list.push(follow_up(code, owner, rule.rules.clone()));
-        }
-    }
-    list
-}
-
-fn clocks(law: &Law, exchange_type: &ExchangeType, draft: &Draft, ends: &Ends, now: Instant) -> Vec<NewClock> {
-    let under_two = draft.subjects.iter().any(|subject| under_two(subject, day_in_france(now)));
-    let start = draft.occurred.filter(|at| *at <= now).unwrap_or(now);
-    exchange_type
-        .clocks
-        .iter()
-        .filter(|name| exchange_type.clocks_if.get(*name).is_none_or(|said| draft.route.said.contains(said)))
-        .filter_map(|name| law.catalogue.clock(name))
-        .filter(|rule| rule.only_from.is_empty() || rule.only_from.contains::<Kind>(&ends.sender_kind))
-        .filter(|rule| tasks::holds(rule, draft))
-        .filter_map(|rule| {
-            // Delivery to a mailbox is immediate: what is accepted is available.
-            let started_at = match rule.starts {
-                ClockStart::Accepted => tasks::named_day(rule, draft, now).unwrap_or(start),
-                ClockStart::Delivered => now,
-                // Not by an acceptance.
-                ClockStart::Task | ClockStart::Deferral => return None,
-            };
-            let last = draft.limits.iter().find(|(clock, _)| *clock == rule.name).map(|(_, last)| *last);
-            let due = match last {
-                Some(last) => law.catalogue.due_on(rule, draft.route.urgency, started_at, last)?,
-                None => law.catalogue.due(rule, draft.route.urgency, started_at, under_two)?,
-            };
-            let mut fires = due.warnings;
-            fires.push(due.limit);
-            fires.sort();
-            fires.dedup();
-            let owner = match rule.owner {
-                ClockOwner::Sender => &ends.sender,
-                ClockOwner::Recipient => &ends.recipient,
-            };
-            let stops = rule
-                .stops
-                .iter()
-                .map(|stop| match stop {
-                    ClockStop::Opened => "opened".to_owned(),
-                    ClockStop::Acknowledged => "acknowledged".to_owned(),
-                    ClockStop::AnsweredBy(kind) => format!("answered:{kind}"),
-                    ClockStop::Recorded(code) => format!("recorded:{code}"),
-                })
-                .collect();
-            Some(NewClock { id: ClockId::new(), name: rule.name.clone(), owner: owner.clone(), started_at, limit: due.limit, fires, stops })
-        })
-        .collect()
-}
-
 /// Whether somebody of a unit may still read it. Whoever seals an exchange from each person who could buries it: a danger is
 /// kept all the same, and alarms.
 fn somebody_reads(law: &Law, draft: &Draft, unit: &Party, now: Instant) -> bool {
@@ -391,20 +306,6 @@ fn somebody_reads(law: &Law, draft: &Draft, unit: &Party, now: Instant) -> bool 
     let from_all = exclus.iter().any(|one| matches!(one, Excluded::Institution { institution } if *institution == unit.institution));
     let sealed = |id: &ProfessionalId| exclus.iter().any(|one| matches!(one, Excluded::Professional(from) if from == id));
     exclus.is_empty() || (!from_all && law.directory.professionals().any(|one| answers_for(one, unit, now) && !sealed(&one.id)))
-}
-
-/// What was only estimated counts: of two deadlines the shorter one protects.
-fn under_two(subject: &Identity, today: Date) -> bool {
-    let of = |name: &str| subject.reveal().at(&Pointer::default().child(name));
-    let born = of("birth_date").and_then(Value::as_str).and_then(|text| Date::parse(text, &Iso8601::DATE).ok());
-    match born {
-        // Who was born on 29 February turns two on 1 March.
-        Some(born) => born
-            .replace_year(born.year() + 2)
-            .or_else(|_| Date::from_calendar_date(born.year() + 2, Month::March, 1))
-            .is_ok_and(|two| two > today),
-        None => subject.unborn() || of("age_estimate").and_then(Value::as_u64).is_some_and(|years| years < 2),
-    }
 }
 
 fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<u8>, Refusal> {
@@ -446,29 +347,3 @@ fn sealed_content(key: &ExchangeKey, id: ExchangeId, exchange_type: &ExchangeTyp
 
 pub(super) const STALE_DEPOSITS: &str = "passerelle_stale_deposits_total";
 pub(super) const NOBODY_LEFT: &str = "passerelle_nobody_left_to_read_total";
-
-#[cfg(test)]
-mod tests {
-    use exchange::document::Leaves;
-    use time::macros::date;
-
-    use super::*;
-
-    #[test]
-    fn two_years_are_counted_to_the_day() {
-        let of = |subject: Value, today| under_two(&Identity::new("s1".into(), Leaves::of(&subject)), today);
-        for (born, today, young) in [
-            ("2024-11-26", date!(2026 - 11 - 25), true),
-            ("2024-11-25", date!(2026 - 11 - 25), false),
-            ("2024-02-29", date!(2026 - 02 - 28), true),
-            ("2024-02-29", date!(2026 - 03 - 01), false),
-            ("not a date", date!(2026 - 03 - 01), false),
-        ] {
-            assert_eq!(of(json!({"birth_date": born}), today), young, "{born}");
-        }
-        let today = date!(2026 - 03 - 01);
-        assert!(of(json!({"birth_date": "2025-06-01", "birth_date_quality": "estimee"}), today));
-        assert!(of(json!({"age_estimate": 1}), today) && !of(json!({"age_estimate": 2}), today));
-        assert!(of(json!({"unborn": true}), today) && !of(json!({}), today));
-    }
-}
