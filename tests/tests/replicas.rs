@@ -58,13 +58,12 @@ async fn i01_three_replicas_one_killed_again_and_again() {
     let (told, over, waits) = (Told::default(), Arc::new(AtomicBool::new(false)), Waits::default());
     let mut members = JoinSet::new();
     for member in 0..6_usize {
-        let clients = bases.iter().map(|base| connect(&world, base, SCHOOL.0, SCHOOL.1)).collect();
-        members.spawn(deposit_until(clients, told.clone(), over.clone(), waits.clone(), member));
+        let doors = Doors { folder: folder.path().to_owned(), bases: bases.clone(), who: SCHOOL };
+        members.spawn(deposit_until(doors, told.clone(), over.clone(), waits.clone(), member));
     }
 
     let read = Arc::new(AtomicBool::new(false));
-    let readers = bases.iter().map(|base| connect(&world, base, CRIP.0, CRIP.1)).collect();
-    let reader = tokio::spawn(read_until(readers, read.clone()));
+    let reader = tokio::spawn(read_until(Doors { folder: folder.path().to_owned(), bases: bases.clone(), who: CRIP }, read.clone()));
 
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
@@ -312,10 +311,30 @@ impl Place {
     }
 }
 
+/// All replicas, for one person. A token lasts ten minutes at most: whoever stays longer needs another.
+struct Doors {
+    folder: PathBuf,
+    bases: Vec<String>,
+    who: (&'static str, &'static str),
+}
+
+impl Doors {
+    fn clients(&self) -> Vec<Client> {
+        let world = World::open(&self.folder).unwrap();
+        self.bases.iter().map(|base| connect(&world, base, self.who.0, self.who.1)).collect()
+    }
+}
+
+const RENEWED: Duration = Duration::from_secs(240);
+
 /// Deposits, one after the other, each key at one replica after the other until one accepts it.
-async fn deposit_until(clients: Vec<Client>, told: Told, over: Arc<AtomicBool>, waits: Waits, member: usize) {
+async fn deposit_until(doors: Doors, told: Told, over: Arc<AtomicBool>, waits: Waits, member: usize) {
     let pace = Duration::from_millis(times(600, 0) as u64);
+    let (mut clients, mut renewed) = (doors.clients(), Instant::now());
     for n in 0.. {
+        if renewed.elapsed() > RENEWED {
+            (clients, renewed) = (doors.clients(), Instant::now());
+        }
         let key = format!("replicas-{member:02}-{n:06}");
         let since = Instant::now();
         for tries in 0..600 {
@@ -334,9 +353,14 @@ async fn deposit_until(clients: Vec<Client>, told: Told, over: Arc<AtomicBool>, 
 }
 
 /// Follows the cursor of the mailbox, now at one replica, now at another, until it is told that nothing more comes.
-async fn read_until(clients: Vec<Client>, over: Arc<AtomicBool>) -> BTreeSet<String> {
+async fn read_until(doors: Doors, over: Arc<AtomicBool>) -> BTreeSet<String> {
     let (mut seen, mut after) = (BTreeSet::new(), 0);
-    for client in clients.iter().cycle() {
+    let (mut clients, mut renewed) = (doors.clients(), Instant::now());
+    for n in 0.. {
+        if renewed.elapsed() > RENEWED {
+            (clients, renewed) = (doors.clients(), Instant::now());
+        }
+        let client = &clients[n % clients.len()];
         let last = over.load(Ordering::SeqCst);
         let wait = if last { 0 } else { 1 };
         let Ok(page) = client.get(&format!("/v1/mailbox?unit=crip&limit=200&after={after}&wait={wait}")).await else { continue };
