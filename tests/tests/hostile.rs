@@ -411,12 +411,7 @@ async fn i02_one_key_is_one_exchange_though_its_author_is_named_once_and_once_no
 /// Who sends bodies drop by drop fills a memory of its own, and nobody else's places.
 #[tokio::test]
 async fn a_flood_of_slow_bodies_closes_no_mailbox_and_holds_up_no_danger() {
-    let scene = Scene::start_with(|world| {
-        let file = world.config();
-        let config = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, config.replace("[limits]\n", "[limits]\nrequests_in_progress = 8\n")).unwrap();
-    })
-    .await;
+    let scene = with_room_for(8).await;
     let mut slow = tokio::task::JoinSet::new();
     let mut doors = Vec::new();
     for _ in 0..40 {
@@ -426,12 +421,7 @@ async fn a_flood_of_slow_bodies_closes_no_mailbox_and_holds_up_no_danger() {
         let request = scene.deposit(&scene.institution(TEACHER.0), reqwest::Body::wrap_stream(stream));
         slow.spawn(request.send());
     }
-    let connections = || async {
-        let metrics = scene.local("/metrics").await;
-        let found = metrics.lines().find_map(|line| line.strip_prefix("passerelle_connections "));
-        found.is_some_and(|n| n.parse::<f64>().unwrap() >= 40.0)
-    };
-    scene.until("all of them are there", connections).await;
+    connected(&scene, 40.0).await;
     let asks = scene.acting(CRIP);
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     let document = scene.opened(CRIP, "crip", &id).await;
@@ -445,12 +435,7 @@ async fn a_flood_of_slow_bodies_closes_no_mailbox_and_holds_up_no_danger() {
 /// The same with bodies that say they come in parts: whoever holds them open is no crowd.
 #[tokio::test]
 async fn a_flood_of_slow_parts_closes_no_mailbox_either() {
-    let scene = Scene::start_with(|world| {
-        let file = world.config();
-        let config = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, config.replace("[limits]\n", "[limits]\nrequests_in_progress = 4\n")).unwrap();
-    })
-    .await;
+    let scene = with_room_for(4).await;
     let mut slow = tokio::task::JoinSet::new();
     let mut doors = Vec::new();
     for n in 0..32 {
@@ -461,12 +446,7 @@ async fn a_flood_of_slow_parts_closes_no_mailbox_either() {
         let request = scene.institution(TEACHER.0).request(Method::POST, path).header("content-type", "multipart/related; boundary=b");
         slow.spawn(request.body(reqwest::Body::wrap_stream(stream)).send());
     }
-    let connections = || async {
-        let metrics = scene.local("/metrics").await;
-        let found = metrics.lines().find_map(|line| line.strip_prefix("passerelle_connections "));
-        found.is_some_and(|n| n.parse::<f64>().unwrap() >= 32.0)
-    };
-    scene.until("all of them are there", connections).await;
+    connected(&scene, 32.0).await;
     let id = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
     let document = scene.opened(CRIP, "crip", &id).await;
     assert!(document["subjects"][0]["birth_name"].is_string());
@@ -485,6 +465,25 @@ async fn what_changes_while_the_gateway_starts_is_noticed() {
     fs::write(&file, written.replacen("unit = \"crip\"\nfrom = 2025-01-01", "unit = \"crip\"\nfrom = 2025-01-01\nto = 2025-12-31", 1))
         .unwrap();
     scene.until("the habilitation ended", || async { scene.acting(CRIP).get("/v1/mailbox?unit=crip").await.is_err() }).await;
+}
+
+/// A gateway that holds back whoever asks beyond so many requests in progress.
+async fn with_room_for(requests: usize) -> Scene {
+    Scene::start_with(|world| {
+        let file = world.config();
+        let config = fs::read_to_string(&file).unwrap();
+        fs::write(&file, config.replace("[limits]\n", &format!("[limits]\nrequests_in_progress = {requests}\n"))).unwrap();
+    })
+    .await
+}
+
+/// Waits until so many connections are open.
+async fn connected(scene: &Scene, many: f64) {
+    let open = || async {
+        let metrics = scene.local("/metrics").await;
+        metrics.lines().find_map(|line| line.strip_prefix("passerelle_connections ")).is_some_and(|n| n.parse::<f64>().unwrap() >= many)
+    };
+    scene.until("all of them are there", open).await;
 }
 
 async fn kept(scene: &Scene, id: &str) -> ExchangeRow {

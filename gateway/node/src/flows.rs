@@ -325,6 +325,25 @@ pub(crate) async fn line(rooms: &Rooms, first: &ExchangeRow) -> Result<Vec<Excha
     Ok(rows)
 }
 
+/// Every unit that got an exchange, each once.
+pub(crate) async fn units_of(rooms: &Rooms, id: ExchangeId) -> Result<Vec<Party>, StoreError> {
+    let mut units: Vec<Party> = Vec::new();
+    for delivery in rooms.store.deliveries_of(id).await? {
+        if !units.contains(&delivery.recipient) {
+            units.push(delivery.recipient);
+        }
+    }
+    Ok(units)
+}
+
+/// A motive that somebody wrote: a sentence.
+///
+/// # Errors
+/// [`Refusal::Malformed`] when there is none, or it is longer than 4,000 bytes.
+pub(crate) fn motive(written: &str) -> Result<&str, Refusal> {
+    if written.trim().is_empty() || written.len() > 4000 { Err(Refusal::Malformed("motive")) } else { Ok(written) }
+}
+
 /// From whom an exchange is sealed, whoever said so.
 pub(crate) async fn sealed_from_whom(rooms: &Rooms, id: ExchangeId) -> Result<Vec<Excluded>, Refusal> {
     let damaged = || Refusal::Internal("exclusion");
@@ -354,7 +373,7 @@ pub(crate) fn title_of_task(law: &Law, code: &str) -> String {
         "verifier-non-conforme" => "Lire ce qui n’était pas conforme et a été gardé sous scellé",
         "identifier-auteur" => "Confirmer quel professionnel a fait ce dépôt",
         "cle-idempotence" => "Vérifier que ce dépôt n’a pas été fait deux fois : il est arrivé sans clé utilisable",
-        "remise-refusee" => "Le destinataire n’a pas pris en charge : lire sa réponse et réorienter",
+        REFUSED => "Le destinataire n’a pas pris en charge : lire sa réponse et réorienter",
         _ => "À faire",
     };
     own.to_owned()
@@ -369,6 +388,8 @@ pub(crate) async fn gone(rooms: &Rooms, id: ExchangeId) -> Refusal {
     }
 }
 
+/// A recipient that did not take it in charge, and a sender who has not answered that yet.
+pub(crate) const REFUSED: &str = "remise-refusee";
 /// The task in which an emergency access is reviewed.
 pub(crate) const REVIEW: &str = "review-emergency";
 /// How long a release may wait for its record to be signed.

@@ -7,7 +7,7 @@ use exchange::{DeliveryId, ExchangeId, FollowUpId};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Rooms, answers_for, gone, sent};
+use super::{Caller, REFUSED, Rooms, answers_for, gone, sent};
 use crate::{
     log::Event,
     refusal::Refusal,
@@ -98,7 +98,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
     )?;
     let follow_up = (answer.outcome != Outcome::TakenInCharge).then(|| NewFollowUp {
         id: FollowUpId::new(),
-        code: "remise-refusee".to_owned(),
+        code: REFUSED.to_owned(),
         owner: row.sender.clone(),
         details: vec![answer.outcome.as_str().to_owned()],
     });

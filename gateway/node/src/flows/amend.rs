@@ -150,9 +150,7 @@ pub async fn propose(rooms: &Rooms, caller: &Caller, wish: Wish) -> Result<Value
     if !law.approvers.may_propose(author) {
         return Err(Refusal::RoleMissing(PROPOSER));
     }
-    if wish.motive.trim().is_empty() || wish.motive.len() > MOTIVE_BYTES {
-        return Err(Refusal::Malformed("motive"));
-    }
+    super::motive(&wish.motive)?;
     // 2. What? Read once: what is checked here is what is kept.
     let proposed = match &wish.set {
         None => rooms.sets.folder().await,
@@ -397,8 +395,6 @@ fn word(role: Role) -> String {
 
 /// How many approve.
 const NEEDED: usize = 2;
-/// A motive is a sentence.
-const MOTIVE_BYTES: usize = 4000;
 const FIRST: &str = "Premier jeu de règles, posé à l’installation de la passerelle.";
 const OF_THE_DEPARTEMENT: &str = "agent du Département que sert cette passerelle";
 const PROPOSER: &str = "fonction qui peut proposer un jeu de règles (approval.toml, propose)";

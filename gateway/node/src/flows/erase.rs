@@ -7,7 +7,7 @@ use exchange::ExchangeId;
 
 pub use retention::{Over, count_from_zero, expire, run};
 
-use super::{Law, REVIEW, Rooms, is_danger};
+use super::{Law, REFUSED, REVIEW, Rooms, is_danger};
 use crate::{
     directory::Role,
     flows::Caller,
@@ -26,9 +26,7 @@ use crate::{
 /// when it was erased before, [`TaskFault::StillOpen`] while a danger waits for its answer.
 pub async fn erase(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str) -> Result<(), Refusal> {
     let law = rooms.law.load_full();
-    if motive.trim().is_empty() || motive.len() > MOTIVE_BYTES {
-        return Err(Refusal::Malformed("motive"));
-    }
+    let motive = super::motive(motive)?;
     let professional = caller.with_role(&law, &[Role::Dpo], "délégué à la protection des données")?;
     let row = rooms.store.exchange(id).await?.filter(|row| row.recipient.institution == professional.institution);
     let row = row.ok_or(Refusal::NotFound)?;
@@ -76,8 +74,3 @@ async fn destroy(rooms: &Rooms, id: ExchangeId, by: Option<&str>, motive: &str) 
         Err(error) => Err(error.into()),
     }
 }
-
-/// A recipient that did not take it in charge, and a sender who has not answered that yet.
-const REFUSED: &str = "remise-refusee";
-/// A motive is a sentence.
-const MOTIVE_BYTES: usize = 4000;

@@ -8,7 +8,7 @@
 use exchange::{DeliveryId, ExchangeId, Party};
 use serde_json::{Value, json};
 
-use super::{Caller, Law, Rooms, gone, is_danger, line, sent};
+use super::{Caller, Law, Rooms, gone, is_danger, line, sent, units_of};
 use crate::{
     log::Event,
     refusal::Refusal,
@@ -29,9 +29,7 @@ use crate::{
 pub async fn withdraw(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &str) -> Result<Value, Refusal> {
     let law = rooms.law.load_full();
     let now = rooms.clock.now();
-    if motive.trim().is_empty() || motive.len() > MOTIVE_BYTES {
-        return Err(Refusal::Malformed("motive"));
-    }
+    let motive = super::motive(motive)?;
     // 1. Who, what?
     let professional = caller.professional(&law)?;
     let row = rooms.store.exchange(id).await?.filter(|row| sent(&law, professional, row, now)).ok_or(Refusal::NotFound)?;
@@ -54,13 +52,7 @@ pub async fn withdraw(rooms: &Rooms, caller: &Caller, id: ExchangeId, motive: &s
     for row in line(rooms, &first).await?.into_iter().filter(|row| row.erased_at.is_none() && row.withdrawn_at.is_none()) {
         let Some(key) = rooms.keys.exchange_key(row.id).await? else { continue };
         let motive = seal::seal_column(&key, "withdrawal", row.id, "motive", motive.as_bytes()).map_err(|_| Refusal::Internal("seal"))?;
-        // Each unit that got it, once.
-        let mut own: Vec<Party> = Vec::new();
-        for delivery in rooms.store.deliveries_of(row.id).await? {
-            if !own.contains(&delivery.recipient) {
-                own.push(delivery.recipient);
-            }
-        }
+        let own = units_of(rooms, row.id).await?;
         let of_danger = is_danger(&law, &row);
         let statement = rooms
             .state(&law, Event::ExchangeRectified, Some(row.id), now)
@@ -107,6 +99,3 @@ fn word(law: &Law, recipient: &Party, urgency: exchange::Urgency) -> NewDelivery
     let push = law.directory.party(recipient).and_then(|known| known.unit).is_some_and(|unit| unit.push.is_some());
     NewDelivery { id: DeliveryId::new(), recipient: recipient.clone(), urgency, ordering: String::new(), push, word: Word::Withdrawal }
 }
-
-/// A motive is a sentence.
-const MOTIVE_BYTES: usize = 4000;

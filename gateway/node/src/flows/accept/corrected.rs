@@ -11,7 +11,7 @@ use exchange::{ExchangeId, Instant, Party, TypeCode, envelope::Draft};
 use super::Depositor;
 use crate::{
     catalogue::{ClockRule, ClockStop, ExchangeType, ObligationRule},
-    flows::{Law, Rooms, line, sealed_from_whom, sent},
+    flows::{Law, Rooms, line, sealed_from_whom, sent, units_of},
     refusal::Refusal,
     store::exchange::ExchangeRow,
 };
@@ -94,12 +94,7 @@ pub(super) async fn find(
     if draft.route.recipient.unit.is_none() {
         draft.route.recipient.unit.clone_from(&first.recipient.unit);
     }
-    let mut units: Vec<Party> = Vec::new();
-    for delivery in rooms.store.deliveries_of(first.id).await? {
-        if !units.contains(&delivery.recipient) {
-            units.push(delivery.recipient);
-        }
-    }
+    let units = units_of(rooms, first.id).await?;
     // From whom the line is sealed is part of what is decided, of the correction and of what is made of it.
     for excluded in sealed_from_whom(rooms, first.id).await? {
         if !draft.route.exclus.contains(&excluded) {
