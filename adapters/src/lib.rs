@@ -2,3 +2,4 @@
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
 pub mod json;
+pub mod reading;

@@ -40,8 +40,10 @@ impl Interposer {
         std::fs::rename(&new, &self.order).unwrap();
     }
 
-    /// How many calls were counted since the order `count`.
+    /// How many calls were counted since the order `count`; at least one, or nothing was in between.
     pub fn counted(&self) -> usize {
-        std::fs::read_to_string(self.order.with_extension("count")).unwrap_or_default().parse().unwrap_or(0)
+        let counted = std::fs::read_to_string(self.order.with_extension("count")).unwrap().parse().unwrap();
+        assert!(counted > 0);
+        counted
     }
 }
