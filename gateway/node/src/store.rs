@@ -132,7 +132,7 @@ impl Store {
         sync::settled(&pool, dialect).await?;
         schema::migrate(&pool, url, Part::Gateway).await?;
         let pen = dialect::pen(url, Part::Gateway).await?;
-        let writer = writer::Writer::start(pen.clone(), dialect);
+        let writer = writer::Writer::start(pen.clone(), dialect, sync::Footing::of(url)?);
         tokio::spawn(writer::keep_log_short(pool.clone(), dialect, writer.commits(), std::sync::Arc::default()));
         let store = Self { pool, pen, dialect, writer, arrivals: arrivals::Arrivals::default() };
         if store.has_replicas() {

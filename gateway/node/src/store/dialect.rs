@@ -166,9 +166,14 @@ pub(crate) async fn look(url: &str, part: Part) -> Result<AnyConnection, sqlx::E
     Ok(connection)
 }
 
+/// The file of SQLite at a URL.
+pub(super) fn file(url: &str) -> Option<&Path> {
+    url.strip_prefix("sqlite://").and_then(|rest| rest.split('?').next()).map(Path::new)
+}
+
 /// Refuses a folder into which a restore was not finished: an empty database would be made for one that is not there yet.
 fn whole(url: &str) -> Result<(), StoreError> {
-    let folder = url.strip_prefix("sqlite://").and_then(|file| Path::new(file).parent());
+    let folder = file(url).and_then(Path::parent);
     match folder.filter(|folder| folder.join(RESTORING).exists()) {
         Some(folder) => Err(StoreError::Unfinished(folder.to_owned())),
         None => Ok(()),

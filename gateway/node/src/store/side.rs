@@ -32,6 +32,7 @@ pub(super) struct Side {
     pub(super) pool: AnyPool,
     pen: AnyPool,
     dialect: Dialect,
+    footing: sync::Footing,
     written: watch::Sender<u64>,
     /// Something was deleted and is not overwritten yet: somebody reads.
     unwritten: Arc<AtomicBool>,
@@ -46,7 +47,7 @@ impl Side {
         schema::migrate(&pool, url, part).await?;
         let (written, commits) = watch::channel(0);
         let pen = dialect::pen(url, part).await?;
-        let side = Self { pool, pen, dialect: Dialect::of(url, part), written, unwritten };
+        let side = Self { pool, pen, dialect: Dialect::of(url, part), footing: sync::Footing::of(url)?, written, unwritten };
         let mut tx = side.begin("bind_keystore").await?;
         sqlx::query(BIND_KEYSTORE)
             .bind(keystore.fingerprint())
@@ -105,6 +106,7 @@ impl Side {
     /// Makes a transaction durable.
     pub(super) async fn commit(&self, name: &'static str, tx: Turn) -> Result<(), StoreError> {
         tx.commit(name).await?;
+        self.footing.stands().await?;
         self.written.send_modify(|count| *count += 1);
         Ok(())
     }

@@ -15,7 +15,15 @@ use futures::future::BoxFuture;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, any::AnyArguments, pool::PoolConnection, query::Query};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{StoreError, batch::Pace, dialect::Dialect, exactly_one, patience::PATIENCE, rows::Rows, sync::synced};
+use super::{
+    StoreError,
+    batch::Pace,
+    dialect::Dialect,
+    exactly_one,
+    patience::PATIENCE,
+    rows::Rows,
+    sync::{Footing, synced},
+};
 
 /// Something to write, as one caller wants it: all of it or nothing.
 pub trait Write: Send + 'static {
@@ -66,10 +74,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the one writing task of this process.
-    pub(crate) fn start(pool: AnyPool, dialect: Dialect) -> Self {
+    pub(super) fn start(pool: AnyPool, dialect: Dialect, footing: Footing) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (committed, commits) = watch::channel(0);
-        tokio::spawn(run(pool, dialect, queue, committed));
+        tokio::spawn(run(Ground { pool, dialect, footing }, queue, committed));
         Self { jobs, commits }
     }
 
@@ -90,21 +98,28 @@ impl Writer {
     }
 }
 
-async fn run(pool: AnyPool, dialect: Dialect, mut queue: mpsc::Receiver<Box<dyn Job>>, committed: watch::Sender<u64>) {
+/// Where it is written.
+struct Ground {
+    pool: AnyPool,
+    dialect: Dialect,
+    footing: Footing,
+}
+
+async fn run(ground: Ground, mut queue: mpsc::Receiver<Box<dyn Job>>, committed: watch::Sender<u64>) {
     let mut batch = Vec::new();
     let mut pace = Pace::default();
     while pace.next(&mut queue, &mut batch).await > 0 {
         let started = std::time::Instant::now();
         let jobs = std::mem::take(&mut batch);
         metrics::histogram!("passerelle_store_batch_writes").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-        commit_all(&pool, dialect, jobs).await;
+        commit_all(&ground, jobs).await;
         metrics::histogram!("passerelle_store_commit_seconds").record(started.elapsed().as_secs_f64());
         committed.send_modify(|count| *count += 1);
     }
 }
 
-async fn commit_all(pool: &AnyPool, dialect: Dialect, mut jobs: Vec<Box<dyn Job>>) {
-    let outcome = in_one_transaction(pool, dialect, &mut jobs).await;
+async fn commit_all(ground: &Ground, mut jobs: Vec<Box<dyn Job>>) {
+    let outcome = in_one_transaction(ground, &mut jobs).await;
     if let Err(error) = &outcome {
         tracing::error!(error = %error, cause = ?std::error::Error::source(error).map(ToString::to_string), writes = jobs.len(), "nothing of this batch was committed");
     }
@@ -117,9 +132,9 @@ async fn commit_all(pool: &AnyPool, dialect: Dialect, mut jobs: Vec<Box<dyn Job>
     }
 }
 
-async fn in_one_transaction(pool: &AnyPool, dialect: Dialect, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let mut tx = Tx { connection: pool.acquire().await.map_err(|e| StoreError::Unavailable("acquire", e))? };
-    let outcome = match tokio::time::timeout(PATIENCE, apply_and_commit(&mut tx, dialect, jobs)).await {
+async fn in_one_transaction(ground: &Ground, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    let mut tx = Tx { connection: ground.pool.acquire().await.map_err(|e| StoreError::Unavailable("acquire", e))? };
+    let outcome = match tokio::time::timeout(PATIENCE, apply_and_commit(&mut tx, ground, jobs)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(StoreError::Unavailable("patience", sqlx::Error::PoolTimedOut)),
     };
@@ -131,8 +146,8 @@ async fn in_one_transaction(pool: &AnyPool, dialect: Dialect, jobs: &mut [Box<dy
     outcome
 }
 
-async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let begin = dialect.begin_write();
+async fn apply_and_commit(tx: &mut Tx, ground: &Ground, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    let begin = ground.dialect.begin_write();
     tx.connection.execute(begin).await.map_err(|e| StoreError::Unavailable("begin", e))?;
     let mut rows = Rows::default();
     let together: Vec<bool> = jobs.iter_mut().map(|job| job.only_inserts(&mut rows)).collect();
@@ -154,7 +169,7 @@ async fn apply_and_commit(tx: &mut Tx, dialect: Dialect, jobs: &mut [Box<dyn Job
         }
     }
     synced(tx.connection.execute("COMMIT").await).map_err(|e| StoreError::Unavailable("commit", e))?;
-    Ok(())
+    ground.footing.stands().await
 }
 
 /// Keeps SQLite's write-ahead log short, outside the writer; and overwrites what was deleted while somebody read all the time.
