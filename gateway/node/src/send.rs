@@ -28,8 +28,9 @@ impl Poster {
             .redirect(reqwest::redirect::Policy::none())
             // A connection that is kept repeats no check of the certificate, so none is.
             .pool_max_idle_per_host(0)
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(20))
+            .connect_timeout(Duration::from_secs(3))
+            // Less than the lease (`flows::forward::HOLD`), or two workers would send one notice at once.
+            .timeout(Duration::from_secs(8))
             .build()
             .map_err(NoPoster)?;
         Ok(Self { client })

@@ -147,5 +147,6 @@ fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
 const DEAD_LETTERS: &str = "passerelle_dead_letters_total";
 /// Pushes under way at once, each to another unit.
 const AT_ONCE: usize = 16;
-/// How long a push may take before another worker may try: more than the poster waits for an answer.
-const HOLD: Duration = Duration::from_secs(30);
+/// How long a push may take before another worker may try: more than the poster waits for an answer, and no more than a unit
+/// may wait for its notices when the replica that was pushing died.
+const HOLD: Duration = Duration::from_secs(10);
