@@ -2,5 +2,6 @@
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
 pub mod json;
+pub mod parquet;
 pub mod reading;
 pub mod typeset;
