@@ -1,8 +1,9 @@
-//! The parquet and the juge des enfants: what a person deposits with PLEX, and the receipt they bring back.
-//! Formats, sources and losses: `parquet/README.md`.
+//! The parquet and the juge des enfants: what a person deposits with PLEX, the receipt they bring back, and the cover sheet that
+//! lets the decision of a magistrate be read without opening it. Formats, sources and losses: `parquet/README.md`.
 //!
 //! Nothing here signs, decides or waits: the gateway signs the manifest through a closure, and follows the clock of the receipt.
 
+pub mod cover;
 mod manifest;
 mod pack;
 mod receipt;

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it should be")]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use adapters::parquet::{Deposit, PLEX_LIMIT, Signatory, pack};
+use adapters::parquet::{Deposit, PLEX_LIMIT, Signatory, cover, pack};
 use serde_json::Value;
 use time::macros::date;
 use zip::ZipArchive;
@@ -77,5 +77,48 @@ fn unpack(at: &Path) {
         file.read_to_end(&mut bytes).unwrap();
         let name = file.name().unwrap().into_owned();
         File::create(at.join(name)).unwrap().write_all(&bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_cover_sheet_satisfies_programs_that_are_not_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for name in ["soit-transmis", "opp"] {
+        let vectors = format!("{}/vectors/parquet", env!("CARGO_MANIFEST_DIR"));
+        run("xmllint", &["--noout", "--schema", &schema("bordereau.xsd"), &format!("{vectors}/{name}.xml")], at);
+        let envelope: Value = serde_json::from_slice(&fs::read(format!("{vectors}/{name}.json")).unwrap()).unwrap();
+        let sheet = cover::write(&envelope).unwrap();
+        let pdf = cover::sheet_pdf(&sheet, "Parquet de Villimagine", "Département – CRIP", date!(2026 - 11 - 24)).unwrap();
+        fs::write(at.join("bordereau.pdf"), pdf.bytes).unwrap();
+        run("qpdf", &["--check", "bordereau.pdf"], at);
+        run("pdfdetach", &["-saveall", "bordereau.pdf"], at);
+        assert_eq!(fs::read(at.join("bordereau.xml")).unwrap(), sheet.xml);
+        run("xmllint", &["--noout", "--schema", &schema("bordereau.xsd"), "bordereau.xml"], at);
+    }
+    fs::write(at.join("vierge.pdf"), cover::blank("Tribunal judiciaire de Villimagine", date!(2026 - 11 - 24)).unwrap().bytes).unwrap();
+    run("qpdf", &["--check", "vierge.pdf"], at);
+}
+
+#[test]
+fn a_sheet_inside_is_found_after_another_program_rewrote_the_pdf() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let envelope: Value = serde_json::from_slice(include_bytes!("../vectors/parquet/opp.json")).unwrap();
+    let sheet = cover::write(&envelope).unwrap();
+    let pdf = cover::sheet_pdf(&sheet, "Parquet", "CRIP", date!(2026 - 11 - 24)).unwrap();
+    fs::write(at.join("a.pdf"), pdf.bytes).unwrap();
+    // Object streams and compressed cross-references; then the sheet added to a PDF that had none.
+    run("qpdf", &["--object-streams=generate", "--recompress-flate", "a.pdf", "b.pdf"], at);
+    fs::write(at.join("vierge.pdf"), cover::blank("Tribunal", date!(2026 - 11 - 24)).unwrap().bytes).unwrap();
+    fs::write(at.join("bordereau.xml"), &sheet.xml).unwrap();
+    run("qpdf", &["vierge.pdf", "--add-attachment", "bordereau.xml", "--", "--object-streams=generate", "c.pdf"], at);
+    let party = |institution: &str| serde_json::from_value(serde_json::json!({"institution": institution})).unwrap();
+    let context =
+        cover::Context { sender: party("parquet-villimagine"), recipient: party("departement-00"), purpose: None, legal_basis: Vec::new() };
+    for name in ["b.pdf", "c.pdf"] {
+        let reading = cover::read_pdf(fs::read(at.join(name)).unwrap(), &context).unwrap();
+        assert!(reading.reported.is_empty(), "{name}: {:?}", reading.reported);
+        assert_eq!(reading.letters[0].envelope["payload"], envelope["payload"], "{name}");
     }
 }

@@ -19,6 +19,8 @@ pub enum Form {
     Text,
     /// A date or an instant.
     Date,
+    /// As it is, with `true` and `false` as XML writes them.
+    Plain,
     /// A code of a list.
     Code(&'static [(&'static str, &'static str)]),
 }
@@ -125,7 +127,8 @@ fn name(at: &Pointer) -> String {
 
 fn print(value: &Value, form: Form) -> String {
     match (value, form) {
-        (Value::String(text), Form::Text) => text.clone(),
+        (Value::String(text), Form::Text | Form::Plain) => text.clone(),
+        (Value::Bool(truth), Form::Plain) => truth.to_string(),
         (Value::String(text), Form::Date) => date(text),
         (Value::String(text), Form::Code(list)) => say(list, text).to_owned(),
         (Value::Bool(true), _) => "Oui".to_owned(),

@@ -1,0 +1,269 @@
+//! The sheet read: strictly as XML, leniently as a form.
+
+use exchange::{ExchangeId, Pointer, document::Leaves};
+use serde_json::{Map, Value, json};
+
+use super::parse::{Given, Parsed, parse};
+use super::rows::{CHILD, Form, ROWS, Row, is_date, is_natinf, natinf_line};
+use super::{Context, Nature, SHEET, embedded};
+use crate::parquet::pack::sha256;
+use crate::reading::{Beside, Finding, Letter, Place, Reading, Refused};
+
+/// Reads a PDF, with its sheet where one travels inside.
+///
+/// # Errors
+/// [`Refused`] for no bytes at all.
+pub fn read_pdf(pdf: Vec<u8>, context: &Context) -> Result<Reading, Refused> {
+    let mut sheets = embedded::sheets(&pdf);
+    let newest = sheets.pop();
+    let several = sheets.iter().any(|older| Some(older) != newest.as_ref());
+    let mut reading = assemble(newest.as_deref().map(parse), vec![pdf], None, context)?;
+    if several {
+        let detail = "Le PDF contient plusieurs bordereaux : le dernier est lu, les autres restent dans le PDF.";
+        reading.reported.push(finding(Place::File(SHEET.to_owned()), "too-many", detail));
+    }
+    Ok(reading)
+}
+
+/// Reads a PDF with its sheet beside it. The sheet is kept as a second attachment.
+///
+/// # Errors
+/// [`Refused`] for no bytes at all.
+pub fn read_beside(pdf: Vec<u8>, sheet: Vec<u8>, context: &Context) -> Result<Reading, Refused> {
+    let parsed = parse(&sheet);
+    assemble(Some(parsed), vec![pdf], Some(sheet), context)
+}
+
+/// Papers and a sheet as one letter.
+pub fn assemble(
+    sheet: Option<Result<Parsed, Finding>>,
+    papers: Vec<Vec<u8>>,
+    kept: Option<Vec<u8>>,
+    context: &Context,
+) -> Result<Reading, Refused> {
+    let papers: Vec<Vec<u8>> = papers.into_iter().filter(|paper| !paper.is_empty()).collect();
+    let mut form = Filled::default();
+    if papers.is_empty() {
+        let none = finding(Place::Whole, "missing", "Aucun document n’accompagne le bordereau.");
+        if kept.is_none() {
+            return Err(Refused(vec![none]));
+        }
+        form.reported.push(none);
+    }
+    match sheet {
+        Some(Ok(parsed)) => form.fill(parsed),
+        Some(Err(fault)) => form.reported.push(fault),
+        None => {
+            let mut none =
+                finding(Place::File(SHEET.to_owned()), "missing", "Aucun bordereau : le document est enregistré comme soit-transmis.");
+            none.cure = Some("Joindre le bordereau au PDF, ou le saisir à réception.".to_owned());
+            form.reported.push(none);
+        }
+    }
+    let nature = form.nature.unwrap_or(Nature::SoitTransmis);
+    let (described, attachments) = attach(nature, papers, kept);
+    let Value::Object(mut envelope) = form.leaves.reveal() else {
+        return Err(Refused(vec![finding(Place::Whole, "unreadable", "Illisible.")]));
+    };
+    address(&mut envelope, nature, described, context);
+    let letter = Letter { envelope: Value::Object(envelope), attachments, beside: form.beside };
+    Ok(Reading { letters: vec![letter], reported: form.reported })
+}
+
+/// What the edge knows, and the papers.
+fn address(envelope: &mut Map<String, Value>, nature: Nature, described: Vec<Value>, context: &Context) {
+    envelope.insert("type".to_owned(), json!(nature.kind()));
+    envelope.insert("sender".to_owned(), json!(context.sender));
+    envelope.insert("recipient".to_owned(), json!(context.recipient));
+    if let Some(purpose) = &context.purpose {
+        envelope.insert("purpose".to_owned(), json!(purpose));
+    }
+    if !context.legal_basis.is_empty() {
+        envelope.insert("legal_basis".to_owned(), json!(context.legal_basis));
+    }
+    envelope.entry("payload").or_insert_with(|| json!({}));
+    envelope.insert("attachments".to_owned(), Value::Array(described));
+}
+
+/// The attachments under names of ours. All are of class `judiciaire`: they are a magistrate's.
+fn attach(nature: Nature, papers: Vec<Vec<u8>>, kept: Option<Vec<u8>>) -> (Vec<Value>, Vec<Vec<u8>>) {
+    let mut described = Vec::new();
+    let mut attachments = Vec::new();
+    let describe = |name: String, title: &str, media_type: &str, bytes: &[u8]| json!({"name": name, "title": title, "media_type": media_type, "size": bytes.len(), "sha256": sha256(bytes), "class": "judiciaire"});
+    for (index, paper) in papers.into_iter().enumerate() {
+        let (media_type, extension) = media_type(&paper);
+        let (name, title) = match index {
+            0 => (format!("{}.{extension}", nature.code()), nature.title().to_owned()),
+            _ => (format!("piece-{:02}.{extension}", index + 1), format!("Pièce n° {}", index + 1)),
+        };
+        described.push(describe(name, &title, media_type, &paper));
+        attachments.push(paper);
+    }
+    if let Some(sheet) = kept {
+        described.push(describe(SHEET.to_owned(), "Bordereau", "application/xml", &sheet));
+        attachments.push(sheet);
+    }
+    (described, attachments)
+}
+
+fn media_type(bytes: &[u8]) -> (&'static str, &'static str) {
+    // A PDF may begin with a few bytes that are none of it (ISO 32000, annex H).
+    let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
+    match bytes {
+        _ if memchr::memmem::find(head, b"%PDF-").is_some() => ("application/pdf", "pdf"),
+        [0xff, 0xd8, 0xff, ..] => ("image/jpeg", "jpg"),
+        [0x89, b'P', b'N', b'G', ..] => ("image/png", "png"),
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => ("image/tiff", "tif"),
+        _ => ("application/octet-stream", "bin"),
+    }
+}
+
+#[derive(Default)]
+struct Filled {
+    nature: Option<Nature>,
+    leaves: Leaves,
+    natinf: Vec<String>,
+    facts: Option<String>,
+    beside: Vec<Beside>,
+    reported: Vec<Finding>,
+}
+
+impl Filled {
+    fn fill(&mut self, parsed: Parsed) {
+        self.nature = self.read_nature(&parsed.fields);
+        let kind = self.nature.unwrap_or(Nature::SoitTransmis).kind();
+        for given in parsed.fields.iter().filter(|given| given.name != "nature") {
+            match given.child {
+                Some(child) => self.child(given, child),
+                None => self.field(given, kind),
+            }
+        }
+        for child in 0..parsed.children {
+            let at = |name: &str| Pointer::default().child("subjects").child(child.to_string()).child(name);
+            self.leaves.insert(at("ref"), json!(format!("s{}", child + 1)));
+            self.leaves.insert(at("role"), json!("enfant"));
+        }
+        self.offences(kind);
+        for odd in parsed.odd {
+            self.aside(odd, "unknown-element", "Élément ou attribut que le bordereau ne connaît pas.");
+        }
+    }
+
+    /// The first nature that is one. Later ones, and odd ones, stand beside.
+    fn read_nature(&mut self, fields: &[Given]) -> Option<Nature> {
+        let mut nature = None;
+        for given in fields.iter().filter(|given| given.name == "nature") {
+            let read = Nature::ALL.into_iter().find(|nature| nature.code() == given.value);
+            match (nature, read) {
+                (None, Some(_)) => nature = read,
+                (Some(_), _) => self.aside(given.clone(), "too-many", "Une seule nature est lue."),
+                (None, None) => self.aside(given.clone(), "bad-code", "La nature de la décision n’est pas une de celles du bordereau."),
+            }
+        }
+        if nature.is_none() {
+            let detail = "La nature de la décision manque : le document est enregistré comme soit-transmis.";
+            self.reported.push(finding(Place::File(SHEET.to_owned()), "missing", detail));
+        }
+        nature
+    }
+
+    fn field(&mut self, given: &Given, kind: &str) {
+        let Some(row) = ROWS.iter().find(|row| row.element == given.name) else {
+            return self.aside(given.clone(), "unknown-element", "Élément que le bordereau ne connaît pas.");
+        };
+        let place = row.place(kind);
+        if place.is_empty() {
+            return self.aside(given.clone(), "no-place", "L’échange n’a pas de champ pour cet élément : il est gardé à côté.");
+        }
+        let Some(value) = value(row.form, &given.value) else {
+            let detail = "La valeur n’est pas de celles que cet élément admet : elle est gardée à côté.";
+            return self.aside(given.clone(), bad(row.form), detail);
+        };
+        let once = "Cet élément ne peut figurer qu’une fois : le premier est lu.";
+        match row.form {
+            Form::Natinf => self.natinf.push(given.value.clone()),
+            _ if row.element == "faits" && self.facts.is_some() => self.aside(given.clone(), "too-many", once),
+            _ if row.element == "faits" => self.facts = Some(given.value.clone()),
+            Form::Text | Form::Date | Form::Bool | Form::Reference | Form::Code(_) => {
+                let Some(at) = self.free(row, place) else { return self.aside(given.clone(), "too-many", once) };
+                if matches!(row.form, Form::Reference) {
+                    self.leaves.insert(Pointer::default().child("in_reply_to"), value.clone());
+                }
+                self.leaves.insert(at, value);
+            }
+        }
+    }
+
+    /// Where the next value of a row goes; nowhere when it may stand once and does.
+    fn free(&self, row: &Row, place: &str) -> Option<Pointer> {
+        let at: Pointer = place.parse().ok()?;
+        if !row.many {
+            return self.leaves.at(&at).is_none().then_some(at);
+        }
+        (0..).map(|index: usize| at.child(index.to_string())).find(|at| self.leaves.at(at).is_none())
+    }
+
+    fn child(&mut self, given: &Given, child: usize) {
+        let Some((_, name, form)) = CHILD.iter().find(|(element, ..)| *element == given.name) else {
+            return self.aside(given.clone(), "unknown-element", "Élément que le bordereau ne connaît pas pour un enfant.");
+        };
+        let Some(value) = value(*form, &given.value) else {
+            return self.aside(given.clone(), bad(*form), "La valeur n’est pas de celles que cet élément admet : elle est gardée à côté.");
+        };
+        let base = Pointer::default().child("subjects").child(child.to_string()).child(*name);
+        let at = if *name == "given_names" {
+            (0..).map(|index: usize| base.child(index.to_string())).find(|at| self.leaves.at(at).is_none())
+        } else {
+            self.leaves.at(&base).is_none().then_some(base)
+        };
+        match at {
+            Some(at) => self.leaves.insert(at, value),
+            None => self.aside(given.clone(), "too-many", "Cet élément ne peut figurer qu’une fois : le premier est lu."),
+        }
+    }
+
+    /// Codes of offences and facts are one text of class `infraction`: the codes are its first line.
+    fn offences(&mut self, kind: &str) {
+        let row = ROWS.iter().find(|row| row.element == "faits");
+        let Some(at) = row.and_then(|row| row.place(kind).parse::<Pointer>().ok()) else { return };
+        let line = (!self.natinf.is_empty()).then(|| natinf_line(&self.natinf));
+        let text: Vec<String> = [line, self.facts.take()].into_iter().flatten().collect();
+        if !text.is_empty() {
+            self.leaves.insert(at, json!(text.join("\n")));
+        }
+    }
+
+    fn aside(&mut self, given: Given, code: &'static str, detail: &str) {
+        let place = Place::Element { line: given.line, name: given.name };
+        self.reported.push(finding(place.clone(), code, detail));
+        self.beside.push(Beside { place, value: json!(given.value) });
+    }
+}
+
+fn value(form: Form, text: &str) -> Option<Value> {
+    match form {
+        Form::Text => Some(json!(text)),
+        Form::Date => is_date(text).then(|| json!(text)),
+        Form::Natinf => is_natinf(text).then(|| json!(text)),
+        Form::Reference => text.parse::<ExchangeId>().ok().map(|id| json!(id.to_string())),
+        Form::Code(list) => list.contains(&text).then(|| json!(text)),
+        Form::Bool => match text {
+            "true" | "1" | "oui" => Some(json!(true)),
+            "false" | "0" | "non" => Some(json!(false)),
+            _ => None,
+        },
+    }
+}
+
+fn bad(form: Form) -> &'static str {
+    match form {
+        Form::Date => "bad-date",
+        Form::Code(_) | Form::Bool | Form::Natinf => "bad-code",
+        Form::Reference => "bad-reference",
+        Form::Text => "bad-type",
+    }
+}
+
+fn finding(place: Place, code: &'static str, detail: &str) -> Finding {
+    Finding { place, code, detail: detail.to_owned(), cure: None }
+}
