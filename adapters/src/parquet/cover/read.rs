@@ -144,6 +144,9 @@ impl Filled {
             self.leaves.insert(at("role"), json!("enfant"));
         }
         self.offences(kind);
+        if self.nature == Some(Nature::Opp) {
+            self.order();
+        }
         for odd in parsed.odd {
             self.aside(odd, "unknown-element", "Élément ou attribut que le bordereau ne connaît pas.");
         }
@@ -219,6 +222,17 @@ impl Filled {
         match at {
             Some(at) => self.leaves.insert(at, value),
             None => self.aside(given.clone(), "too-many", "Cet élément ne peut figurer qu’une fois : le premier est lu."),
+        }
+    }
+
+    /// An order for provisional placement is the follow-up `opp`, whether its sheet repeats it or not: the eight days of C. civ. 375-5
+    /// are counted from that code.
+    fn order(&mut self) {
+        let Some(row) = ROWS.iter().find(|row| row.element == "suite") else { return };
+        let place = row.place(Nature::Opp.kind());
+        let said = self.leaves.iter().any(|(at, value)| at.path() == "payload.suites[]" && value == "opp");
+        if let Some(at) = self.free(row, place).filter(|_| !said) {
+            self.leaves.insert(at, json!("opp"));
         }
     }
 
