@@ -123,14 +123,19 @@ impl Pages<'_> {
     }
 
     fn person(&mut self, at: &str) {
-        let role = self.source.take(&format!("{at}/role"), Form::Code(words::ROLE)).unwrap_or_else(|| "Personne".to_owned());
+        let role = self.source.take(&format!("{at}/role"), Form::Code(words::ROLE));
         self.source.tick(&format!("{at}/ref"));
-        self.say(at, Content::Part(role));
+        let before = self.blocks.len();
+        self.say(at, Content::Part(role.clone().unwrap_or_else(|| "Personne".to_owned())));
         for (name, label, form) in PERSON {
             self.field(label, &format!("{at}/{name}"), *form);
         }
         if let Some(value) = self.source.address(&format!("{at}/address")) {
             self.say(at, Content::Field { label: "Adresse".to_owned(), value });
+        }
+        // Nobody: a person of whom nothing is said, not even what they are to the child.
+        if role.is_none() && self.blocks.len() == before + 1 {
+            self.blocks.pop();
         }
     }
 

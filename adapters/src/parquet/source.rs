@@ -1,6 +1,6 @@
 //! A document as its reader got it, read once: what has been printed is ticked off, so that what is left can be printed too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::document::{Leaves, Pointer};
 use serde_json::Value;
@@ -62,19 +62,16 @@ impl<'a> Source<'a> {
 
     /// The persons that a list of references names, by what they are to the child and how they are called.
     pub fn persons(&mut self, at: &str) -> Vec<String> {
-        let mut named = Vec::new();
-        for index in 0..self.count(at) {
-            let Some(reference) = self.text(&format!("{at}/{index}")) else { continue };
-            let subject =
-                (0..self.count("/subjects")).find(|subject| self.peek(&format!("/subjects/{subject}/ref")).as_ref() == Some(&reference));
-            let told = subject.and_then(|subject| {
-                let role = self.peek(&format!("/subjects/{subject}/role"))?;
-                let name = self.peek(&format!("/subjects/{subject}/birth_name")).unwrap_or_default();
-                Some(format!("{} {name}", say(words::ROLE, &role)).trim_end().to_owned())
-            });
-            named.push(told.unwrap_or(reference));
+        let mut known = BTreeMap::new();
+        for subject in 0..self.count("/subjects") {
+            let at = format!("/subjects/{subject}");
+            if let (Some(reference), Some(role)) = (self.peek(&format!("{at}/ref")), self.peek(&format!("{at}/role"))) {
+                let name = self.peek(&format!("{at}/birth_name")).unwrap_or_default();
+                known.entry(reference).or_insert_with(|| format!("{} {name}", say(words::ROLE, &role)).trim_end().to_owned());
+            }
         }
-        named
+        let references: Vec<String> = (0..self.count(at)).filter_map(|index| self.text(&format!("{at}/{index}"))).collect();
+        references.into_iter().map(|reference| known.get(&reference).cloned().unwrap_or(reference)).collect()
     }
 
     /// The address at a place, as on an envelope.
@@ -95,9 +92,22 @@ impl<'a> Source<'a> {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// What has not been printed: its place, as far as the format knows it, and its value.
+    /// What has not been printed, by the part of the document that holds it: each value with the rest of its place. One text for each
+    /// part, so that a list of a hundred thousand odd values is not as many headings.
     pub fn rest(&self) -> Vec<(String, String)> {
-        self.remaining().filter_map(|at| Some((name(&at), print(self.document.pointer(&at.to_string())?, Form::Text)))).collect()
+        let mut parts: Vec<(String, Vec<String>)> = Vec::new();
+        for at in self.remaining() {
+            let Some(value) = self.document.pointer(&at.to_string()) else { continue };
+            let inner = at.segments().get(1).is_some_and(|segment| !segment.bytes().all(|byte| byte.is_ascii_digit()));
+            let (part, below) = at.segments().split_at_checked(if inner { 2 } else { 1 }).unwrap_or((at.segments(), &[]));
+            let (part, below) = (part.join(" › "), below.join(" › "));
+            let said = if below.is_empty() { print(value, Form::Text) } else { format!("{below} : {}", print(value, Form::Text)) };
+            match parts.last_mut().filter(|(last, _)| *last == part) {
+                Some((_, values)) => values.push(said),
+                None => parts.push((part, vec![said])),
+            }
+        }
+        parts.into_iter().map(|(part, values)| (part, values.join(" ; "))).collect()
     }
 
     /// The places that have not been printed.
@@ -119,10 +129,6 @@ impl<'a> Source<'a> {
             None => {}
         }
     }
-}
-
-fn name(at: &Pointer) -> String {
-    at.segments().join(" › ")
 }
 
 fn print(value: &Value, form: Form) -> String {

@@ -120,6 +120,10 @@ impl Walk<'_> {
         if name == Some("enfant") {
             self.parsed.children += 1;
         }
+        // The parser compares each attribute with those before it.
+        if start.attributes().with_checks(false).take(MAX_ATTRIBUTES + 1).count() > MAX_ATTRIBUTES {
+            return Err(self.fault(from, "too-large", "Un élément du bordereau a trop d’attributs : le bordereau n’est pas lu."));
+        }
         for (position, attribute) in start.attributes().enumerate() {
             let attribute =
                 attribute.map_err(|_| self.fault(from, "not-xml", "Le bordereau n’est pas du XML bien formé : il n’est pas lu."))?;
@@ -189,3 +193,4 @@ fn unread(line: u64, code: &'static str, detail: &str) -> Finding {
 
 const MAX_ELEMENTS: usize = 2000;
 const MAX_DEPTH: usize = 8;
+const MAX_ATTRIBUTES: usize = 32;

@@ -1,10 +1,12 @@
 //! The sheet read: strictly as XML, leniently as a form.
 
+use std::collections::BTreeMap;
+
 use exchange::{ExchangeId, Pointer, document::Leaves};
 use serde_json::{Map, Value, json};
 
 use super::parse::{Given, Parsed, parse};
-use super::rows::{CHILD, Form, ROWS, Row, is_date, is_natinf, natinf_line};
+use super::rows::{CHILD, Form, ROWS, is_date, is_natinf, natinf_line};
 use super::{Context, Nature, SHEET, embedded};
 use crate::parquet::pack::sha256;
 use crate::reading::{Beside, Finding, Letter, Place, Reading, Refused};
@@ -122,6 +124,8 @@ fn media_type(bytes: &[u8]) -> (&'static str, &'static str) {
 struct Filled {
     nature: Option<Nature>,
     leaves: Leaves,
+    /// How many values each list has.
+    counts: BTreeMap<Pointer, usize>,
     natinf: Vec<String>,
     facts: Option<String>,
     beside: Vec<Beside>,
@@ -188,7 +192,8 @@ impl Filled {
             _ if row.element == "faits" && self.facts.is_some() => self.aside(given.clone(), "too-many", once),
             _ if row.element == "faits" => self.facts = Some(given.value.clone()),
             Form::Text | Form::Date | Form::Bool | Form::Reference | Form::Code(_) => {
-                let Some(at) = self.free(row, place) else { return self.aside(given.clone(), "too-many", once) };
+                let at = place.parse().ok().and_then(|at| self.free(at, row.many));
+                let Some(at) = at else { return self.aside(given.clone(), "too-many", once) };
                 if matches!(row.form, Form::Reference) {
                     self.leaves.insert(Pointer::default().child("in_reply_to"), value.clone());
                 }
@@ -197,13 +202,14 @@ impl Filled {
         }
     }
 
-    /// Where the next value of a row goes; nowhere when it may stand once and does.
-    fn free(&self, row: &Row, place: &str) -> Option<Pointer> {
-        let at: Pointer = place.parse().ok()?;
-        if !row.many {
+    /// Where the next value goes; nowhere when it may stand once and does.
+    fn free(&mut self, at: Pointer, many: bool) -> Option<Pointer> {
+        if !many {
             return self.leaves.at(&at).is_none().then_some(at);
         }
-        (0..).map(|index: usize| at.child(index.to_string())).find(|at| self.leaves.at(at).is_none())
+        let count = self.counts.entry(at.clone()).or_default();
+        *count += 1;
+        Some(at.child((*count - 1).to_string()))
     }
 
     fn child(&mut self, given: &Given, child: usize) {
@@ -214,11 +220,7 @@ impl Filled {
             return self.aside(given.clone(), bad(*form), "La valeur n’est pas de celles que cet élément admet : elle est gardée à côté.");
         };
         let base = Pointer::default().child("subjects").child(child.to_string()).child(*name);
-        let at = if *name == "given_names" {
-            (0..).map(|index: usize| base.child(index.to_string())).find(|at| self.leaves.at(at).is_none())
-        } else {
-            self.leaves.at(&base).is_none().then_some(base)
-        };
+        let at = self.free(base, *name == "given_names");
         match at {
             Some(at) => self.leaves.insert(at, value),
             None => self.aside(given.clone(), "too-many", "Cet élément ne peut figurer qu’une fois : le premier est lu."),
@@ -231,7 +233,7 @@ impl Filled {
         let Some(row) = ROWS.iter().find(|row| row.element == "suite") else { return };
         let place = row.place(Nature::Opp.kind());
         let said = self.leaves.iter().any(|(at, value)| at.path() == "payload.suites[]" && value == "opp");
-        if let Some(at) = self.free(row, place).filter(|_| !said) {
+        if let Some(at) = place.parse().ok().filter(|_| !said).and_then(|at| self.free(at, true)) {
             self.leaves.insert(at, json!("opp"));
         }
     }

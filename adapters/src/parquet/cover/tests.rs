@@ -152,6 +152,7 @@ fn a_sheet_that_cannot_be_read_leaves_the_paper() {
         (format!("{open}</question></bordereau>").into_bytes(), "not-xml"),
         (format!("{open}{}", "<x>".repeat(100_000).get(..60_000).unwrap()).into_bytes(), "too-large"),
         (format!("{open}{}</bordereau>", "<x/>".repeat(3000)).into_bytes(), "too-large"),
+        (format!("{open}<voie {}/></bordereau>", (0..30_000).map(|n| format!("a{n}='' ")).collect::<String>()).into_bytes(), "too-large"),
         (vec![b' '; 300 * 1024], "too-large"),
         (b"\xff\xfe<".to_vec(), "not-utf-8"),
         (b"<bordereau/>".to_vec(), "unknown-element"),

@@ -66,8 +66,7 @@ fn a_missing_branch_is_said_and_an_odd_one_is_printed() {
 #[test]
 fn what_has_no_place_is_printed_at_the_end() {
     let text = printed(&json!({"payload": {"faits": "tout en vrac", "inconnu": {"x": [1, null, true]}}, "subjects": 7}));
-    for part in
-        ["payload › faits : tout en vrac", "payload › inconnu › x › 0 : 1", "payload › inconnu › x › 1 : sans valeur", "subjects : 7"]
+    for part in ["payload › faits : tout en vrac", "payload › inconnu : x › 0 : 1 ; x › 1 : sans valeur ; x › 2 : Oui\n", "subjects : 7"]
     {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -125,6 +124,16 @@ fn every_field_of_the_catalogue_has_a_place() {
         let last = path.trim_end_matches("[]").rsplit('.').next().unwrap();
         assert!(source.contains(last), "{path}");
     }
+}
+
+#[test]
+fn a_megabyte_of_odd_values_is_one_field_and_no_quarrel_of_persons() {
+    let many = vec![json!(1); 50_000];
+    let persons = vec![json!("s1"); 50_000];
+    let document =
+        json!({"payload": {"inconnu": many}, "subjects": vec![json!({}); 50_000], "information": {"parents": {"persons": persons}}});
+    let text = printed(&document);
+    assert!(text.lines().count() < 20, "{}", text.lines().count());
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
