@@ -83,7 +83,7 @@ impl Pages<'_> {
     fn opening(&mut self, deposit: &Deposit<'_>) {
         let branch = self.source.take("/payload/branche_l226_4", Form::Code(words::BRANCH));
         if deposit.document.pointer("/urgency").and_then(Value::as_str) == Some("immediate") {
-            self.say("/urgency", Content::Notice("URGENCE IMMÉDIATE : magistrat de permanence.".to_owned()));
+            self.say("/urgency", Content::Notice("URGENCE IMMÉDIATE : à l’attention du magistrat de permanence.".to_owned()));
         }
         self.given("Référence", deposit.reference);
         self.given("Du", &date(&deposit.dated.to_string()));

@@ -2,8 +2,9 @@
 
 use time::Date;
 
-use super::rows::{Form, ROWS};
+use super::rows::{CHILD, Form, ROWS};
 use super::{Nature, SHEET, Sheet};
+use crate::parquet::source::date;
 use crate::reading::Place;
 use crate::typeset::{Attached, Block, Content, Document, Typeset, Unprintable, pdf};
 
@@ -14,10 +15,12 @@ use crate::typeset::{Attached, Block, Content, Document, Typeset, Unprintable, p
 pub fn sheet_pdf(sheet: &Sheet, sender: &str, recipient: &str, dated: Date) -> Result<Typeset, Unprintable> {
     let field = |label: &str, value: &str| Content::Field { label: label.to_owned(), value: value.to_owned() };
     let mut contents = vec![field("De", sender), field("À", recipient)];
-    contents.extend(sheet.lines.iter().map(|(label, value)| field(label, value)));
+    let row = |element: &str| ROWS.iter().find(|row| row.element == element).map(|row| (row.label, row.form));
+    contents.extend(said(&sheet.values, row).iter().map(|(label, value)| field(label, value)));
+    let row = |element: &str| CHILD.iter().find(|(name, ..)| *name == element).map(|(_, _, label, form)| (*label, *form));
     for child in &sheet.children {
         contents.push(Content::Section("Enfant".to_owned()));
-        contents.extend(child.iter().map(|(label, value)| field(label, value)));
+        contents.extend(said(child, row).iter().map(|(label, value)| field(label, value)));
     }
     let mut document = document(sheet.nature.title(), sender, dated, contents);
     document.attached.push(Attached {
@@ -27,6 +30,25 @@ pub fn sheet_pdf(sheet: &Sheet, sender: &str, recipient: &str, dated: Date) -> R
         bytes: sheet.xml.clone(),
     });
     pdf(&document)
+}
+
+/// Values as a person reads them, those of one label together.
+fn said(values: &[(&str, String)], row: impl Fn(&str) -> Option<(&'static str, Form)>) -> Vec<(&'static str, String)> {
+    let mut said: Vec<(&str, String)> = Vec::new();
+    for (element, value) in values {
+        let Some((label, form)) = row(element) else { continue };
+        let value = match form {
+            Form::Date => date(value),
+            Form::Code(_) => in_words(value),
+            Form::Bool => if value == "true" { "Oui" } else { "Non" }.to_owned(),
+            Form::Text | Form::Natinf | Form::Reference => value.clone(),
+        };
+        match said.last_mut().filter(|(last, _)| *last == label) {
+            Some((_, values)) => *values = format!("{values}, {value}"),
+            None => said.push((label, value)),
+        }
+    }
+    said
 }
 
 /// The blank sheet, to be printed.
@@ -45,16 +67,7 @@ pub fn blank(court: &str, dated: Date) -> Result<Typeset, Unprintable> {
         .extend(ROWS.iter().filter(|row| AFTER_SIGNALEMENT.contains(&row.element)).map(|row| blank_row(row.label, row.form, row.element)));
     for child in 1..=3 {
         contents.push(Content::Section(format!("Enfant n° {child}")));
-        for label in ["Nom de naissance", "Prénoms"] {
-            contents.push(Content::Blank { label: label.to_owned(), lines: 1 });
-        }
-        contents.push(Content::Choice {
-            label: "Sexe".to_owned(),
-            options: vec!["Féminin".to_owned(), "Masculin".to_owned(), "Inconnu".to_owned()],
-        });
-        for label in ["Date de naissance", "Commune de naissance"] {
-            contents.push(Content::Blank { label: label.to_owned(), lines: 1 });
-        }
+        contents.extend(CHILD.iter().map(|(element, _, label, form)| blank_row(label, *form, element)));
     }
     let mut document = document("Bordereau de transmission", court, dated, contents);
     document.subtitle = Some("Soit-transmis, ordonnance, jugement ou avis de suites adressé au département".to_owned());
@@ -87,6 +100,9 @@ fn document(title: &str, sender: &str, dated: Date, contents: Vec<Content>) -> D
 /// A code as a person reads it beside a box.
 fn in_words(code: &str) -> String {
     match code {
+        "F" => "Féminin",
+        "M" => "Masculin",
+        "inconnu" => "Inconnu",
         "immediate" => "Immédiate",
         "priority" => "Prioritaire",
         "ordinary" => "Ordinaire",

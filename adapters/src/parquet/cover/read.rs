@@ -213,7 +213,7 @@ impl Filled {
     }
 
     fn child(&mut self, given: &Given, child: usize) {
-        let Some((_, name, form)) = CHILD.iter().find(|(element, ..)| *element == given.name) else {
+        let Some((_, name, _, form)) = CHILD.iter().find(|(element, ..)| *element == given.name) else {
             return self.aside(given.clone(), "unknown-element", "Élément que le bordereau ne connaît pas pour un enfant.");
         };
         let Some(value) = value(*form, &given.value) else {

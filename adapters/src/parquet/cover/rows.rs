@@ -70,13 +70,13 @@ pub const ROWS: &[Row] = &[
     row("precision", "Précision", Form::Text, "", "/payload/precision"),
 ];
 
-/// Elements of a child and their names in `subjects[]`.
-pub const CHILD: &[(&str, &str, Form)] = &[
-    ("nom", "birth_name", Form::Text),
-    ("prenom", "given_names", Form::Text),
-    ("sexe", "sex", Form::Code(&["F", "M", "inconnu"])),
-    ("date-naissance", "birth_date", Form::Date),
-    ("commune-naissance", "birth_place", Form::Text),
+/// Elements of a child, their names in `subjects[]`, and how the printed form calls them.
+pub const CHILD: &[(&str, &str, &str, Form)] = &[
+    ("nom", "birth_name", "Nom de naissance", Form::Text),
+    ("prenom", "given_names", "Prénoms", Form::Text),
+    ("sexe", "sex", "Sexe", Form::Code(&["F", "M", "inconnu"])),
+    ("date-naissance", "birth_date", "Date de naissance", Form::Date),
+    ("commune-naissance", "birth_place", "Commune de naissance", Form::Text),
 ];
 
 const DAY: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");

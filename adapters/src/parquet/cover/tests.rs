@@ -206,6 +206,8 @@ fn what_the_sheet_has_no_element_for_is_told() {
     envelope["Capucine"] = json!(1);
     let places: Vec<String> = write(&envelope).unwrap().left_out.into_iter().map(|finding| finding.place.to_string()).collect();
     assert_eq!(places, ["/", "/payload", "/subjects"]);
+    envelope["payload"]["precision"] = json!("a\u{1}b");
+    assert!(write(&envelope).unwrap().left_out.iter().any(|finding| finding.code == "control-character"));
     assert!(write(&json!({"type": "signalement"})).is_none());
 }
 

@@ -1,11 +1,12 @@
 //! The sheet written from an exchange, for a partner that reads it.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde_json::Value;
 
 use super::rows::{CHILD, ROWS, split_natinf};
-use super::{NAMESPACE, Nature};
+use super::{NAMESPACE, Nature, SHEET};
 use crate::parquet::source::{Form, Source};
 use crate::parquet::xml;
 use crate::reading::{Finding, Place};
@@ -17,8 +18,8 @@ pub struct Sheet {
     /// What the exchange says and the sheet has no element for.
     pub left_out: Vec<Finding>,
     pub(super) nature: Nature,
-    /// Label and value, as printed.
-    pub(super) lines: Vec<(&'static str, String)>,
+    /// Element and value.
+    pub(super) values: Vec<(&'static str, String)>,
     pub(super) children: Vec<Vec<(&'static str, String)>>,
 }
 
@@ -37,17 +38,17 @@ pub fn write(envelope: &Value) -> Option<Sheet> {
     let values = values(&mut source, kind);
     let children: Vec<Vec<(&str, String)>> = (0..source.count("/subjects")).filter_map(|index| child(&mut source, index)).collect();
     let xml = document(nature, &values, &children).ok()?;
-    let label = |element: &str| ROWS.iter().find(|row| row.element == element).map_or("", |row| row.label);
-    Some(Sheet {
-        xml,
-        left_out: left_out(&mut source),
-        nature,
-        lines: values.into_iter().map(|(element, value)| (label(element), value)).collect(),
-        children: children
-            .into_iter()
-            .map(|child| child.into_iter().map(|(element, value)| (child_label(element), value)).collect())
-            .collect(),
-    })
+    let mut left_out = left_out(&mut source);
+    let unwritable = |(_, value): &(&str, String)| matches!(xml::allowed(value), Cow::Owned(_));
+    if values.iter().chain(children.iter().flatten()).any(unwritable) {
+        left_out.push(Finding {
+            place: Place::File(SHEET.to_owned()),
+            code: "control-character",
+            detail: "Des caractères que XML ne peut écrire sont remplacés dans le bordereau.".to_owned(),
+            cure: None,
+        });
+    }
+    Some(Sheet { xml, left_out, nature, values, children })
 }
 
 /// Element and value, in the order of the sheet.
@@ -77,7 +78,7 @@ fn child(source: &mut Source<'_>, index: usize) -> Option<Vec<(&'static str, Str
     source.tick(&format!("{at}/role"));
     source.tick(&format!("{at}/ref"));
     let mut values = Vec::new();
-    for (element, name, _) in CHILD {
+    for (element, name, ..) in CHILD {
         let at = format!("{at}/{name}");
         match source.count(&at) {
             0 => values.extend(source.text(&at).map(|value| (*element, value))),
@@ -126,14 +127,4 @@ fn left_out(source: &mut Source<'_>) -> Vec<Finding> {
             cure: Some("Les porter dans le document lui-même.".to_owned()),
         })
         .collect()
-}
-
-fn child_label(element: &str) -> &'static str {
-    match element {
-        "nom" => "Nom de naissance",
-        "prenom" => "Prénom",
-        "sexe" => "Sexe",
-        "date-naissance" => "Date de naissance",
-        _ => "Commune de naissance (INSEE)",
-    }
 }
