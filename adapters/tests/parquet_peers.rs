@@ -1,4 +1,5 @@
-//! What other programs say of our files: qpdf, poppler (`pdftotext`, `pdfinfo`, `pdfdetach`), libxml2 (`xmllint`), coreutils (`sha256sum`).
+//! What other programs say of our files: qpdf, poppler (`pdftotext`, `pdfinfo`, `pdfdetach`), libxml2 (`xmllint`), coreutils
+//! (`sha256sum`).
 //! On Debian: `apt-get install qpdf poppler-utils libxml2-utils`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where something is not as it should be")]

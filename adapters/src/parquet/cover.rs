@@ -1,8 +1,8 @@
-//! The cover sheet (*bordereau*): a few fields that let the decision of a magistrate be registered without opening it, as XML inside
-//! the PDF or beside it, and as a form to print.
+//! The cover sheet (*bordereau*): a few fields that let the decision of a magistrate be registered without opening it, as XML
+//! inside the PDF or beside it, and as a form to print.
 //!
-//! A missing or odd field never refuses a decision: what the catalogue has no place for stands beside and is reported, and without a
-//! sheet the paper alone is a soit-transmis. Refused is only what holds no file at all, or an archive that is not one.
+//! A missing or odd field never refuses a decision: what the catalogue has no place for stands beside and is reported, and without
+//! a sheet the paper alone is a soit-transmis. Refused is only what holds no file at all, or an archive that is not one.
 
 mod archive;
 mod embedded;

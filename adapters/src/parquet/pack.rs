@@ -1,4 +1,5 @@
-//! The deposit pack: `signalement.pdf`, the annexes in order with their given bytes, `manifeste.xml`, its signature, `SHA256SUMS`.
+//! The deposit pack: `signalement.pdf`, the annexes in order with their given bytes, `manifeste.xml`, its signature and
+//! `SHA256SUMS`.
 //!
 //! One zip without compression, written as the annexes are read: memory does not grow with them. Names in it are ours, since a
 //! sender's may name a child.

@@ -22,8 +22,8 @@ pub struct Receipt {
 impl Receipt {
     /// Reads what a person typed: `24/11/2026` or `2026-11-24`, `14:32`, `14h32` or `14 h 32`, and the number of the notice.
     ///
-    /// `offset` is that of the Département's time on that day; `packed` and `now` bound the deposit, with a minute of grace for clocks
-    /// that differ.
+    /// `offset` is that of the Département's time on that day; `packed` and `now` bound the deposit, with a minute of grace for
+    /// clocks that differ.
     ///
     /// # Errors
     /// One finding for each of date, time and number that cannot be, with what to type instead.

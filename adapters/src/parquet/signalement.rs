@@ -1,4 +1,5 @@
-//! The signalement as a magistrate reads it: who, which branch of L226-4, what happened, what the child said, what was tried, what is asked.
+//! The signalement as a magistrate reads it: who, which branch of L226-4, what happened, what the child said, what was tried,
+//! what is asked.
 //!
 //! Everything that the document holds is printed: what has no place of its own stands at the end.
 
@@ -319,7 +320,8 @@ impl Pages<'_> {
                 pages.given("Signataire", &signatory.name);
                 pages.given("Fonction", &signatory.function);
             }
-            let seal = "L’empreinte de ce document et de chaque annexe est au manifeste (manifeste.xml), que la passerelle de l’expéditeur signe (manifeste.xml.jws).";
+            let seal = "L’empreinte de ce document et de chaque annexe est au manifeste (manifeste.xml), \
+                        que la passerelle de l’expéditeur signe (manifeste.xml.jws).";
             pages.say("/", Content::Paragraph(seal.to_owned()));
         });
     }

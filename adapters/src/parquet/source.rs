@@ -35,7 +35,8 @@ impl<'a> Source<'a> {
         self.document.pointer(at).and_then(Value::as_array).map_or(0, Vec::len)
     }
 
-    /// The value at a place, or the values of the list there, and ticks it off. Nothing where there is no value, or one of another shape.
+    /// The value at a place, or the values of the list there, and ticks it off. Nothing where there is no value, or one of another
+    /// shape.
     pub fn take(&mut self, at: &str, form: Form) -> Option<String> {
         match self.document.pointer(at)? {
             Value::Array(items) => {
@@ -92,8 +93,8 @@ impl<'a> Source<'a> {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// What has not been printed, by the part of the document that holds it: each value with the rest of its place. One text for each
-    /// part, so that a list of a hundred thousand odd values is not as many headings.
+    /// What has not been printed, by the part of the document that holds it: each value with the rest of its place. One text for
+    /// each part, so that a list of a hundred thousand odd values is not as many headings.
     pub fn rest(&self) -> Vec<(String, String)> {
         let mut parts: Vec<(String, Vec<String>)> = Vec::new();
         for at in self.remaining() {

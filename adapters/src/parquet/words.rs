@@ -8,7 +8,8 @@ pub const BRANCH: &[(&str, &str)] = &[
     ),
     (
         "2-refus-ou-impossibilite-de-collaborer",
-        "2° Les actions ne peuvent être mises en place : la famille refuse l’intervention de l’aide sociale à l’enfance ou ne peut collaborer (CASF, art. L226-4, I, 2°)",
+        "2° Les actions ne peuvent être mises en place : la famille refuse l’intervention de l’aide sociale à l’enfance \
+         ou ne peut collaborer (CASF, art. L226-4, I, 2°)",
     ),
     (
         "3-danger-grave-et-immediat",

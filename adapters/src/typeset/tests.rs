@@ -137,6 +137,28 @@ fn a_megabyte_of_line_feeds_is_not_ten_thousand_pages() {
 }
 
 #[test]
+fn a_heading_keeps_with_its_text_and_no_line_is_left_alone() {
+    let faces = Faces::load().unwrap();
+    let text = "Un texte de quelques lignes, ni long ni court, pour que chaque page finisse ailleurs. ";
+    let contents = (1..120).flat_map(|n| [Content::Section(format!("Section {n}")), Content::Paragraph(text.repeat(n % 9 + 1))]);
+    let document = document(contents.collect());
+    let laid = flow::lay_out(&document, &faces, &mut clean::Cleaner::new(&faces));
+    assert!(laid.pages.len() > 10);
+    let mut lines: std::collections::BTreeMap<usize, Vec<usize>> = std::collections::BTreeMap::new();
+    for page in &laid.pages {
+        let nodes: Vec<usize> =
+            page.iter().filter_map(|item| if let flow::Item::Text { node, .. } = item { Some(*node) } else { None }).collect();
+        assert!(!matches!(laid.nodes[*nodes.last().unwrap()].role, flow::Role::Heading(..)));
+        let mut seen = std::collections::BTreeMap::new();
+        nodes.into_iter().for_each(|node| *seen.entry(node).or_default() += 1);
+        seen.into_iter().for_each(|(node, count)| lines.entry(node).or_default().push(count));
+    }
+    for pages in lines.values().filter(|pages| pages.len() > 1) {
+        assert!(pages.iter().all(|count| *count > 1), "{pages:?}");
+    }
+}
+
+#[test]
 fn a_row_higher_than_a_page_goes_on() {
     let columns = vec![Column { title: "Un".to_owned(), share: 1 }, Column { title: "Deux".to_owned(), share: 1 }];
     let rows = vec![vec!["mot ".repeat(4000), "b".to_owned()], vec!["c".to_owned(), "d".to_owned()]];

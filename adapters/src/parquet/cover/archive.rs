@@ -25,8 +25,8 @@ const SMALL: u64 = 1024 * 1024;
 /// Reads an archive: the sheet is the XML file of its namespace, everything else is a paper, in the order of the archive.
 ///
 /// # Errors
-/// [`Refused`] for what is no zip, and for names that leave the archive, the same name twice, encryption, more than 64 files, and more
-/// than `limit` bytes inside.
+/// [`Refused`] for what is no zip, and for names that leave the archive, the same name twice, encryption, more than 64 files, and
+/// more than `limit` bytes inside.
 pub fn read_zip(bytes: &[u8], limit: u64, context: &Context) -> Result<Reading, Refused> {
     let refuse = |code, detail: &str| Refused(vec![Finding { place: Place::Whole, code, detail: detail.to_owned(), cure: None }]);
     let mut archive =

@@ -57,7 +57,11 @@ fn said(values: &[(&str, String)], row: impl Fn(&str) -> Option<(&'static str, F
 /// [`Unprintable`], a fault of ours.
 pub fn blank(court: &str, dated: Date) -> Result<Typeset, Unprintable> {
     let mut contents = vec![
-        Content::Paragraph("À joindre à toute décision adressée au département. Un champ vide ne retarde rien : la décision est enregistrée dans tous les cas.".to_owned()),
+        Content::Paragraph(
+            "À joindre à toute décision adressée au département. Un champ vide ne retarde rien : \
+             la décision est enregistrée dans tous les cas."
+                .to_owned(),
+        ),
         Content::Choice { label: "Nature".to_owned(), options: Nature::ALL.iter().map(|nature| nature.title().to_owned()).collect() },
     ];
     contents

@@ -91,7 +91,10 @@ fn address(envelope: &mut Map<String, Value>, nature: Nature, described: Vec<Val
 fn attach(nature: Nature, papers: Vec<Vec<u8>>, kept: Option<Vec<u8>>) -> (Vec<Value>, Vec<Vec<u8>>) {
     let mut described = Vec::new();
     let mut attachments = Vec::new();
-    let describe = |name: String, title: &str, media_type: &str, bytes: &[u8]| json!({"name": name, "title": title, "media_type": media_type, "size": bytes.len(), "sha256": sha256(bytes), "class": "judiciaire"});
+    let describe = |name: String, title: &str, media_type: &str, bytes: &[u8]| {
+        let size = bytes.len();
+        json!({"name": name, "title": title, "media_type": media_type, "size": size, "sha256": sha256(bytes), "class": "judiciaire"})
+    };
     for (index, paper) in papers.into_iter().enumerate() {
         let (media_type, extension) = media_type(&paper);
         let (name, title) = match index {
@@ -227,8 +230,8 @@ impl Filled {
         }
     }
 
-    /// An order for provisional placement is the follow-up `opp`, whether its sheet repeats it or not: the eight days of C. civ. 375-5
-    /// are counted from that code.
+    /// An order for provisional placement is the follow-up `opp`, whether its sheet repeats it or not: the eight days of
+    /// C. civ. 375-5 are counted from that code.
     fn order(&mut self) {
         let Some(row) = ROWS.iter().find(|row| row.element == "suite") else { return };
         let place = row.place(Nature::Opp.kind());
