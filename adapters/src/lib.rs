@@ -2,6 +2,7 @@
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
 pub mod json;
+pub mod odpe;
 pub mod olinpe;
 pub mod parquet;
 pub mod reading;
