@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use time::macros::date;
 
 use super::*;
@@ -81,4 +82,17 @@ fn measures_without_the_identity_columns_are_refused() {
         });
         assert!(matches!(failing, Err(Stopped::Output(_))));
     });
+}
+
+proptest! {
+    #[test]
+    fn no_measures_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cells in prop::collection::vec("[0-9A-Za-z;\\-'\" é=]{0,60}", 0..5)) {
+        with_scheme(|scheme| {
+            let order = Order { year: 2025, department: "01", scheme };
+            let names = "PRENOM;NOM_NAISSANCE_MERE;ANAIS;MNAIS;ANAIS_ANT;DATDECPE;DATFIN;TYPEV\n";
+            for measures in [bytes, format!("{names}{}\n", cells.join("\n")).into_bytes()] {
+                let _ = export(&*measures, &order, &mut |_, _| Ok(()));
+            }
+        });
+    }
 }
