@@ -1,0 +1,364 @@
+//! A Bundle becomes one letter: persons, the form and the texts, the files, who wrote, and what is left.
+
+use exchange::canonical::{self, Unreadable};
+use serde_json::{Map, Value, json};
+
+use super::{
+    TYPE,
+    node::{Node, RESOURCE, Rest, resource_path, without_marks},
+    write::{PARTY, URI, party},
+};
+use crate::{
+    health::{self, Context, Hidden, identifier},
+    reading::{Beside, Finding, Letter, Place, Reading, Refused},
+};
+
+mod author;
+mod content;
+mod file;
+mod person;
+
+/// How large a Bundle may be. Larger files go as parts of a multipart deposit.
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// How many entries a Bundle may have.
+const MAX_ENTRIES: usize = 500;
+
+/// Reads a Bundle: a message, a transaction or another list of resources that says its exchange type in
+/// `MessageHeader.eventCoding`, `Communication.category` or `Composition.type`.
+///
+/// # Errors
+/// [`Refused`] when the bytes are not a JSON Bundle, are too large, or nothing says which exchange it is.
+pub fn read(bytes: &[u8], context: &Context) -> Result<Reading, Refused> {
+    // 1. A Bundle with its entries apart.
+    let mut bundle = parse(bytes)?;
+    let mut entries = entries(&mut bundle)?;
+    // 2. Which exchange it is: without that there is nobody to hand it to.
+    let kind = exchange_type(&entries).ok_or_else(no_type)?;
+    let index = Index::of(&entries);
+    let mut reader = Reader {
+        context,
+        kind,
+        index,
+        fields: Map::new(),
+        subjects: Vec::new(),
+        attachments: Vec::new(),
+        files: Vec::new(),
+        hidden: Hidden::default(),
+        author: None,
+        rest: Rest { keep_ins: context.health_leg, beside: Vec::new(), reported: Vec::new() },
+    };
+    // 3. Each resource by its kind; whatever refers to another has read it before.
+    let mut binaries = reader.binaries(&mut entries);
+    reader.persons(&mut entries);
+    reader.each(&mut entries, "QuestionnaireResponse", Reader::form);
+    reader.each(&mut entries, "MessageHeader", Reader::header);
+    reader.communication(&mut entries, &mut binaries);
+    reader.each(&mut entries, "Composition", Reader::composition);
+    reader.documents(&mut entries, &mut binaries);
+    reader.author(&mut entries);
+    // 4. What is left of each, and of the Bundle itself.
+    Ok(reader.finish(bundle, entries))
+}
+
+/// A Bundle half read.
+struct Reader<'a> {
+    context: &'a Context,
+    kind: &'static str,
+    index: Index,
+    /// The parts of the envelope that the Bundle says: `payload`, `information`, `urgency`…
+    fields: Map<String, Value>,
+    subjects: Vec<Map<String, Value>>,
+    attachments: Vec<Map<String, Value>>,
+    files: Vec<Vec<u8>>,
+    hidden: Hidden,
+    /// The entry of whoever wrote.
+    author: Option<usize>,
+    rest: Rest,
+}
+
+/// A resource of the Bundle.
+struct Entry {
+    kind: String,
+    at: String,
+    full_url: Option<String>,
+    resource: Map<String, Value>,
+}
+
+impl Entry {
+    fn node(&mut self) -> Node<'_> {
+        let mut node = Node::open(self.at.clone(), &mut self.resource);
+        node.drop_all(&["resourceType", "id", "language"]);
+        if let Some(mut text) = node.child("text")
+            && matches!(text.peek_text("status"), Some("generated" | "empty"))
+        {
+            // Made of the other elements: says nothing that they do not.
+            text.drop_all(&["status", "div", "id"]);
+        }
+        if let Some(mut meta) = node.child("meta") {
+            meta.drop_all(&["profile", "lastUpdated", "versionId", "source", "id"]);
+        }
+        node
+    }
+}
+
+impl Reader<'_> {
+    fn each(&mut self, entries: &mut [Entry], kind: &str, mut read: impl FnMut(&mut Self, Node<'_>)) {
+        for entry in entries.iter_mut().filter(|entry| entry.kind == kind) {
+            let mut node = entry.node();
+            self.labels(&mut node, "meta", "security");
+            read(self, node);
+        }
+    }
+
+    /// Writes a text below a path of the payload, after what stands there; beside where something else stands there.
+    fn say(&mut self, at: &str, path: &str, text: &str) {
+        if !text.trim().is_empty() && !health::append(&mut self.fields, &format!("payload.{path}"), text) {
+            self.rest.keep(at.to_owned(), "", json!(text));
+        }
+    }
+
+    /// Adds an item to a list of the payload; beside where something else stands there.
+    fn add(&mut self, at: &str, list: &str, item: Value) {
+        let payload = self.fields.entry("payload").or_insert_with(|| Value::Object(Map::new()));
+        let items = payload.as_object_mut().map(|payload| payload.entry(list).or_insert_with(|| Value::Array(Vec::new())));
+        match items {
+            Some(Value::Array(items)) => items.push(item),
+            _ => self.rest.keep(at.to_owned(), "", item),
+        }
+    }
+
+    fn header(&mut self, mut head: Node<'_>) {
+        if let Some(mut event) = head.child("eventCoding") {
+            take_type(&mut event, self.kind);
+        }
+        for key in ["author", "responsible", "enterer"] {
+            let found = self.resolve(&mut head, key);
+            self.author = self.author.or(found);
+        }
+        self.party(&mut head, "sender", true);
+        head.retain("focus", |item| self.index.of_reference(item).is_none());
+        if let Some(mut source) = head.child("source") {
+            // The machine that sent, which the certificate names better.
+            source.drop_all(&["endpoint", "name", "software", "version", "contact"]);
+        }
+        let index = &self.index;
+        head.each("destination", |_, mut end| {
+            end.drop_all(&["endpoint", "name"]);
+            if end.peek("receiver").is_some_and(|receiver| index.of_reference(receiver).is_some()) {
+                end.drop_all(&["receiver"]);
+            }
+        });
+    }
+
+    /// A reference to somebody: the party that the edge knows, or a resource of the Bundle, which then may be the author.
+    fn party(&mut self, node: &mut Node<'_>, key: &str, sends: bool) {
+        let known = party(Some(json!(if sends { &self.context.sender } else { &self.context.recipient })));
+        let named = |reference: &Value| {
+            let identifier = reference.get("identifier");
+            let text = |key: &str| identifier.and_then(|identifier| identifier.get(key)).and_then(Value::as_str);
+            text("system") == Some(PARTY) && text("value") == Some(&known)
+        };
+        if node.peek(key).is_some_and(&named) {
+            node.drop_all(&[key]);
+        } else if node.peek(key).is_some_and(Value::is_array) {
+            let index = &self.index;
+            node.retain(key, |item| !named(item) && index.of_reference(item).is_none());
+        } else if let Some(found) = self.resolve(node, key) {
+            self.author = self.author.or(sends.then_some(found));
+        }
+    }
+
+    /// Takes a reference to an entry of the Bundle.
+    fn resolve(&self, node: &mut Node<'_>, key: &str) -> Option<usize> {
+        let found = node.peek(key).and_then(|reference| self.index.of_reference(reference))?;
+        node.drop_all(&[key]);
+        Some(found)
+    }
+
+    /// Takes the labels that hide a document (R55), whatever bears them.
+    fn labels(&mut self, node: &mut Node<'_>, of: &str, list: &str) {
+        let hidden = &mut self.hidden;
+        if let Some(mut meta) = node.child(of) {
+            meta.each(list, |_, mut label| {
+                let ours =
+                    label.peek_text("system").is_none_or(|system| system == Hidden::SYSTEM || identifier::oid(system) == Hidden::SCHEME);
+                if ours && label.peek_text("code").is_some_and(|code| hidden.note(code)) {
+                    label.drop_all(&["system", "code", "display", "version", "userSelected"]);
+                }
+            });
+        }
+    }
+
+    fn finish(mut self, bundle: Map<String, Value>, entries: Vec<Entry>) -> Reading {
+        for entry in entries {
+            match entry.kind.as_str() {
+                // A Binary that is no file any more, and resources of which a part was taken.
+                "Patient"
+                | "RelatedPerson"
+                | "MessageHeader"
+                | "Communication"
+                | "Composition"
+                | "QuestionnaireResponse"
+                | "DocumentReference"
+                | "Binary"
+                | "Practitioner"
+                | "PractitionerRole"
+                | "Organization" => {
+                    self.rest.of(&entry.at, entry.resource);
+                }
+                _ => self.rest.keep(entry.at, RESOURCE, Value::Object(entry.resource)),
+            }
+        }
+        self.rest.of("Bundle", bundle);
+        let mut envelope = health::route(self.kind, self.context);
+        envelope.extend(self.fields);
+        envelope.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|map| !map.is_empty()));
+        let list = |items: Vec<Map<String, Value>>| Value::Array(items.into_iter().map(Value::Object).collect());
+        if !self.subjects.is_empty() {
+            envelope.insert("subjects".into(), list(self.subjects));
+        }
+        if !self.attachments.is_empty() {
+            envelope.insert("attachments".into(), list(self.attachments));
+        }
+        let envelope = Value::Object(envelope);
+        // What the labels say and the envelope does not: somebody must not see this, and a person has to know.
+        let said = Hidden::of(&envelope);
+        for (code, _) in self.hidden.codes() {
+            if !(if code == "INVISIBLE_PATIENT" { said.patient } else { said.guardians }) {
+                let at = Place::Path("Bundle.entry.resource.meta.security".into());
+                self.rest.beside.push(Beside { place: at.clone(), value: json!(code) });
+                self.rest.reported.push(Finding { place: at, code: "hidden", detail: HIDDEN.into(), cure: Some(HIDDEN_CURE.into()) });
+            }
+        }
+        Reading { letters: vec![Letter { envelope, attachments: self.files, beside: self.rest.beside }], reported: self.rest.reported }
+    }
+}
+
+/// Where the entries of a Bundle are.
+struct Index(Vec<(Option<String>, String, Option<String>)>);
+
+impl Index {
+    fn of(entries: &[Entry]) -> Self {
+        let id = |entry: &Entry| entry.resource.get("id").and_then(Value::as_str).map(str::to_owned);
+        Self(entries.iter().map(|entry| (entry.full_url.clone(), entry.kind.clone(), id(entry))).collect())
+    }
+
+    fn of_reference(&self, reference: &Value) -> Option<usize> {
+        self.of_address(reference.get("reference")?.as_str()?)
+    }
+
+    /// By full address, or by kind and id where the reference is relative.
+    fn of_address(&self, address: &str) -> Option<usize> {
+        let whole = self.0.iter().position(|(url, ..)| url.as_deref() == Some(address));
+        whole.or_else(|| {
+            let (kind, id) = address.split_once('/')?;
+            self.0.iter().position(|(_, k, i)| k == kind && i.as_deref() == Some(id))
+        })
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
+    if bytes.len() > MAX_BYTES {
+        return Err(refused("too-large", "Le Bundle est trop volumineux.", "Envoyez les fichiers à part, en « multipart/related »."));
+    }
+    let mut value = canonical::parse(bytes).map_err(|error| {
+        let detail = match error {
+            Unreadable::NotUtf8(at) => format!("Ce n’est pas de l’UTF-8 à l’octet {at}."),
+            Unreadable::NotJson { line, column } => format!("Ce n’est pas du JSON, ligne {line}, colonne {column}."),
+            Unreadable::DuplicateKey { line, column } => format!("Une même clé est donnée deux fois, ligne {line}, colonne {column}."),
+            Unreadable::TooDeep => format!("Le document a plus de {} niveaux.", canonical::MAX_DEPTH),
+        };
+        refused("not-json", &detail, "Envoyez un Bundle FHIR R4 en JSON.")
+    })?;
+    without_marks(&mut value);
+    if let Value::Object(map) = value
+        && map.get("resourceType").and_then(Value::as_str) == Some("Bundle")
+    {
+        return Ok(map);
+    }
+    Err(refused("not-a-bundle", "La ressource n’est pas un Bundle.", "Placez la Communication et ce qu’elle cite dans un Bundle."))
+}
+
+/// Takes the resources out of a Bundle.
+fn entries(bundle: &mut Map<String, Value>) -> Result<Vec<Entry>, Refused> {
+    let mut found = Vec::new();
+    let mut node = Node::open("Bundle".into(), bundle);
+    node.drop_all(&["resourceType", "id", "meta", "language", "timestamp", "total"]);
+    node.drop_if("type", &["message", "transaction"]);
+    if let Some(mut identifier) = node.child("identifier")
+        && identifier.peek_text("system") == Some(URI)
+    {
+        // The id of the Bundle itself.
+        identifier.drop_all(&["use", "system", "value"]);
+    }
+    let count = node.peek("entry").and_then(Value::as_array).map_or(0, Vec::len);
+    if count > MAX_ENTRIES {
+        return Err(refused("too-many", "Le Bundle a trop de ressources.", "Un Bundle porte un seul échange, en 500 ressources au plus."));
+    }
+    // Not `each`: it stops earlier, and every resource must be seen.
+    if let Some(Value::Array(all)) = node.take("entry") {
+        let mut left = Vec::new();
+        for (n, item) in all.into_iter().enumerate() {
+            let mut entry = match item {
+                Value::Object(entry) => entry,
+                other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                    left.push(other);
+                    continue;
+                }
+            };
+            let full_url = entry.remove("fullUrl").and_then(|url| url.as_str().map(str::to_owned));
+            if let Some(Value::Object(resource)) = entry.remove("resource") {
+                let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default().to_owned();
+                found.push(Entry { at: resource_path(n, &kind), kind, full_url, resource });
+            }
+            // How the sender’s server would have stored it.
+            Node::open(format!("Bundle.entry[{n}]"), &mut entry).drop_all(&["request", "id"]);
+            left.push(Value::Object(entry));
+        }
+        bundle.insert("entry".into(), Value::Array(left));
+    }
+    Ok(found)
+}
+
+/// The type that the Bundle says: its head first, then what was said, then the document.
+fn exchange_type(entries: &[Entry]) -> Option<&'static str> {
+    let of = |kind: &str, element: &str| {
+        let resource = entries.iter().filter(|entry| entry.kind == kind).find_map(|entry| entry.resource.get(element))?;
+        let codings = match resource {
+            Value::Object(one) if one.contains_key("coding") => one.get("coding").and_then(Value::as_array).cloned().unwrap_or_default(),
+            Value::Object(_) => vec![resource.clone()],
+            Value::Array(all) => all.iter().filter_map(|one| one.get("coding")?.as_array()).flatten().cloned().collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        codings.iter().find_map(|coding| {
+            let text = |key: &str| coding.get(key).and_then(Value::as_str);
+            let code = text("code").filter(|_| text("system") == Some(TYPE))?;
+            health::TYPES.into_iter().find(|known| *known == code)
+        })
+    };
+    of("MessageHeader", "eventCoding").or_else(|| of("Communication", "category")).or_else(|| of("Composition", "type"))
+}
+
+/// Takes a coding that says the exchange type once more.
+fn take_type(coding: &mut Node<'_>, kind: &str) {
+    if coding.peek_text("system") == Some(TYPE) && coding.peek_text("code") == Some(kind) {
+        coding.drop_all(&["system", "code", "display", "version", "userSelected"]);
+    }
+}
+
+fn no_type() -> Refused {
+    let finding = Finding {
+        place: Place::Path("Bundle.entry.resource.ofType(MessageHeader).event".into()),
+        code: "unknown-type",
+        detail: "Rien ne dit de quel échange il s’agit.".into(),
+        cure: Some(format!("Donnez dans « eventCoding » un code du système {TYPE} : {}.", health::TYPES.join(", "))),
+    };
+    Refused(vec![finding])
+}
+
+fn refused(code: &'static str, detail: &str, cure: &str) -> Refused {
+    Refused(vec![Finding { place: Place::Whole, code, detail: detail.into(), cure: Some(cure.into()) }])
+}
+
+const HIDDEN: &str = "Le document est signalé comme ne devant pas être vu des représentants légaux ou du patient.";
+const HIDDEN_CURE: &str = "Dites dans l’échange si la famille et l’enfant sont informés, et pourquoi s’ils ne le sont pas.";

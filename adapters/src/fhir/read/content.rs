@@ -1,0 +1,284 @@
+//! What was said: the form, the Communication, the sections of a Composition.
+
+use serde_json::{Value, json};
+
+use super::{Entry, Reader, file::Binaries, take_type};
+use crate::fhir::{DANGER, SECTION, form, node::Node, write::URI};
+
+impl Reader<'_> {
+    /// A QuestionnaireResponse: the fields of the catalogue by their paths.
+    pub(super) fn form(&mut self, mut node: Node<'_>) {
+        form::read_items(&mut node, "", &mut self.fields);
+        if node.peek_text("questionnaire").is_some_and(|questionnaire| questionnaire.starts_with("urn:passerelle:fhir:questionnaire:")) {
+            node.drop_all(&["questionnaire"]);
+        }
+        node.drop_if("status", &["completed", "amended", "in-progress"]);
+        node.drop_all(&["authored"]);
+        for key in ["subject", "author", "source", "encounter"] {
+            self.resolve(&mut node, key);
+        }
+    }
+
+    /// The Communication: one for a Bundle. Another one is another exchange, and stays beside.
+    pub(super) fn communication(&mut self, entries: &mut [Entry], binaries: &mut Binaries) {
+        let mut all = entries.iter_mut().filter(|entry| entry.kind == "Communication");
+        let Some(first) = all.next() else { return };
+        let mut node = first.node();
+        self.labels(&mut node, "meta", "security");
+        node.drop_if("status", &["completed", "in-progress", "preparation"]);
+        node.drop_all(&["sent", "received"]);
+        let kind = self.kind;
+        node.each("category", |_, mut category| category.each("coding", |_, mut coding| take_type(&mut coding, kind)));
+        self.urgency(&mut node);
+        self.answered(&mut node);
+        self.dangers(&mut node);
+        self.party(&mut node, "sender", true);
+        self.party(&mut node, "recipient", false);
+        let index = &self.index;
+        let elsewhere = |item: &Value| index.of_reference(item).is_none();
+        for key in ["subject", "encounter"] {
+            self.resolve(&mut node, key);
+        }
+        node.retain("about", elsewhere);
+        node.each("payload", |_, mut part| {
+            if let Some(text) = part.text("contentString") {
+                self.say(&part.at, self.free_text(), &text);
+            } else if part.peek("contentReference").is_some_and(|reference| self.index.of_reference(reference).is_some()) {
+                part.drop_all(&["contentReference"]);
+            } else if let Some(attachment) = part.child("contentAttachment") {
+                self.file(attachment, None, binaries);
+            }
+            part.drop_all(&["id"]);
+        });
+        let more: Vec<_> = all.map(|entry| entry.at.clone()).collect();
+        for at in more {
+            self.rest.report(
+                &at,
+                "second-exchange",
+                "Un Bundle porte un seul échange : cette Communication est gardée à part. Envoyez-la seule.",
+            );
+        }
+    }
+
+    fn urgency(&mut self, node: &mut Node<'_>) {
+        let urgency = match node.peek_text("priority") {
+            Some("stat") => "immediate",
+            Some("asap" | "urgent") => "priority",
+            Some("routine") => "ordinary",
+            _ => return,
+        };
+        node.drop_all(&["priority"]);
+        self.fields.insert("urgency".into(), json!(urgency));
+    }
+
+    /// The exchange that this one answers, by its id of the gateway.
+    fn answered(&mut self, node: &mut Node<'_>) {
+        let fields = &mut self.fields;
+        node.each("inResponseTo", |_, mut reference| {
+            let identifier =
+                reference.peek("identifier").filter(|identifier| identifier.get("system").and_then(Value::as_str) == Some(URI));
+            let address =
+                identifier.and_then(|identifier| identifier.get("value")).and_then(Value::as_str).or(reference.peek_text("reference"));
+            let id = address.and_then(|address| address.strip_prefix("urn:uuid:")).filter(|id| id.parse::<exchange::ExchangeId>().is_ok());
+            if let Some(id) = id.map(str::to_owned).filter(|_| !fields.contains_key("in_reply_to")) {
+                fields.insert("in_reply_to".into(), json!(id));
+                reference.drop_all(&["identifier", "reference", "type", "display"]);
+            }
+        });
+    }
+
+    /// What is feared, by codes of the catalogue.
+    fn dangers(&mut self, node: &mut Node<'_>) {
+        if self.kind == "reponse-information" {
+            return;
+        }
+        node.each("reasonCode", |_, mut reason| {
+            reason.each("coding", |_, mut coding| {
+                if coding.peek_text("system") == Some(DANGER)
+                    && let Some(code) = coding.text("code")
+                {
+                    self.add(&coding.at, "types_danger", json!(code));
+                    coding.drop_all(&["system", "display", "version", "userSelected"]);
+                }
+            });
+        });
+    }
+
+    /// A document with sections.
+    pub(super) fn composition(&mut self, mut node: Node<'_>) {
+        if let Some(mut kind) = node.child("type") {
+            let code = self.kind;
+            kind.each("coding", |_, mut coding| take_type(&mut coding, code));
+        }
+        node.drop_if("status", &["final", "preliminary", "amended"]);
+        // N says nothing that an exchange of this kind does not say better; R and V are R55's matter, and stay to be seen.
+        node.drop_if("confidentiality", &["N"]);
+        node.drop_all(&["date", "identifier"]);
+        self.resolve(&mut node, "subject");
+        self.resolve(&mut node, "custodian");
+        self.resolve(&mut node, "encounter");
+        let author = node.peek("author").and_then(Value::as_array).and_then(|all| all.iter().find_map(|one| self.index.of_reference(one)));
+        self.author = self.author.or(author);
+        let index = &self.index;
+        node.retain("author", |item| index.of_reference(item).is_none());
+        self.sections(&mut node, None, 0);
+    }
+
+    fn sections(&mut self, node: &mut Node<'_>, inherited: Option<&'static str>, depth: usize) {
+        node.each("section", |_, mut section| {
+            let code = section.peek("code").and_then(|code| code.get("coding")).and_then(Value::as_array).and_then(|all| {
+                all.iter()
+                    .find(|coding| coding.get("system").and_then(Value::as_str) == Some(SECTION))?
+                    .get("code")?
+                    .as_str()
+                    .and_then(known)
+            });
+            if code.is_some() {
+                section.drop_all(&["code"]);
+            }
+            let code = code.or(inherited);
+            let at = section.at.clone();
+            let title = section.text("title").unwrap_or_default();
+            let said = section.child("text").and_then(|mut narrative| {
+                let text = narrative.peek_text("div").and_then(plain)?;
+                narrative.drop_all(&["div", "status", "id"]);
+                Some(text)
+            });
+            match said {
+                Some(text) => self.section(&at, code, &title, text.trim()),
+                // A heading over other sections says nothing alone; over nothing it is a text.
+                None if section.peek("section").is_none() => self.section(&at, code, "", title.trim()),
+                None => {}
+            }
+            let index = &self.index;
+            section.retain("entry", |item| index.of_reference(item).is_none());
+            section.drop_all(&["id"]);
+            if depth < MAX_SECTIONS {
+                self.sections(&mut section, code, depth + 1);
+            }
+        });
+    }
+
+    /// One text under its heading: to the field of its code, and where it has none to the findings of health.
+    fn section(&mut self, at: &str, code: Option<&'static str>, title: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let titled = if title.is_empty() { text.to_owned() } else { format!("{title}\n{text}") };
+        let answer = self.kind == "reponse-information";
+        let (information, report) = (self.kind == "information-preoccupante", self.kind == "signalement");
+        let health = if answer { "extrait_sante.texte" } else { "constats_sante.texte" };
+        match code {
+            Some("faits") if !answer => self.add(at, "faits", json!({"texte": text})),
+            Some("propos-enfant") => self.add(at, "propos_enfant", json!({"verbatim": text})),
+            Some("constats-sante" | "extrait-sante") => self.say(at, health, text),
+            Some("besoins-soins") if answer => self.add(at, "besoins_soins", json!(text)),
+            Some("composition-foyer") if information => self.say(at, "composition_foyer", text),
+            Some("motif-urgence") if information => self.say(at, "motif_urgence", text),
+            Some("situation-familiale") if report || self.kind == "copie-signalement" => self.say(at, "situation_familiale", text),
+            Some("resume") if self.kind == "copie-signalement" => self.say(at, "resume", text),
+            Some("texte-libre") => self.say(at, self.free_text(), text),
+            // Known, but the type has no field of its own for it.
+            Some(_) => self.say(at, self.free_text(), &titled),
+            None => {
+                self.rest.report(
+                    at,
+                    "unknown-section",
+                    "Le code de cette section n’est pas connu : elle est lue avec les constats de santé.",
+                );
+                self.say(at, health, &titled);
+            }
+        }
+    }
+
+    /// Where a text goes that fits nowhere.
+    fn free_text(&self) -> &'static str {
+        if self.kind == "reponse-information" { "extrait_sante.texte" } else { "texte_libre" }
+    }
+}
+
+/// The codes of [`SECTION`].
+fn known(code: &str) -> Option<&'static str> {
+    SECTIONS.into_iter().find(|known| *known == code)
+}
+
+const SECTIONS: [&str; 11] = [
+    "faits",
+    "propos-enfant",
+    "constats-sante",
+    "contexte",
+    "composition-foyer",
+    "situation-familiale",
+    "motif-urgence",
+    "resume",
+    "texte-libre",
+    "extrait-sante",
+    "besoins-soins",
+];
+const MAX_SECTIONS: usize = 8;
+
+/// The text of a narrative: paragraphs by lines, without markup. Nothing where the markup is not closed: it then stays as it is.
+fn plain(div: &str) -> Option<String> {
+    let mut text = String::with_capacity(div.len());
+    let mut rest = div;
+    while let Some((before, markup)) = rest.split_once('<') {
+        unescape(before, &mut text)?;
+        let (tag, after) = markup.split_once('>')?;
+        let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        // A picture or a link says more than its text.
+        if matches!(name, "img" | "a") {
+            return None;
+        }
+        if matches!(name, "br" | "p" | "div" | "li" | "tr" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
+            && !text.is_empty()
+            && !text.ends_with('\n')
+        {
+            text.push('\n');
+        } else if matches!(name, "td" | "th") && !text.ends_with(['\n', ' ']) && !text.is_empty() {
+            text.push(' ');
+        }
+        rest = after;
+    }
+    unescape(rest, &mut text)?;
+    Some(text.trim().to_owned())
+}
+
+/// The five entities of XML, those of numbers, and the blank; another one is none of XHTML’s that FHIR allows without a DTD.
+fn unescape(from: &str, to: &mut String) -> Option<()> {
+    let mut rest = from;
+    while let Some((before, entity)) = rest.split_once('&') {
+        to.push_str(before);
+        let (name, after) = entity.split_once(';')?;
+        let number = name.strip_prefix('#').map(|number| match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok().and_then(char::from_u32),
+            None => number.parse().ok().and_then(char::from_u32),
+        });
+        to.push(match (name, number) {
+            ("amp", _) => '&',
+            ("lt", _) => '<',
+            ("gt", _) => '>',
+            ("quot", _) => '"',
+            ("apos", _) => '\'',
+            ("nbsp", _) => '\u{a0}',
+            (_, number) => number??,
+        });
+        rest = after;
+    }
+    to.push_str(rest);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrative_is_read_without_its_markup() {
+        let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>Dit &#171;&#160;j&apos;ai peur&#160;&#187;.</p><ul><li>un</li><li>deux &lt; trois</li></ul></div>";
+        assert_eq!(plain(div).as_deref(), Some("Dit «\u{a0}j'ai peur\u{a0}».\nun\ndeux < trois"));
+        assert_eq!(plain("<div>sans fin"), Some("sans fin".into()));
+        assert_eq!(plain("<div"), None);
+        assert_eq!(plain("<div>&inconnu;</div>"), None);
+        assert_eq!(plain("<div><img src=\"#photo\"/></div>"), None);
+    }
+}

@@ -1,0 +1,406 @@
+use std::fs;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::{
+    health::Context,
+    reading::{Letter, Place, Reading, Refused},
+};
+
+fn context() -> Context {
+    let party = |institution: &str, unit: &str| serde_json::from_value(json!({"institution": institution, "unit": unit})).unwrap();
+    Context {
+        sender: party("chu-toulouse", "pediatrie"),
+        recipient: party("departement-31", "crip"),
+        purpose: None,
+        legal_basis: Vec::new(),
+        health_leg: false,
+    }
+}
+
+fn vector(name: &str) -> Vec<u8> {
+    fs::read(format!("{}/vectors/fhir/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn read_value(bundle: &Value) -> Reading {
+    read(bundle.to_string().as_bytes(), &context()).unwrap()
+}
+
+fn places(reading: &Reading) -> Vec<(String, &'static str)> {
+    reading.reported.iter().map(|finding| (finding.place.to_string(), finding.code)).collect()
+}
+
+fn message(communication: Value, more: &[Value]) -> Value {
+    let mut entries = vec![
+        json!({"fullUrl": "urn:uuid:0", "resource": {"resourceType": "MessageHeader", "eventCoding": {"system": TYPE, "code": "information-preoccupante"}}}),
+        json!({"fullUrl": "urn:uuid:1", "resource": communication}),
+    ];
+    entries.extend(more.iter().map(|resource| json!({"resource": resource})));
+    json!({"resourceType": "Bundle", "type": "message", "entry": entries})
+}
+
+fn said(text: &str) -> Value {
+    json!({"resourceType": "Communication", "status": "completed", "payload": [{"contentString": text}]})
+}
+
+#[test]
+fn reads_a_message_that_another_library_wrote() {
+    let reading = read(&vector("message-ip.json"), &context()).unwrap();
+    let Letter { envelope, attachments, beside } = &reading.letters[0];
+    let expected: Value = serde_json::from_slice(&vector("message-ip.expected.json")).unwrap();
+    assert_eq!(*envelope, expected["envelope"], "{envelope:#}");
+    assert_eq!(attachments.len(), 1);
+    assert!(attachments[0].starts_with(b"%PDF-1.7"));
+    let told: Vec<_> = places(&reading).into_iter().map(|(place, code)| json!([place, code])).collect();
+    assert_eq!(json!(told), expected["reported"], "{told:#?}");
+    let kept: Vec<_> = beside.iter().map(|one| json!([one.place.to_string(), one.value])).collect();
+    assert_eq!(json!(kept), expected["beside"], "{kept:#?}");
+}
+
+#[test]
+fn an_ins_leaves_only_qualified_and_only_in_the_health_leg() {
+    let patient = |status: Value, system: &str, code: &str| {
+        json!({"resourceType": "Patient", "extension": [
+            {"url": "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability",
+             "extension": [{"url": "identityStatus", "valueCoding": status}]}],
+            "identifier": [{"system": system, "type": {"coding": [{"code": code}]}, "value": "214209999999936"}]})
+    };
+    let vali = json!({"system": "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0445", "code": "VALI"});
+    let not_qual = json!({"system": "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status", "code": "VALI"});
+    let qual = json!({"system": "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status", "code": "QUAL"});
+    let ins = "urn:oid:1.2.250.1.213.1.4.8";
+    let outcome = |status: &Value, system: &str, code: &str, health_leg: bool| {
+        let bundle = message(said("x"), &[patient(status.clone(), system, code)]);
+        let reading = read(bundle.to_string().as_bytes(), &Context { health_leg, ..context() }).unwrap();
+        let everywhere = reading.letters[0].envelope.to_string();
+        assert!(!everywhere.contains("214209999999936"));
+        let kept = reading.letters[0].beside.iter().any(|one| one.value.to_string().contains("214209999999936"));
+        let told = reading.reported.iter().any(|finding| finding.code.starts_with("ins") || finding.code == "nir");
+        (kept, told)
+    };
+    for status in [&vali, &qual] {
+        assert_eq!(outcome(status, ins, "INS-NIR", true), (true, false));
+        assert_eq!(outcome(status, ins, "INS-NIR", false), (false, true));
+        // The number of the insured, a test identity, an INS that is only calculated.
+        assert_eq!(outcome(status, ins, "NH", true), (false, true));
+        assert_eq!(outcome(status, "urn:oid:1.2.250.1.213.1.4.10", "INS-NIR-TEST", true), (false, true));
+        assert_eq!(outcome(status, "urn:oid:1.2.250.1.213.1.4.2", "INS-C", true), (false, true));
+    }
+    assert_eq!(outcome(&not_qual, ins, "INS-NIR", true), (false, true));
+    assert_eq!(outcome(&json!({"code": "PROV"}), ins, "INS-NIR", true), (false, true));
+    // Wherever it hides in what is kept beside.
+    let hidden = message(
+        said("x"),
+        &[json!({"resourceType": "Coverage", "subscriberId": "214209999999936", "beneficiary":
+        {"identifier": {"system": ins, "value": "214209999999936"}}})],
+    );
+    let reading = read_value(&hidden);
+    assert!(!reading.letters[0].beside.iter().any(|one| one.value.to_string().contains("214209999999936")));
+}
+
+#[test]
+fn a_finding_names_what_fhir_names_and_nothing_else() {
+    let bundle = message(
+        json!({"resourceType": "Communication", "dupont_marie": {"a": 1}, "note": [{"text": "DUPONT Marie"}],
+            "extension": [{"url": "https://dupont.example/marie", "valueString": "DUPONT"}],
+            "payload": [{"contentString": "texte", "dupont": true, "\u{0}": "DUPONT Jeanne"}]}),
+        &[json!({"resourceType": "Dupont", "marie": 1}), json!({"resourceType": "Flag", "status": "active"})],
+    );
+    let reading = read_value(&bundle);
+    let told = places(&reading);
+    assert!(!format!("{told:?}{:?}", reading.reported).to_lowercase().contains("dupont"), "{told:?}");
+    let communication = "Bundle.entry[1].resource.ofType(Communication)";
+    for place in [
+        (communication.to_owned(), "unknown-element"),
+        (format!("{communication}.note"), "not-taken"),
+        (format!("{communication}.extension"), "unknown-extension"),
+        (format!("{communication}.payload[0]"), "unknown-element"),
+        ("Bundle.entry[2].resource".to_owned(), "unknown-resource"),
+        ("Bundle.entry[3].resource.ofType(Flag)".to_owned(), "unknown-resource"),
+    ] {
+        assert!(told.contains(&place), "{place:?} of {told:?}");
+    }
+    let kept = reading.letters[0].beside.iter().map(|one| one.value.to_string()).collect::<String>();
+    assert!(
+        kept.contains("dupont_marie") && kept.contains("DUPONT Marie") && kept.contains("DUPONT Jeanne") && kept.contains(r#""marie":1"#),
+        "nothing is dropped"
+    );
+}
+
+#[test]
+fn a_label_that_hides_is_told_unless_the_envelope_says_the_same() {
+    let labelled = |code: &str, more: &[Value]| {
+        let mut communication = said("x");
+        communication["meta"] = json!({"security": [{"code": code}]});
+        places(&read_value(&message(communication, more))).into_iter().any(|(_, code)| code == "hidden")
+    };
+    let form = |child: &str| {
+        json!({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
+            {"linkId": "information.child.informed", "answer": [{"valueString": child}]}]})
+    };
+    assert!(!labelled("INVISIBLE_REPRESENTANTS_LEGAUX", &[]), "nothing says that they are told");
+    assert!(labelled("INVISIBLE_PATIENT", &[]));
+    assert!(labelled("INVISIBLE_PATIENT", &[form("faite")]));
+    assert!(!labelled("INVISIBLE_PATIENT", &[form("non-faite-age-maturite")]));
+}
+
+#[test]
+fn refuses_only_what_cannot_be_read() {
+    let code = |bytes: &[u8]| {
+        let Refused(findings) = read(bytes, &context()).unwrap_err();
+        findings[0].code
+    };
+    assert_eq!(code(b"<Bundle/>"), "not-json");
+    assert_eq!(code(b"\xff"), "not-json");
+    assert_eq!(code(br#"{"resourceType":"Bundle","resourceType":"Bundle"}"#), "not-json");
+    assert_eq!(code("[".repeat(1_000_000).as_bytes()), "not-json");
+    assert_eq!(code(&vec![b' '; MAX_BYTES + 1]), "too-large");
+    assert_eq!(code(br#"{"resourceType":"Patient"}"#), "not-a-bundle");
+    assert_eq!(code(br#"{"resourceType":"Bundle","type":"message"}"#), "unknown-type");
+    let many = json!({"resourceType": "Bundle", "type": "message", "entry": vec![json!({}); 501]});
+    assert_eq!(code(many.to_string().as_bytes()), "too-many");
+    // Odd everywhere, and read all the same.
+    let odd = message(
+        json!({"resourceType": "Communication", "status": 5, "payload": "x", "priority": [], "category": {}, "meta": 1, "text": [], "subject": "a",
+            "inResponseTo": [{"reference": 7}, 8, null], "recipient": {"reference": "urn:uuid:0"}, "reasonCode": [[]]}),
+        &[
+            json!({"resourceType": "Patient", "name": [{"family": 5, "given": [1]}], "birthDate": "2026-02-31", "telecom": [7], "address": {}}),
+            json!({"resourceType": "Binary", "contentType": "a/b", "data": "pas du base64 !"}),
+            json!({"resourceType": "QuestionnaireResponse", "item": [{"linkId": 5}, {"linkId": "payload.faits[].texte"}, {"linkId": "payload"}]}),
+            json!({"resourceType": 5}),
+        ],
+    );
+    let reading = read_value(&odd);
+    assert!(reading.reported.len() > 10);
+    assert_eq!(reading.letters[0].envelope["subjects"][0], json!({"ref": "s1", "role": "enfant"}));
+}
+
+#[test]
+fn what_is_about_another_exchange_or_not_there_is_told() {
+    let second = said("autre enfant");
+    let link = json!({"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"url": "https://dpi.example/1", "title": "t"}}]});
+    let changed = json!({"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"data": "YWJj", "hash": "AAAA", "size": 2}}]});
+    let reading = read_value(&message(said("un"), &[second, link, changed]));
+    let told: Vec<_> = places(&reading).into_iter().map(|(_, code)| code).collect();
+    for code in ["second-exchange", "file-not-there", "bad-hash", "bad-size"] {
+        assert!(told.contains(&code), "{code} of {told:?}");
+    }
+    assert_eq!(reading.letters[0].attachments, [b"abc"]);
+    assert!(reading.letters[0].beside.iter().any(|one| one.value.to_string().contains("autre enfant")));
+}
+
+#[test]
+fn the_listing_and_the_outcomes_are_of_fhir() {
+    let page = json!({"deliveries": [
+        {"delivery": "d1", "exchange": "e1", "type": "retour-information", "sender": {"institution": "departement-31", "unit": "crip"},
+         "urgency": "immediate", "delivered_at": "2026-11-24T09:00:00.000Z", "incomplete": true, "rectifies": "e0"},
+        {"delivery": "d2", "urgency": "ordinary", "delivered_at": "2026-11-24T09:00:00.000Z", "opened_at": "2026-11-24T10:00:00.000Z", "incomplete": false},
+        {"delivery": "d3", "urgency": "ordinary", "delivered_at": "2026-11-24T09:00:00.000Z", "withdrawn_at": "2026-11-24T11:00:00.000Z", "incomplete": false}],
+        "after": 3});
+    let bundle: Value =
+        serde_json::from_slice(&mailbox(&page, "https://g/fhir", "https://g/fhir/Task", Some("https://g/fhir/Task?after=3")).unwrap())
+            .unwrap();
+    let task = |n: usize| bundle["entry"][n]["resource"].clone();
+    assert_eq!(
+        (task(0)["status"].clone(), task(0)["priority"].clone(), task(0)["intent"].clone()),
+        (json!("requested"), json!("stat"), json!("order"))
+    );
+    assert_eq!(task(0)["focus"]["reference"], "Bundle/d1");
+    assert_eq!(task(0)["requester"]["identifier"]["value"], "departement-31:unit:crip");
+    assert_eq!((&task(1)["status"], &task(2)["status"]), (&json!("received"), &json!("cancelled")));
+    assert_eq!(bundle["link"][1]["relation"], "next");
+
+    let outcome = |bytes: Result<Vec<u8>, serde_json::Error>| serde_json::from_slice::<Value>(&bytes.unwrap()).unwrap()["issue"].clone();
+    let refused = outcome(of_refused(&read(b"{}", &context()).unwrap_err()));
+    assert_eq!((&refused[0]["severity"], &refused[0]["code"]), (&json!("fatal"), &json!("structure")));
+    let reading = read_value(&message(said("x"), &[json!({"resourceType": "Flag"})]));
+    let warned = outcome(of_findings(&reading.reported));
+    assert_eq!(warned[0]["expression"], json!(["Bundle.entry[2].resource.ofType(Flag)"]));
+    assert_eq!(outcome(of_findings(&[]))[0]["severity"], "information");
+    let problem = json!({"type": "urn:passerelle:problem:denied", "status": 403, "code": "denied", "detail": "Refusé.", "rule": "R06",
+        "article": "CASF L226-2-2", "cure": "Adressez-vous à la CRIP.", "errors": [{"pointer": "/payload/faits", "code": "missing", "detail": "Manque."}]});
+    let told = outcome(of_problem(&problem));
+    assert_eq!((&told[0]["code"], &told[1]["code"]), (&json!("forbidden"), &json!("required")));
+    assert!(told[0]["diagnostics"].as_str().unwrap().contains("R06"));
+    let metadata: Value = serde_json::from_slice(&capability_statement("2026-11-30", "0.1.0", "https://g/fhir").unwrap()).unwrap();
+    assert_eq!((&metadata["fhirVersion"], &metadata["date"]), (&json!("4.0.1"), &json!("2026-11-30")));
+}
+
+#[test]
+fn a_document_says_what_was_withheld() {
+    let document: Value = serde_json::from_slice(&vector("document-ip.json")).unwrap();
+    let written: Value = serde_json::from_slice(&write(&document, &[]).unwrap()).unwrap();
+    let communication = &written["entry"][1]["resource"];
+    let codes: Vec<_> = communication["meta"]["security"].as_array().unwrap().iter().map(|label| label["code"].clone()).collect();
+    assert_eq!(codes, ["INVISIBLE_REPRESENTANTS_LEGAUX", "REDACTED"]);
+    assert!(communication["extension"].to_string().contains("withheld/0/part"));
+    assert!(written.to_string().contains("/v1/mailbox/"), "a file that is not handed in is a link");
+    assert_eq!(vector("document-ip.bundle.json"), serde_json::to_vec_pretty(&written).unwrap(), "what Python validates");
+}
+
+/// Everything of an envelope that a hospital’s exchange may hold.
+fn envelope() -> impl Strategy<Value = (Value, Vec<Vec<u8>>)> {
+    let word = || "[A-Za-zéèàç'’«» .,;:<>&\"\n-]{0,20}[A-Za-zé]";
+    let date = || "20[0-2][0-9]-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])";
+    let role = prop::sample::select(vec![
+        "enfant",
+        "fratrie",
+        "mere",
+        "pere",
+        "autre-parent",
+        "beau-parent",
+        "grand-parent",
+        "tuteur",
+        "autre-adulte",
+        "allocataire",
+    ]);
+    let subject = (
+        prop::option::of(role),
+        (prop::option::of(word()), prop::collection::vec("[A-Z][a-zé-]{1,8}( [A-Z][a-z]{1,5})?", 0..3), prop::option::of(word())),
+        (prop::option::of(prop::sample::select(vec!["F", "M", "inconnu"])), prop::option::of(date()), prop::option::of("[0-9]{5}")),
+        (prop::option::of("\\+33[0-9]{9}"), prop::option::of("[a-z]{1,6}@exemple\\.fr"), prop::collection::vec(word(), 0..3)),
+        (prop::option::of(word()), prop::option::of("[0-9]{5}"), prop::option::of(date()), prop::option::of(any::<bool>())),
+        (prop::option::of("oui|non"), prop::option::of(0..20_u8), prop::option::of(any::<bool>())),
+    );
+    let subject = subject.prop_map(|(role, (birth, given, used), (sex, born, place), (phone, email, lines), (city, code, since, hidden), (pa, age, unborn))| {
+        let address = filled(json!({"lines": lines, "city": city, "city_code": code, "postcode": code, "since": since, "hidden": hidden}));
+        filled(json!({"role": role, "birth_name": birth, "given_names": given, "use_name": used, "sex": sex, "birth_date": born, "birth_place": place,
+            "phone": phone, "email": email, "address": address, "parental_authority": pa, "age_estimate": age, "unborn": unborn}))
+    });
+    let fact = (prop::option::of(date()), word()).prop_map(|(at, text)| filled(json!({"date_debut": at, "source": "vu", "texte": text})));
+    let payload = (
+        (prop::collection::vec(fact, 0..4), prop::collection::vec("[a-z-]{3,12}", 0..3)),
+        (prop::option::of(word()), prop::option::of(any::<bool>()), prop::option::of(word())),
+        prop::option::of((word(), prop::option::of("\\+33[0-9]{9}"))),
+    );
+    let payload = payload.prop_map(|((facts, dangers), (text, joined, free), by)| {
+        let declarant = by.map(|(name, phone)| filled(json!({"nom": name, "telephone": phone})));
+        filled(
+            json!({"faits": facts, "types_danger": dangers, "constats_sante": filled(json!({"texte": text, "certificat_joint": joined})),
+            "texte_libre": free, "declarant": declarant}),
+        )
+    });
+    let files = prop::collection::vec((prop::collection::vec(any::<u8>(), 1..50), word(), "[0-9a-f]{64}"), 0..3);
+    let urgency = prop::option::of(prop::sample::select(vec!["immediate", "priority", "ordinary"]));
+    let kind = prop::sample::select(crate::health::TYPES.to_vec());
+    let informed = prop::option::of(prop::sample::select(vec!["faite", "a-faire", "non-faite-interet-enfant"]));
+    let answers = prop::option::of(Just("0190b8c5-0000-7000-8000-000000000000"));
+    (kind, urgency, prop::collection::vec(subject, 0..4), payload, files, informed, answers).prop_map(
+        |(kind, urgency, mut subjects, payload, files, informed, answers)| {
+            for (n, subject) in subjects.iter_mut().enumerate() {
+                subject["ref"] = json!(format!("s{}", n + 1));
+            }
+            let about = |(bytes, title, sha256): &(Vec<u8>, String, String)| {
+                json!({"name": "piece.pdf", "title": title, "media_type": "application/pdf", "class": "sante", "size": bytes.len(), "sha256": sha256})
+            };
+            let attachments: Vec<_> = files.iter().map(about).collect();
+            let information = informed.map(|informed| json!({"parents": {"informed": informed}, "child": {"informed": informed}}));
+            let envelope = filled(json!({"type": kind, "sender": context().sender, "recipient": context().recipient, "urgency": urgency,
+                "subjects": subjects, "payload": payload, "information": information, "in_reply_to": answers, "attachments": attachments}));
+            (envelope, files.into_iter().map(|(bytes, ..)| bytes).collect())
+        },
+    )
+}
+
+/// Without what is empty.
+fn filled(value: Value) -> Value {
+    let Value::Object(map) = value else { return value };
+    let empty =
+        |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
+    Value::Object(map.into_iter().filter(|(_, value)| !empty(value)).collect())
+}
+
+proptest! {
+    #[test]
+    fn reading_is_the_inverse_of_writing((envelope, files) in envelope()) {
+        let native = write(&envelope, &files).unwrap();
+        let reading = read(&native, &context()).unwrap();
+        let letter = &reading.letters[0];
+        prop_assert_eq!(&letter.envelope, &envelope);
+        prop_assert_eq!(&letter.attachments, &files);
+        prop_assert!(letter.beside.is_empty(), "{:?}", places(&reading));
+        prop_assert!(reading.reported.is_empty(), "{:?}", places(&reading));
+        // And once more from the native side.
+        prop_assert_eq!(write(&letter.envelope, &letter.attachments).unwrap(), native);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read(&bytes, &context());
+    }
+
+    #[test]
+    fn arbitrary_resources_never_panic_and_only_paths_are_told(resource in resource()) {
+        let reading = read_value(&message(resource.clone(), &[resource.clone(), json!({"resourceType": "Patient", "contact": resource})]));
+        let kept: String = reading.letters.iter().map(|letter| letter.envelope.to_string() + &letter.beside.iter().map(|one| one.value.to_string()).collect::<String>()).collect();
+        prop_assert!(!kept.contains("\\u0000"), "no mark of the walk is left");
+        for place in &reading.reported {
+            prop_assert!(matches!(place.place, Place::Path(_)));
+        }
+    }
+}
+
+/// JSON made of names and values that the reader looks for.
+fn resource() -> impl Strategy<Value = Value> {
+    let keys = [
+        "resourceType",
+        "identifier",
+        "name",
+        "extension",
+        "url",
+        "valueString",
+        "valueAddress",
+        "system",
+        "value",
+        "code",
+        "coding",
+        "payload",
+        "contentString",
+        "contentAttachment",
+        "data",
+        "section",
+        "title",
+        "text",
+        "div",
+        "item",
+        "linkId",
+        "answer",
+        "meta",
+        "security",
+        "address",
+        "_city",
+    ];
+    let texts = [
+        "Communication",
+        "Composition",
+        "Patient",
+        "QuestionnaireResponse",
+        "DocumentReference",
+        "payload.faits[]",
+        "payload.faits[].texte",
+        "YWJj",
+        "<div>a</div>",
+        "<p",
+        "INVISIBLE_PATIENT",
+        "urn:passerelle:fhir:subject",
+        "urn:passerelle:fhir:section",
+        "faits",
+        "mere",
+        "210381000001297",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::sample::select(texts.to_vec()).prop_map(Value::from)
+    ];
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(prop::sample::select(keys.to_vec()), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+        ]
+    })
+}

@@ -1,0 +1,138 @@
+//! What a hospital's two formats ([`fhir`](crate::fhir) and [`xdm`](crate::xdm)) share: identifiers of persons and structures,
+//! codes that hide a document, family links, and what the gateway's edge knows and no file of a hospital can tell.
+//!
+//! A NIR or an INS never becomes a key here: it is recognised so that it can be left out (R56, R57).
+
+use exchange::Party;
+use serde_json::{Map, Value, json};
+
+pub mod identifier;
+pub mod link;
+
+/// What the edge knows of an exchange: the format of a hospital names institutions by codes that the directory does not use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Who sends, from the certificate.
+    pub sender: Party,
+    /// To whom, from the address the bytes were given at.
+    pub recipient: Party,
+    /// Purpose of the exchange (CL-purpose), where the type has more than one.
+    pub purpose: Option<String>,
+    /// Articles, where the type has more than one.
+    pub legal_basis: Vec<String>,
+    /// Whether the recipient is of the health leg: a qualified INS is then kept beside (R56), and left out otherwise (R57).
+    pub health_leg: bool,
+}
+
+/// The exchange types that a hospital's formats can say.
+pub const TYPES: [&str; 4] = ["information-preoccupante", "signalement", "copie-signalement", "reponse-information"];
+
+/// From whom a document is hidden where the DMP and MSSanté keep it (R55).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hidden {
+    /// From the holders of parental authority.
+    pub guardians: bool,
+    /// From the patient.
+    pub patient: bool,
+}
+
+impl Hidden {
+    /// OID of TRE_A07-StatutVisibiliteDocument, the coding scheme of XDS metadata.
+    pub const SCHEME: &str = "1.2.250.1.213.1.1.4.13";
+    /// The same code system in FHIR.
+    pub const SYSTEM: &str = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument";
+
+    /// What R55 asks of a document that is about danger: hidden from the guardians unless its sender wrote that they were told
+    /// and nothing in it suspects one of them; hidden from the child where its sender wrote why the child was not told.
+    /// What the reader may not see counts as suspicion.
+    pub fn of(document: &Value) -> Self {
+        let text = |at: &str| document.pointer(at).and_then(Value::as_str);
+        let told = text("/information/parents/informed") == Some("faite");
+        let withheld = document.pointer("/withheld").and_then(Value::as_array).is_some_and(|parts| !parts.is_empty());
+        let suspected = text("/payload/auteur_presume/lien").is_some_and(|link| !matches!(link, "professionnel" | "autre"));
+        let patient = text("/information/child/informed").is_some_and(|informed| informed.starts_with("non-faite"));
+        Self { guardians: !told || suspected || withheld, patient }
+    }
+
+    /// Adds what a code says, in the form of XDS and FHIR or in that of HL7 v2. `false`: not one of these codes.
+    pub fn note(&mut self, code: &str) -> bool {
+        match code {
+            "INVISIBLE_REPRESENTANTS_LEGAUX" | "INVISIBLE_REP_LEGAUX" => self.guardians = true,
+            "INVISIBLE_PATIENT" => self.patient = true,
+            _ => return false,
+        }
+        true
+    }
+
+    /// The codes with their French labels, in the form of XDS and FHIR.
+    pub fn codes(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let guardians = ("INVISIBLE_REPRESENTANTS_LEGAUX", "Non visible par les représentants légaux du patient");
+        let patient = ("INVISIBLE_PATIENT", "Document non visible par le patient");
+        self.guardians.then_some(guardians).into_iter().chain(self.patient.then_some(patient))
+    }
+
+    /// The codes in the form of HL7 v2 (table MetaDMPMSS).
+    pub fn codes_v2(self) -> impl Iterator<Item = &'static str> {
+        self.guardians.then_some("INVISIBLE_REP_LEGAUX").into_iter().chain(self.patient.then_some("INVISIBLE_PATIENT"))
+    }
+}
+
+/// The parts of an envelope that the edge knows.
+pub(crate) fn route(kind: &str, context: &Context) -> Map<String, Value> {
+    let mut envelope = Map::new();
+    envelope.insert("type".into(), json!(kind));
+    envelope.insert("sender".into(), json!(context.sender));
+    envelope.insert("recipient".into(), json!(context.recipient));
+    envelope.extend(context.purpose.as_ref().map(|purpose| ("purpose".into(), json!(purpose))));
+    if !context.legal_basis.is_empty() {
+        envelope.insert("legal_basis".into(), json!(context.legal_basis));
+    }
+    envelope
+}
+
+/// Writes below `path` of an object (`constats_sante.texte`): after what stands there, parted by an empty line. `false`, and
+/// nothing written, where something else than a text stands there.
+pub(crate) fn append(fields: &mut Map<String, Value>, path: &str, text: &str) -> bool {
+    match path.split_once('.') {
+        Some((step, rest)) => {
+            let below = fields.entry(step).or_insert_with(|| Value::Object(Map::new()));
+            below.as_object_mut().is_some_and(|below| append(below, rest, text))
+        }
+        None => match fields.get_mut(path) {
+            Some(Value::String(before)) => {
+                *before = format!("{before}\n\n{text}");
+                true
+            }
+            Some(_) => false,
+            None => fields.insert(path.into(), json!(text)).is_none(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_hidden_from_whoever_it_may_suspect() {
+        let hidden = |document: Value| Hidden::of(&document);
+        assert_eq!(hidden(json!({})), Hidden { guardians: true, patient: false });
+        let told = json!({"parents": {"informed": "faite"}, "child": {"informed": "faite"}});
+        assert_eq!(hidden(json!({"information": told})), Hidden::default());
+        assert!(hidden(json!({"information": told, "payload": {"auteur_presume": {"lien": "pere"}}})).guardians);
+        assert!(hidden(json!({"information": told, "withheld": [{"part": "infraction"}]})).guardians);
+        assert!(!hidden(json!({"information": told, "payload": {"auteur_presume": {"lien": "professionnel"}}})).guardians);
+        assert!(hidden(json!({"information": {"child": {"informed": "non-faite-age-maturite"}}})).patient);
+    }
+
+    #[test]
+    fn the_codes_of_both_formats_say_the_same() {
+        let both = Hidden { guardians: true, patient: true };
+        for codes in [both.codes().map(|(code, _)| code).collect::<Vec<_>>(), both.codes_v2().collect()] {
+            let mut read = Hidden::default();
+            assert!(codes.into_iter().all(|code| read.note(code)));
+            assert_eq!(read, both);
+        }
+        assert!(!Hidden::default().note("MASQUE_PS"));
+    }
+}
