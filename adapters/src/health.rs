@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 pub mod identifier;
 pub mod link;
+pub(crate) mod section;
 
 /// What the edge knows of an exchange: the format of a hospital names institutions by codes that the directory does not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,12 @@ impl Hidden {
         self.guardians.then_some(guardians).into_iter().chain(self.patient.then_some(patient))
     }
 
+    /// What these labels say and an envelope does not: somebody must not see it, and whoever reads it has to know.
+    pub(crate) fn unsaid(self, envelope: &Value) -> Self {
+        let said = Self::of(envelope);
+        Self { guardians: self.guardians && !said.guardians, patient: self.patient && !said.patient }
+    }
+
     /// The codes in the form of HL7 v2 (table MetaDMPMSS).
     pub fn codes_v2(self) -> impl Iterator<Item = &'static str> {
         self.guardians.then_some("INVISIBLE_REP_LEGAUX").into_iter().chain(self.patient.then_some("INVISIBLE_PATIENT"))
@@ -108,6 +115,30 @@ pub(crate) fn append(fields: &mut Map<String, Value>, path: &str, text: &str) ->
         },
     }
 }
+
+/// Adds an item to a list of an object. `false`, and nothing added, where something else than a list stands there.
+pub(crate) fn push(fields: &mut Map<String, Value>, list: &str, item: Value) -> bool {
+    match fields.entry(list).or_insert_with(|| Value::Array(Vec::new())) {
+        Value::Array(items) => {
+            items.push(item);
+            true
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
+    }
+}
+
+/// The list of given names out of the text that holds them all, parted by blanks; the first one, where it is known, may itself be
+/// of two words.
+pub(crate) fn given_names(all: &str, first: Option<&str>) -> Vec<String> {
+    let rest = first.and_then(|first| all.strip_prefix(first)).filter(|rest| rest.is_empty() || rest.starts_with([' ', ',']));
+    let words = rest.unwrap_or(all).split([' ', ',']).filter(|word| !word.is_empty());
+    first.filter(|_| rest.is_some()).into_iter().chain(words).map(str::to_owned).collect()
+}
+
+/// Said of a label that hides a document.
+pub(crate) const HIDDEN: &str = "Le document est signalé comme ne devant pas être vu des représentants légaux ou du patient.";
+/// What cures it.
+pub(crate) const HIDDEN_CURE: &str = "Dites dans l’échange si la famille et l’enfant sont informés, et pourquoi s’ils ne le sont pas.";
 
 #[cfg(test)]
 mod tests {

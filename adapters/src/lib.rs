@@ -9,3 +9,4 @@ pub mod olinpe;
 pub mod parquet;
 pub mod reading;
 pub mod typeset;
+pub mod xdm;

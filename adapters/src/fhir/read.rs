@@ -120,10 +120,8 @@ impl Reader<'_> {
     /// Adds an item to a list of the payload; beside where something else stands there.
     fn add(&mut self, at: &str, list: &str, item: Value) {
         let payload = self.fields.entry("payload").or_insert_with(|| Value::Object(Map::new()));
-        let items = payload.as_object_mut().map(|payload| payload.entry(list).or_insert_with(|| Value::Array(Vec::new())));
-        match items {
-            Some(Value::Array(items)) => items.push(item),
-            _ => self.rest.keep(at.to_owned(), "", item),
+        if !payload.as_object_mut().is_some_and(|payload| health::push(payload, list, item.clone())) {
+            self.rest.keep(at.to_owned(), "", item);
         }
     }
 
@@ -221,14 +219,11 @@ impl Reader<'_> {
             envelope.insert("attachments".into(), list(self.attachments));
         }
         let envelope = Value::Object(envelope);
-        // What the labels say and the envelope does not: somebody must not see this, and a person has to know.
-        let said = Hidden::of(&envelope);
-        for (code, _) in self.hidden.codes() {
-            if !(if code == "INVISIBLE_PATIENT" { said.patient } else { said.guardians }) {
-                let at = Place::Path("Bundle.entry.resource.meta.security".into());
-                self.rest.beside.push(Beside { place: at.clone(), value: json!(code) });
-                self.rest.reported.push(Finding { place: at, code: "hidden", detail: HIDDEN.into(), cure: Some(HIDDEN_CURE.into()) });
-            }
+        for (code, _) in self.hidden.unsaid(&envelope).codes() {
+            let at = Place::Path("Bundle.entry.resource.meta.security".into());
+            let (detail, cure) = (health::HIDDEN.into(), Some(health::HIDDEN_CURE.into()));
+            self.rest.beside.push(Beside { place: at.clone(), value: json!(code) });
+            self.rest.reported.push(Finding { place: at, code: "hidden", detail, cure });
         }
         Reading { letters: vec![Letter { envelope, attachments: self.files, beside: self.rest.beside }], reported: self.rest.reported }
     }
@@ -359,6 +354,3 @@ fn no_type() -> Refused {
 fn refused(code: &'static str, detail: &str, cure: &str) -> Refused {
     Refused(vec![Finding { place: Place::Whole, code, detail: detail.into(), cure: Some(cure.into()) }])
 }
-
-const HIDDEN: &str = "Le document est signalé comme ne devant pas être vu des représentants légaux ou du patient.";
-const HIDDEN_CURE: &str = "Dites dans l’échange si la famille et l’enfant sont informés, et pourquoi s’ils ne le sont pas.";

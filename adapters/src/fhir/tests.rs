@@ -1,13 +1,14 @@
 use std::fs;
 
-use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     health::Context,
     reading::{Letter, Place, Reading, Refused},
 };
+
+mod properties;
 
 fn context() -> Context {
     let party = |institution: &str, unit: &str| serde_json::from_value(json!({"institution": institution, "unit": unit})).unwrap();
@@ -238,169 +239,4 @@ fn a_document_says_what_was_withheld() {
     assert!(communication["extension"].to_string().contains("withheld/0/part"));
     assert!(written.to_string().contains("/v1/mailbox/"), "a file that is not handed in is a link");
     assert_eq!(vector("document-ip.bundle.json"), serde_json::to_vec_pretty(&written).unwrap(), "what Python validates");
-}
-
-/// Everything of an envelope that a hospital’s exchange may hold.
-fn envelope() -> impl Strategy<Value = (Value, Vec<Vec<u8>>)> {
-    let word = || "[A-Za-zéèàç'’«» .,;:<>&\"\n-]{0,20}[A-Za-zé]";
-    let date = || "20[0-2][0-9]-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])";
-    let role = prop::sample::select(vec![
-        "enfant",
-        "fratrie",
-        "mere",
-        "pere",
-        "autre-parent",
-        "beau-parent",
-        "grand-parent",
-        "tuteur",
-        "autre-adulte",
-        "allocataire",
-    ]);
-    let subject = (
-        prop::option::of(role),
-        (prop::option::of(word()), prop::collection::vec("[A-Z][a-zé-]{1,8}( [A-Z][a-z]{1,5})?", 0..3), prop::option::of(word())),
-        (prop::option::of(prop::sample::select(vec!["F", "M", "inconnu"])), prop::option::of(date()), prop::option::of("[0-9]{5}")),
-        (prop::option::of("\\+33[0-9]{9}"), prop::option::of("[a-z]{1,6}@exemple\\.fr"), prop::collection::vec(word(), 0..3)),
-        (prop::option::of(word()), prop::option::of("[0-9]{5}"), prop::option::of(date()), prop::option::of(any::<bool>())),
-        (prop::option::of("oui|non"), prop::option::of(0..20_u8), prop::option::of(any::<bool>())),
-    );
-    let subject = subject.prop_map(|(role, (birth, given, used), (sex, born, place), (phone, email, lines), (city, code, since, hidden), (pa, age, unborn))| {
-        let address = filled(json!({"lines": lines, "city": city, "city_code": code, "postcode": code, "since": since, "hidden": hidden}));
-        filled(json!({"role": role, "birth_name": birth, "given_names": given, "use_name": used, "sex": sex, "birth_date": born, "birth_place": place,
-            "phone": phone, "email": email, "address": address, "parental_authority": pa, "age_estimate": age, "unborn": unborn}))
-    });
-    let fact = (prop::option::of(date()), word()).prop_map(|(at, text)| filled(json!({"date_debut": at, "source": "vu", "texte": text})));
-    let payload = (
-        (prop::collection::vec(fact, 0..4), prop::collection::vec("[a-z-]{3,12}", 0..3)),
-        (prop::option::of(word()), prop::option::of(any::<bool>()), prop::option::of(word())),
-        prop::option::of((word(), prop::option::of("\\+33[0-9]{9}"))),
-    );
-    let payload = payload.prop_map(|((facts, dangers), (text, joined, free), by)| {
-        let declarant = by.map(|(name, phone)| filled(json!({"nom": name, "telephone": phone})));
-        filled(
-            json!({"faits": facts, "types_danger": dangers, "constats_sante": filled(json!({"texte": text, "certificat_joint": joined})),
-            "texte_libre": free, "declarant": declarant}),
-        )
-    });
-    let files = prop::collection::vec((prop::collection::vec(any::<u8>(), 1..50), word(), "[0-9a-f]{64}"), 0..3);
-    let urgency = prop::option::of(prop::sample::select(vec!["immediate", "priority", "ordinary"]));
-    let kind = prop::sample::select(crate::health::TYPES.to_vec());
-    let informed = prop::option::of(prop::sample::select(vec!["faite", "a-faire", "non-faite-interet-enfant"]));
-    let answers = prop::option::of(Just("0190b8c5-0000-7000-8000-000000000000"));
-    (kind, urgency, prop::collection::vec(subject, 0..4), payload, files, informed, answers).prop_map(
-        |(kind, urgency, mut subjects, payload, files, informed, answers)| {
-            for (n, subject) in subjects.iter_mut().enumerate() {
-                subject["ref"] = json!(format!("s{}", n + 1));
-            }
-            let about = |(bytes, title, sha256): &(Vec<u8>, String, String)| {
-                json!({"name": "piece.pdf", "title": title, "media_type": "application/pdf", "class": "sante", "size": bytes.len(), "sha256": sha256})
-            };
-            let attachments: Vec<_> = files.iter().map(about).collect();
-            let information = informed.map(|informed| json!({"parents": {"informed": informed}, "child": {"informed": informed}}));
-            let envelope = filled(json!({"type": kind, "sender": context().sender, "recipient": context().recipient, "urgency": urgency,
-                "subjects": subjects, "payload": payload, "information": information, "in_reply_to": answers, "attachments": attachments}));
-            (envelope, files.into_iter().map(|(bytes, ..)| bytes).collect())
-        },
-    )
-}
-
-/// Without what is empty.
-fn filled(value: Value) -> Value {
-    let Value::Object(map) = value else { return value };
-    let empty =
-        |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
-    Value::Object(map.into_iter().filter(|(_, value)| !empty(value)).collect())
-}
-
-proptest! {
-    #[test]
-    fn reading_is_the_inverse_of_writing((envelope, files) in envelope()) {
-        let native = write(&envelope, &files).unwrap();
-        let reading = read(&native, &context()).unwrap();
-        let letter = &reading.letters[0];
-        prop_assert_eq!(&letter.envelope, &envelope);
-        prop_assert_eq!(&letter.attachments, &files);
-        prop_assert!(letter.beside.is_empty(), "{:?}", places(&reading));
-        prop_assert!(reading.reported.is_empty(), "{:?}", places(&reading));
-        // And once more from the native side.
-        prop_assert_eq!(write(&letter.envelope, &letter.attachments).unwrap(), native);
-    }
-
-    #[test]
-    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read(&bytes, &context());
-    }
-
-    #[test]
-    fn arbitrary_resources_never_panic_and_only_paths_are_told(resource in resource()) {
-        let reading = read_value(&message(resource.clone(), &[resource.clone(), json!({"resourceType": "Patient", "contact": resource})]));
-        let kept: String = reading.letters.iter().map(|letter| letter.envelope.to_string() + &letter.beside.iter().map(|one| one.value.to_string()).collect::<String>()).collect();
-        prop_assert!(!kept.contains("\\u0000"), "no mark of the walk is left");
-        for place in &reading.reported {
-            prop_assert!(matches!(place.place, Place::Path(_)));
-        }
-    }
-}
-
-/// JSON made of names and values that the reader looks for.
-fn resource() -> impl Strategy<Value = Value> {
-    let keys = [
-        "resourceType",
-        "identifier",
-        "name",
-        "extension",
-        "url",
-        "valueString",
-        "valueAddress",
-        "system",
-        "value",
-        "code",
-        "coding",
-        "payload",
-        "contentString",
-        "contentAttachment",
-        "data",
-        "section",
-        "title",
-        "text",
-        "div",
-        "item",
-        "linkId",
-        "answer",
-        "meta",
-        "security",
-        "address",
-        "_city",
-    ];
-    let texts = [
-        "Communication",
-        "Composition",
-        "Patient",
-        "QuestionnaireResponse",
-        "DocumentReference",
-        "payload.faits[]",
-        "payload.faits[].texte",
-        "YWJj",
-        "<div>a</div>",
-        "<p",
-        "INVISIBLE_PATIENT",
-        "urn:passerelle:fhir:subject",
-        "urn:passerelle:fhir:section",
-        "faits",
-        "mere",
-        "210381000001297",
-    ];
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i32>().prop_map(Value::from),
-        prop::sample::select(texts.to_vec()).prop_map(Value::from)
-    ];
-    leaf.prop_recursive(5, 60, 6, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(prop::sample::select(keys.to_vec()), inner, 0..6)
-                .prop_map(|map| Value::Object(map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
-        ]
-    })
 }

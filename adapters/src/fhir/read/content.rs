@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Entry, Reader, file::Binaries, take_type};
-use crate::fhir::{DANGER, SECTION, form, node::Node, write::URI};
+use crate::{
+    fhir::{DANGER, SECTION, form, node::Node, write::URI},
+    health::section,
+};
 
 impl Reader<'_> {
     /// A QuestionnaireResponse: the fields of the catalogue by their paths.
@@ -42,7 +45,7 @@ impl Reader<'_> {
         node.retain("about", elsewhere);
         node.each("payload", |_, mut part| {
             if let Some(text) = part.text("contentString") {
-                self.say(&part.at, self.free_text(), &text);
+                self.say(&part.at, section::free_text(self.kind), &text);
             } else if part.peek("contentReference").is_some_and(|reference| self.index.of_reference(reference).is_some()) {
                 part.drop_all(&["contentReference"]);
             } else if let Some(attachment) = part.child("contentAttachment") {
@@ -125,21 +128,21 @@ impl Reader<'_> {
     }
 
     fn sections(&mut self, node: &mut Node<'_>, inherited: Option<&'static str>, depth: usize) {
-        node.each("section", |_, mut section| {
-            let code = section.peek("code").and_then(|code| code.get("coding")).and_then(Value::as_array).and_then(|all| {
+        node.each("section", |_, mut part| {
+            let code = part.peek("code").and_then(|code| code.get("coding")).and_then(Value::as_array).and_then(|all| {
                 all.iter()
                     .find(|coding| coding.get("system").and_then(Value::as_str) == Some(SECTION))?
                     .get("code")?
                     .as_str()
-                    .and_then(known)
+                    .and_then(section::known)
             });
             if code.is_some() {
-                section.drop_all(&["code"]);
+                part.drop_all(&["code"]);
             }
             let code = code.or(inherited);
-            let at = section.at.clone();
-            let title = section.text("title").unwrap_or_default();
-            let said = section.child("text").and_then(|mut narrative| {
+            let at = part.at.clone();
+            let title = part.text("title").unwrap_or_default();
+            let said = part.child("text").and_then(|mut narrative| {
                 let text = narrative.peek_text("div").and_then(plain)?;
                 narrative.drop_all(&["div", "status", "id"]);
                 Some(text)
@@ -147,74 +150,32 @@ impl Reader<'_> {
             match said {
                 Some(text) => self.section(&at, code, &title, text.trim()),
                 // A heading over other sections says nothing alone; over nothing it is a text.
-                None if section.peek("section").is_none() => self.section(&at, code, "", title.trim()),
+                None if part.peek("section").is_none() => self.section(&at, code, "", title.trim()),
                 None => {}
             }
             let index = &self.index;
-            section.retain("entry", |item| index.of_reference(item).is_none());
-            section.drop_all(&["id"]);
+            part.retain("entry", |item| index.of_reference(item).is_none());
+            part.drop_all(&["id"]);
             if depth < MAX_SECTIONS {
-                self.sections(&mut section, code, depth + 1);
+                self.sections(&mut part, code, depth + 1);
             }
         });
     }
 
-    /// One text under its heading: to the field of its code, and where it has none to the findings of health.
+    /// One text under its heading.
     fn section(&mut self, at: &str, code: Option<&'static str>, title: &str, text: &str) {
         if text.is_empty() {
             return;
         }
-        let titled = if title.is_empty() { text.to_owned() } else { format!("{title}\n{text}") };
-        let answer = self.kind == "reponse-information";
-        let (information, report) = (self.kind == "information-preoccupante", self.kind == "signalement");
-        let health = if answer { "extrait_sante.texte" } else { "constats_sante.texte" };
-        match code {
-            Some("faits") if !answer => self.add(at, "faits", json!({"texte": text})),
-            Some("propos-enfant") => self.add(at, "propos_enfant", json!({"verbatim": text})),
-            Some("constats-sante" | "extrait-sante") => self.say(at, health, text),
-            Some("besoins-soins") if answer => self.add(at, "besoins_soins", json!(text)),
-            Some("composition-foyer") if information => self.say(at, "composition_foyer", text),
-            Some("motif-urgence") if information => self.say(at, "motif_urgence", text),
-            Some("situation-familiale") if report || self.kind == "copie-signalement" => self.say(at, "situation_familiale", text),
-            Some("resume") if self.kind == "copie-signalement" => self.say(at, "resume", text),
-            Some("texte-libre") => self.say(at, self.free_text(), text),
-            // Known, but the type has no field of its own for it.
-            Some(_) => self.say(at, self.free_text(), &titled),
-            None => {
-                self.rest.report(
-                    at,
-                    "unknown-section",
-                    "Le code de cette section n’est pas connu : elle est lue avec les constats de santé.",
-                );
-                self.say(at, health, &titled);
-            }
+        if code.is_none() {
+            self.rest.report(at, "unknown-section", "Le code de cette section n’est pas connu : elle est lue avec les constats de santé.");
+        }
+        if !section::put(&mut self.fields, self.kind, code, title, text) {
+            self.rest.keep(at.to_owned(), "", json!(text));
         }
     }
-
-    /// Where a text goes that fits nowhere.
-    fn free_text(&self) -> &'static str {
-        if self.kind == "reponse-information" { "extrait_sante.texte" } else { "texte_libre" }
-    }
 }
 
-/// The codes of [`SECTION`].
-fn known(code: &str) -> Option<&'static str> {
-    SECTIONS.into_iter().find(|known| *known == code)
-}
-
-const SECTIONS: [&str; 11] = [
-    "faits",
-    "propos-enfant",
-    "constats-sante",
-    "contexte",
-    "composition-foyer",
-    "situation-familiale",
-    "motif-urgence",
-    "resume",
-    "texte-libre",
-    "extrait-sante",
-    "besoins-soins",
-];
 const MAX_SECTIONS: usize = 8;
 
 /// The text of a narrative: paragraphs by lines, without markup. Nothing where the markup is not closed: it then stays as it is.

@@ -10,6 +10,7 @@ use crate::{
         node::{INS_DROPPED, Node},
     },
     health::{
+        self,
         identifier::{self, is_ins, is_nir, is_real_ins},
         link,
     },
@@ -171,12 +172,8 @@ fn given_names(name: &mut Node<'_>, subject: &mut Map<String, Value>) {
         }
     });
     let mut given = name.texts("given");
-    let words = |text: &str| text.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     if let Some(all) = all.filter(|all| *all != given.join(" ")) {
-        // The first one may itself be of two words.
-        let first = given.first().filter(|first| all.starts_with(first.as_str())).cloned();
-        let rest = first.as_ref().map_or(all.as_str(), |first| all.get(first.len()..).unwrap_or_default());
-        given = first.into_iter().chain(words(rest)).collect();
+        given = health::given_names(&all, given.first().map(String::as_str));
     }
     if !given.is_empty() {
         subject.insert("given_names".into(), json!(given));
