@@ -107,7 +107,8 @@ pub(crate) fn append(fields: &mut Map<String, Value>, path: &str, text: &str) ->
         }
         None => match fields.get_mut(path) {
             Some(Value::String(before)) => {
-                *before = format!("{before}\n\n{text}");
+                before.push_str("\n\n");
+                before.push_str(text);
                 true
             }
             Some(_) => false,

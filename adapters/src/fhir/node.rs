@@ -62,10 +62,26 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Leaves out elements that say nothing of their own: technical ids, profiles, generated narrative.
+    /// Leaves out plain elements that say nothing of their own: technical ids, profiles, labels of what is taken. One that is not
+    /// plain is not what it should be, and stays.
     pub(super) fn drop_all(&mut self, keys: &[&str]) {
         for key in keys {
-            self.map.remove(*key);
+            if self.map.get(*key).is_some_and(is_plain) {
+                self.map.remove(*key);
+            }
+        }
+    }
+
+    /// Leaves out a code that says nothing of its own, or the one that `is` says of.
+    pub(super) fn drop_coding(&mut self, key: &str, is: impl Fn(&Node<'_>) -> bool) {
+        let drop = |mut coding: Node<'_>| {
+            if is(&coding) {
+                coding.drop_all(&["system", "code", "display", "version", "userSelected"]);
+            }
+        };
+        match self.child(key) {
+            Some(coding) => drop(coding),
+            None => self.each(key, |_, coding| drop(coding)),
         }
     }
 
@@ -94,20 +110,20 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Keeps the items of a list for which `keep` says yes.
-    pub(super) fn retain(&mut self, key: &str, keep: impl FnMut(&Value) -> bool) {
-        if let Some(Value::Array(items)) = self.map.get_mut(key) {
-            // A place that was taken stays, so that the others keep their numbers.
-            let mut keep = keep;
-            for item in items.iter_mut().filter(|item| !item.is_null()) {
-                if !keep(item) {
-                    *item = Value::Null;
-                }
+    /// Takes the references of an element that lead somewhere, one or several; the first place they lead to.
+    pub(super) fn refer(&mut self, key: &str, leads: impl Fn(&str) -> Option<usize>) -> Option<usize> {
+        let mut first = None;
+        let mut take = |mut reference: Node<'_>| {
+            if let Some(found) = reference.peek_text("reference").and_then(&leads) {
+                reference.drop_all(&["reference", "type", "display", "id"]);
+                first = first.or(Some(found));
             }
-            if items.iter().all(Value::is_null) {
-                self.map.remove(key);
-            }
+        };
+        match self.child(key) {
+            Some(reference) => take(reference),
+            None => self.each(key, |_, reference| take(reference)),
         }
+        first
     }
 }
 
@@ -239,6 +255,13 @@ pub(super) const NIR_DROPPED: &str = "Un numéro de sécurité sociale n’est p
 fn step(at: &str, key: &str) -> String {
     let name = key.strip_prefix('_').unwrap_or(key);
     if is_element(name) { format!("{at}.{name}") } else { at.to_owned() }
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        Value::Array(_) | Value::Object(_) => false,
+    }
 }
 
 fn was_opened(item: &Value) -> bool {

@@ -1,5 +1,7 @@
 //! A Bundle becomes one letter: persons, the form and the texts, the files, who wrote, and what is left.
 
+use std::collections::HashMap;
+
 use exchange::canonical::{self, Unreadable};
 use serde_json::{Map, Value, json};
 
@@ -47,6 +49,9 @@ pub fn read(bytes: &[u8], context: &Context) -> Result<Reading, Refused> {
         author: None,
         rest: Rest { keep_ins: context.health_leg, beside: Vec::new(), reported: Vec::new() },
     };
+    let mut whole = Node::open("Bundle".into(), &mut bundle);
+    drop_meta(&mut whole);
+    reader.labels(&mut whole, "meta", "security");
     // 3. Each resource by its kind; whatever refers to another has read it before.
     let mut binaries = reader.binaries(&mut entries);
     reader.persons(&mut entries);
@@ -94,9 +99,7 @@ impl Entry {
             // Made of the other elements: says nothing that they do not.
             text.drop_all(&["status", "div", "id"]);
         }
-        if let Some(mut meta) = node.child("meta") {
-            meta.drop_all(&["profile", "lastUpdated", "versionId", "source", "id"]);
-        }
+        drop_meta(&mut node);
         node
     }
 }
@@ -134,43 +137,41 @@ impl Reader<'_> {
             self.author = self.author.or(found);
         }
         self.party(&mut head, "sender", true);
-        head.retain("focus", |item| self.index.of_reference(item).is_none());
+        self.resolve(&mut head, "focus");
         if let Some(mut source) = head.child("source") {
             // The machine that sent, which the certificate names better.
-            source.drop_all(&["endpoint", "name", "software", "version", "contact"]);
+            source.drop_all(&["endpoint", "name", "software", "version"]);
         }
         let index = &self.index;
         head.each("destination", |_, mut end| {
             end.drop_all(&["endpoint", "name"]);
-            if end.peek("receiver").is_some_and(|receiver| index.of_reference(receiver).is_some()) {
-                end.drop_all(&["receiver"]);
-            }
+            end.refer("receiver", |address| index.of_address(address));
         });
     }
 
-    /// A reference to somebody: the party that the edge knows, or a resource of the Bundle, which then may be the author.
+    /// References to somebody: the party that the edge knows, or a resource of the Bundle, which then may be the author.
     fn party(&mut self, node: &mut Node<'_>, key: &str, sends: bool) {
         let known = party(Some(json!(if sends { &self.context.sender } else { &self.context.recipient })));
-        let named = |reference: &Value| {
-            let identifier = reference.get("identifier");
-            let text = |key: &str| identifier.and_then(|identifier| identifier.get(key)).and_then(Value::as_str);
-            text("system") == Some(PARTY) && text("value") == Some(&known)
+        let take = |mut reference: Node<'_>| {
+            if let Some(mut identifier) = reference.child("identifier")
+                && identifier.peek_text("system") == Some(PARTY)
+                && identifier.peek_text("value") == Some(&known)
+            {
+                identifier.drop_all(&["use", "system", "value"]);
+                reference.drop_all(&["type", "display"]);
+            }
         };
-        if node.peek(key).is_some_and(&named) {
-            node.drop_all(&[key]);
-        } else if node.peek(key).is_some_and(Value::is_array) {
-            let index = &self.index;
-            node.retain(key, |item| !named(item) && index.of_reference(item).is_none());
-        } else if let Some(found) = self.resolve(node, key) {
-            self.author = self.author.or(sends.then_some(found));
+        match node.child(key) {
+            Some(reference) => take(reference),
+            None => node.each(key, |_, reference| take(reference)),
         }
+        let found = self.resolve(node, key);
+        self.author = self.author.or(found.filter(|_| sends));
     }
 
-    /// Takes a reference to an entry of the Bundle.
+    /// Takes the references of an element that lead to an entry of the Bundle.
     fn resolve(&self, node: &mut Node<'_>, key: &str) -> Option<usize> {
-        let found = node.peek(key).and_then(|reference| self.index.of_reference(reference))?;
-        node.drop_all(&[key]);
-        Some(found)
+        node.refer(key, |address| self.index.of_address(address))
     }
 
     /// Takes the labels that hide a document (R55), whatever bears them.
@@ -229,26 +230,27 @@ impl Reader<'_> {
     }
 }
 
-/// Where the entries of a Bundle are.
-struct Index(Vec<(Option<String>, String, Option<String>)>);
+/// Where the entries of a Bundle are: by full address, and by kind and id for references that are relative.
+struct Index(HashMap<String, usize>);
 
 impl Index {
     fn of(entries: &[Entry]) -> Self {
-        let id = |entry: &Entry| entry.resource.get("id").and_then(Value::as_str).map(str::to_owned);
-        Self(entries.iter().map(|entry| (entry.full_url.clone(), entry.kind.clone(), id(entry))).collect())
+        let mut index = HashMap::new();
+        for (n, entry) in entries.iter().enumerate() {
+            let id = entry.resource.get("id").and_then(Value::as_str).map(|id| format!("{}/{id}", entry.kind));
+            for address in entry.full_url.iter().cloned().chain(id) {
+                index.entry(address).or_insert(n);
+            }
+        }
+        Self(index)
     }
 
     fn of_reference(&self, reference: &Value) -> Option<usize> {
         self.of_address(reference.get("reference")?.as_str()?)
     }
 
-    /// By full address, or by kind and id where the reference is relative.
     fn of_address(&self, address: &str) -> Option<usize> {
-        let whole = self.0.iter().position(|(url, ..)| url.as_deref() == Some(address));
-        whole.or_else(|| {
-            let (kind, id) = address.split_once('/')?;
-            self.0.iter().position(|(_, k, i)| k == kind && i.as_deref() == Some(id))
-        })
+        self.0.get(address).copied()
     }
 }
 
@@ -278,7 +280,7 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
 fn entries(bundle: &mut Map<String, Value>) -> Result<Vec<Entry>, Refused> {
     let mut found = Vec::new();
     let mut node = Node::open("Bundle".into(), bundle);
-    node.drop_all(&["resourceType", "id", "meta", "language", "timestamp", "total"]);
+    node.drop_all(&["resourceType", "id", "language", "timestamp", "total"]);
     node.drop_if("type", &["message", "transaction"]);
     if let Some(mut identifier) = node.child("identifier")
         && identifier.peek_text("system") == Some(URI)
@@ -307,7 +309,11 @@ fn entries(bundle: &mut Map<String, Value>) -> Result<Vec<Entry>, Refused> {
                 found.push(Entry { at: resource_path(n, &kind), kind, full_url, resource });
             }
             // How the sender’s server would have stored it.
-            Node::open(format!("Bundle.entry[{n}]"), &mut entry).drop_all(&["request", "id"]);
+            let mut node = Node::open(format!("Bundle.entry[{n}]"), &mut entry);
+            node.drop_all(&["id"]);
+            if let Some(mut request) = node.child("request") {
+                request.drop_all(&["method", "url"]);
+            }
             left.push(Value::Object(entry));
         }
         bundle.insert("entry".into(), Value::Array(left));
@@ -332,6 +338,14 @@ fn exchange_type(entries: &[Entry]) -> Option<&'static str> {
         })
     };
     of("MessageHeader", "eventCoding").or_else(|| of("Communication", "category")).or_else(|| of("Composition", "type"))
+}
+
+/// Leaves out what a server says of a resource; labels stay.
+fn drop_meta(node: &mut Node<'_>) {
+    if let Some(mut meta) = node.child("meta") {
+        meta.texts("profile");
+        meta.drop_all(&["lastUpdated", "versionId", "source", "id"]);
+    }
 }
 
 /// Takes a coding that says the exchange type once more.

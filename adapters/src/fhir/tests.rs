@@ -240,3 +240,37 @@ fn a_document_says_what_was_withheld() {
     assert!(written.to_string().contains("/v1/mailbox/"), "a file that is not handed in is a link");
     assert_eq!(vector("document-ip.bundle.json"), serde_json::to_vec_pretty(&written).unwrap(), "what Python validates");
 }
+
+#[test]
+fn a_transaction_answers_a_question() {
+    let answered = "0190b8c5-0000-7000-8000-000000000000";
+    let form = json!({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
+        {"linkId": "payload.issue", "text": "Issue", "answer": [{"valueCoding": {"system": "urn:x", "code": "partielle", "display": "Réponse partielle"}}]},
+        {"linkId": "payload.reponses[]", "item": [
+            {"linkId": "payload.reponses[].question", "answer": [{"valueString": "sante.suivi-regulier"}]},
+            {"linkId": "payload.reponses[].texte", "answer": [{"valueString": "Suivi régulier."}, {"valueString": "et encore"}]}]},
+        {"linkId": "payload.besoins_soins[]", "answer": [{"valueString": "orthophonie"}, {"valueString": "lunettes"}]},
+        {"linkId": "payload.faits_nouveaux", "answer": [{"valueBoolean": false}]},
+        {"linkId": "recipient.institution", "answer": [{"valueString": "ailleurs"}]},
+        {"linkId": "payload.Dupont", "answer": [{"valueString": "x"}]}]});
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"request": {"method": "POST", "url": "Communication"}, "resource": {"resourceType": "Communication", "status": "completed",
+            "category": [{"coding": [{"system": TYPE, "code": "reponse-information"}]}], "subject": {"reference": "Patient/p1"},
+            "inResponseTo": [{"identifier": {"system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{answered}")}}],
+            "sender": {"reference": "Practitioner/d1"}, "payload": [{"contentString": "Rien d’autre."}]}},
+        {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "id": "p1", "birthDate": "2014"}},
+        {"request": {"method": "POST", "url": "Practitioner"}, "resource": {"resourceType": "Practitioner", "id": "d1", "name": [{"family": "INVENTEE"}]}},
+        {"request": {"method": "POST", "url": "QuestionnaireResponse"}, "resource": form}]});
+    let reading = read_value(&bundle);
+    let envelope = &reading.letters[0].envelope;
+    assert_eq!((&envelope["type"], &envelope["in_reply_to"]), (&json!("reponse-information"), &json!(answered)));
+    let expected = json!({"issue": "partielle", "faits_nouveaux": false, "besoins_soins": ["orthophonie", "lunettes"],
+        "reponses": [{"question": "sante.suivi-regulier", "texte": "Suivi régulier."}], "extrait_sante": {"texte": "Rien d’autre."}});
+    assert_eq!(envelope["payload"], expected);
+    // A birth date of a year alone, an author whom the directory names, a second answer, fields that the form may not set.
+    let kept = reading.letters[0].beside.iter().map(|one| one.value.to_string()).collect::<String>();
+    for text in ["2014", "INVENTEE", "et encore", "ailleurs", "payload.Dupont"] {
+        assert!(kept.contains(text), "{text} of {kept}");
+    }
+    assert_eq!(envelope["recipient"], json!(context().recipient));
+}

@@ -204,7 +204,7 @@ fn day(value: &str) -> Option<String> {
 }
 
 fn sections(of: &Element, depth: usize, found: &mut Vec<(&'static str, String, String)>) {
-    for part in of.all("component").filter_map(|component| component.child("section")) {
+    for part in of.all("component").filter_map(|component| component.child("section")).take(MAX_SECTIONS) {
         let code = part.child("code").filter(|code| code.attribute("codeSystem") == Some(SECTION));
         let code = code.and_then(|code| code.attribute("code")).and_then(section::known);
         if let (Some(code), Some(text)) = (code, part.child("text")) {
@@ -212,7 +212,7 @@ fn sections(of: &Element, depth: usize, found: &mut Vec<(&'static str, String, S
             narrative(text, &mut plain);
             found.push((code, part.child("title").and_then(Element::text).unwrap_or_default(), plain.trim().to_owned()));
         }
-        if depth < MAX_SECTIONS {
+        if depth < MAX_DEPTH {
             sections(part, depth + 1, found);
         }
     }
@@ -256,4 +256,6 @@ fn insert(map: &mut Map<String, Value>, key: &str, text: Option<String>) {
     map.extend(text.filter(|text| !text.trim().is_empty()).map(|text| (key.to_owned(), json!(text))));
 }
 
-const MAX_SECTIONS: usize = 8;
+/// How deep sections are read in each other, and how many of one.
+const MAX_DEPTH: usize = 4;
+const MAX_SECTIONS: usize = 100;

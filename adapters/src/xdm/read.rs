@@ -22,15 +22,16 @@ use crate::{
 /// more or larger ones than any mail carries.
 pub fn read(bytes: &[u8], context: &Context, otherwise: &str) -> Result<Reading, Refused> {
     // 1. The files, and what the metadata say of them.
-    let files = archive::read(bytes)?;
+    let mut files = archive::read(bytes)?;
     let mut reader = Reader::default();
     let described = reader.metadata(&files);
     // 2. Every document is a file of the exchange: in the order of the metadata, then those that nothing describes.
     let mut taken = vec![false; files.len()];
     for (folder, document) in &described {
-        reader.described(&files, &mut taken, folder, document);
+        reader.described(&mut files, &mut taken, folder, document);
     }
-    for (n, file) in files.iter().enumerate().filter(|(n, file)| !taken.get(*n).is_some_and(|taken| *taken) && !is_furniture(&file.name)) {
+    let left = |(n, file): &(usize, &mut File)| !taken.get(*n).is_some_and(|taken| *taken) && !is_furniture(&file.name);
+    for (n, file) in files.iter_mut().enumerate().filter(left) {
         reader.report(
             archive::place(n, &file.name),
             "not-described",
@@ -95,10 +96,10 @@ impl Reader {
         described
     }
 
-    fn described(&mut self, files: &[File], taken: &mut [bool], folder: &str, document: &Described) {
+    fn described(&mut self, files: &mut [File], taken: &mut [bool], folder: &str, document: &Described) {
         self.kind = self.kind.or(document.kind);
         let name = format!("{folder}{}", document.uri.trim_start_matches("./").replace('\\', "/"));
-        let found = files.iter().enumerate().find(|(_, file)| file.name.eq_ignore_ascii_case(&name) && !document.uri.is_empty());
+        let found = files.iter_mut().enumerate().find(|(_, file)| file.name.eq_ignore_ascii_case(&name) && !document.uri.is_empty());
         let Some((n, file)) = found else {
             let place = Place::Element { line: document.line, name: "ExtrinsicObject".into() };
             self.report(place, "file-not-there", "Le document que les métadonnées décrivent n’est pas dans l’archive.");
@@ -125,7 +126,7 @@ impl Reader {
     }
 
     /// One file: kept as it is, and looked into where it is a CDA.
-    fn file(&mut self, n: usize, file: &File, document: Option<&Described>) {
+    fn file(&mut self, n: usize, file: &mut File, document: Option<&Described>) {
         let last = file.name.rsplit('/').next().unwrap_or_default();
         let mut about = Map::from_iter([
             ("name".to_owned(), json!(last)),
@@ -137,19 +138,15 @@ impl Reader {
         about.extend(title.map(|title| ("title".to_owned(), json!(title))));
         let title = about.get("title").cloned();
         self.attachments.push(about);
-        self.files.push(file.bytes.clone());
         let xml = document.and_then(|document| document.media_type.as_deref()).is_some_and(|media_type| media_type.ends_with("xml"));
-        if !xml && !ends_with(last, ".XML") {
-            return;
-        }
-        match tree::read(&file.bytes) {
-            Ok(root) => {
-                if let Some(document) = cda::read(&root) {
-                    self.document(n, &file.name, document, title);
-                }
+        if xml || ends_with(last, ".XML") {
+            match tree::read(&file.bytes).map(|root| cda::read(&root)) {
+                Ok(Some(document)) => self.document(n, &file.name, document, title),
+                Ok(None) => {}
+                Err(why) => self.not_xml(archive::place(n, &file.name), why),
             }
-            Err(why) => self.not_xml(archive::place(n, &file.name), why),
         }
+        self.files.push(std::mem::take(&mut file.bytes));
     }
 
     fn document(&mut self, n: usize, name: &str, document: Document, title: Option<Value>) {
@@ -163,9 +160,12 @@ impl Reader {
         }
         for subject in document.subjects {
             // Several documents about one child name it each time.
-            if !self.subjects.iter().any(|known| is_same(known, &subject)) {
+            if self.subjects.len() < MAX_PERSONS && !self.subjects.iter().any(|known| is_same(known, &subject)) {
                 self.subjects.push(subject);
             }
+        }
+        if self.subjects.len() == MAX_PERSONS {
+            self.report(place.clone(), "too-many", "Ce document nomme trop de personnes : les premières sont reprises, toutes y restent.");
         }
         if self.declarant.is_empty() {
             self.declarant = document.declarant;
@@ -264,7 +264,9 @@ impl Reader {
     }
 
     fn report(&mut self, place: Place, code: &'static str, detail: &str) {
-        self.reported.push(Finding { place, code, detail: detail.into(), cure: None });
+        if self.reported.len() < MAX_FINDINGS {
+            self.reported.push(Finding { place, code, detail: detail.into(), cure: None });
+        }
     }
 }
 
@@ -294,5 +296,9 @@ fn guess(name: &str) -> &'static str {
     }
 }
 
+/// How many persons are taken out of an archive.
+const MAX_PERSONS: usize = 100;
+/// How many findings one archive may have.
+const MAX_FINDINGS: usize = 500;
 /// Of which class a file of a hospital is.
 const HEALTH: &str = "sante";

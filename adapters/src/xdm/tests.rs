@@ -240,6 +240,9 @@ fn filled(value: Value) -> Value {
 }
 
 proptest! {
+    // Each case packs and unpacks an archive.
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn an_archive_gives_back_persons_author_and_texts(envelope in envelope()) {
         let archive = write(&envelope, &issue(), None).unwrap();

@@ -47,7 +47,10 @@ impl Reader<'_> {
                 }
                 take(&mut declarant, "nom", name.text("family"));
                 take(&mut declarant, "prenom", Some(name.texts("given").join(" ")).filter(|given| !given.is_empty()));
-                name.drop_all(&["use", "text", "prefix", "suffix"]);
+                name.drop_all(&["use", "text"]);
+                for title in ["prefix", "suffix"] {
+                    name.texts(title);
+                }
             });
             telecom(&mut node, &mut declarant);
             self.number(&mut node);
@@ -88,7 +91,7 @@ impl Reader<'_> {
             match identifier.peek_text("value").and_then(rpps).map(str::to_owned) {
                 Some(number) if found.as_ref().is_none_or(|found| *found == number) => {
                     found = Some(number);
-                    identifier.drop_all(&["use", "type", "system", "value"]);
+                    drop_identifier(&mut identifier);
                 }
                 Some(_) => {}
                 None => rest.report(&identifier.path("value"), "bad-rpps", "Ce numéro RPPS n’est pas valide : sa clé est fausse."),
@@ -146,12 +149,19 @@ fn organization(node: &mut Node<'_>) {
         let system = identifier.peek_text("system").unwrap_or_default();
         let number = identifier::oid(system) == ID_NAT_STRUCT || system == FINESS;
         if number && identifier.peek_text("value").and_then(finess).is_some() {
-            identifier.drop_all(&["use", "type", "system", "value"]);
+            drop_identifier(&mut identifier);
             known = true;
         }
     });
     if known {
         node.drop_all(&["name"]);
+    }
+}
+
+fn drop_identifier(identifier: &mut Node<'_>) {
+    identifier.drop_all(&["use", "system", "value"]);
+    if let Some(mut kind) = identifier.child("type") {
+        kind.drop_coding("coding", |_| true);
     }
 }
 

@@ -37,18 +37,15 @@ impl Reader<'_> {
         self.dangers(&mut node);
         self.party(&mut node, "sender", true);
         self.party(&mut node, "recipient", false);
-        let index = &self.index;
-        let elsewhere = |item: &Value| index.of_reference(item).is_none();
-        for key in ["subject", "encounter"] {
+        for key in ["subject", "encounter", "about"] {
             self.resolve(&mut node, key);
         }
-        node.retain("about", elsewhere);
         node.each("payload", |_, mut part| {
             if let Some(text) = part.text("contentString") {
                 self.say(&part.at, section::free_text(self.kind), &text);
-            } else if part.peek("contentReference").is_some_and(|reference| self.index.of_reference(reference).is_some()) {
-                part.drop_all(&["contentReference"]);
-            } else if let Some(attachment) = part.child("contentAttachment") {
+            }
+            self.resolve(&mut part, "contentReference");
+            if let Some(attachment) = part.child("contentAttachment") {
                 self.file(attachment, None, binaries);
             }
             part.drop_all(&["id"]);
@@ -85,7 +82,10 @@ impl Reader<'_> {
             let id = address.and_then(|address| address.strip_prefix("urn:uuid:")).filter(|id| id.parse::<exchange::ExchangeId>().is_ok());
             if let Some(id) = id.map(str::to_owned).filter(|_| !fields.contains_key("in_reply_to")) {
                 fields.insert("in_reply_to".into(), json!(id));
-                reference.drop_all(&["identifier", "reference", "type", "display"]);
+                reference.drop_all(&["reference", "type", "display"]);
+                if let Some(mut identifier) = reference.child("identifier") {
+                    identifier.drop_all(&["use", "system", "value"]);
+                }
             }
         });
     }
@@ -116,28 +116,26 @@ impl Reader<'_> {
         node.drop_if("status", &["final", "preliminary", "amended"]);
         // N says nothing that an exchange of this kind does not say better; R and V are R55's matter, and stay to be seen.
         node.drop_if("confidentiality", &["N"]);
-        node.drop_all(&["date", "identifier"]);
+        node.drop_all(&["date"]);
         self.resolve(&mut node, "subject");
         self.resolve(&mut node, "custodian");
         self.resolve(&mut node, "encounter");
-        let author = node.peek("author").and_then(Value::as_array).and_then(|all| all.iter().find_map(|one| self.index.of_reference(one)));
+        let author = self.resolve(&mut node, "author");
         self.author = self.author.or(author);
-        let index = &self.index;
-        node.retain("author", |item| index.of_reference(item).is_none());
         self.sections(&mut node, None, 0);
     }
 
     fn sections(&mut self, node: &mut Node<'_>, inherited: Option<&'static str>, depth: usize) {
         node.each("section", |_, mut part| {
-            let code = part.peek("code").and_then(|code| code.get("coding")).and_then(Value::as_array).and_then(|all| {
-                all.iter()
-                    .find(|coding| coding.get("system").and_then(Value::as_str) == Some(SECTION))?
-                    .get("code")?
-                    .as_str()
-                    .and_then(section::known)
-            });
-            if code.is_some() {
-                part.drop_all(&["code"]);
+            let mut code = None;
+            if let Some(mut concept) = part.child("code") {
+                concept.each("coding", |_, mut coding| {
+                    let ours = coding.peek_text("system") == Some(SECTION);
+                    if let Some(known) = coding.peek_text("code").filter(|_| ours && code.is_none()).and_then(section::known) {
+                        code = Some(known);
+                        coding.drop_all(&["system", "code", "display", "version", "userSelected"]);
+                    }
+                });
             }
             let code = code.or(inherited);
             let at = part.at.clone();
@@ -153,8 +151,7 @@ impl Reader<'_> {
                 None if part.peek("section").is_none() => self.section(&at, code, "", title.trim()),
                 None => {}
             }
-            let index = &self.index;
-            part.retain("entry", |item| index.of_reference(item).is_none());
+            self.resolve(&mut part, "entry");
             part.drop_all(&["id"]);
             if depth < MAX_SECTIONS {
                 self.sections(&mut part, code, depth + 1);

@@ -66,7 +66,7 @@ impl Reader<'_> {
             });
             node.drop_if("status", &["current"]);
             node.drop_if("docStatus", &["final", "preliminary", "amended"]);
-            node.drop_all(&["date", "identifier", "masterIdentifier"]);
+            node.drop_all(&["date"]);
             let mut class = None;
             node.each("category", |_, mut category| {
                 category.each("coding", |_, mut coding| {
@@ -76,11 +76,9 @@ impl Reader<'_> {
                     }
                 });
             });
-            for key in ["subject", "custodian", "authenticator"] {
+            for key in ["subject", "custodian", "authenticator", "author"] {
                 self.resolve(&mut node, key);
             }
-            let index = &self.index;
-            node.retain("author", |item| index.of_reference(item).is_none());
             node.each("content", |_, mut content| {
                 if let Some(attachment) = content.child("attachment") {
                     self.file(attachment, class.as_deref(), binaries);

@@ -47,8 +47,9 @@ impl Reader<'_> {
         for key in ["patient", "managingOrganization"] {
             self.resolve(node, key);
         }
-        if node.peek("patient").is_some_and(|patient| patient.get("reference").is_none() && patient.get("identifier").is_none()) {
-            node.drop_all(&["patient"]);
+        if let Some(mut nobody) = node.child("patient") {
+            // A patient whom the message does not name.
+            nobody.drop_if("display", &["non communiqué"]);
         }
         let qualified = extensions(node, subject);
         self.identifiers(node, qualified);
@@ -76,7 +77,9 @@ impl Reader<'_> {
             let real =
                 identifier.peek_text("system").is_some_and(is_real_ins) && code.is_none_or(|code| matches!(code, "INS-NIR" | "INS-NIA"));
             let at = identifier.at.clone();
-            match identifier.text("value") {
+            // Whatever it is, it does not stay where it was.
+            let value = identifier.take("value");
+            match value.as_ref().and_then(Value::as_str) {
                 Some(value) if rest.keep_ins && qualified && real => {
                     rest.beside.push(Beside { place: Place::Path(at), value: json!(value) })
                 }
@@ -87,7 +90,10 @@ impl Reader<'_> {
                 }
                 _ => rest.report(&at, "ins", INS_DROPPED),
             }
-            identifier.drop_all(&["use", "type", "system", "value", "period", "assigner"]);
+            identifier.drop_all(&["use", "system", "value"]);
+            if let Some(mut kind) = identifier.child("type") {
+                kind.drop_coding("coding", |_| true);
+            }
         });
     }
 
@@ -108,7 +114,7 @@ impl Reader<'_> {
                     .peek("given")
                     .is_some_and(|given| given.get(0) == subject.get("given_names").and_then(|all| all.get(0)) && given.get(1).is_none());
                 if same {
-                    name.drop_all(&["given"]);
+                    name.texts("given");
                 }
             } else {
                 return;
@@ -149,13 +155,15 @@ fn extensions(node: &mut Node<'_>, subject: &mut Map<String, Value>) -> bool {
             }
         }
         Some(url) if url.strip_prefix(FR_CORE) == Some(RELIABILITY) => {
-            extension.each("extension", |_, status| {
+            extension.each("extension", |_, mut status| {
                 let text =
                     |at: &str| status.peek("valueCoding").and_then(|coding| coding.get(at)).and_then(Value::as_str).unwrap_or_default();
                 let newer = text("system").ends_with("fr-core-cs-identity-status");
                 qualified |= text("code") == "QUAL" || text("code") == "VALI" && !newer;
+                status.drop_all(&["url"]);
+                status.drop_coding("valueCoding", |_| true);
             });
-            extension.drop_all(&["url", "extension"]);
+            extension.drop_all(&["url"]);
         }
         _ => {}
     });

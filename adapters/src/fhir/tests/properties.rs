@@ -96,11 +96,47 @@ proptest! {
         let _ = read(&bytes, &context());
     }
 
+    /// What is said somewhere is in the envelope or beside it, whatever stands around it.
+    #[test]
+    fn no_word_is_lost(resource in resource(), kind in prop::sample::select(vec!["Communication", "Composition", "Patient", "RelatedPerson", "QuestionnaireResponse", "DocumentReference", "Practitioner", "Flag"])) {
+        let Value::Object(mut map) = resource else { return Ok(()) };
+        map.insert("resourceType".into(), json!(kind));
+        let mut resource = Value::Object(map);
+        let mut words = Vec::new();
+        number(&mut resource, "", &mut words);
+        let bundle = if kind == "Communication" { message(resource, &[]) } else { message(said("x"), &[resource]) };
+        let reading = read_value(&bundle);
+        let letter = &reading.letters[0];
+        let kept = letter.envelope.to_string() + &letter.beside.iter().map(|one| one.value.to_string()).collect::<String>();
+        for word in words {
+            prop_assert!(kept.contains(&word), "{} of {}", word, kept);
+        }
+    }
+
+    /// The same for a good message into which something was put, wherever it was put.
+    #[test]
+    fn no_word_is_lost_in_a_message(more in prop::collection::vec((any::<u16>(), prop::sample::select(KEYS.to_vec()), resource()), 1..4)) {
+        let mut bundle: Value = serde_json::from_slice(&vector("message-ip.json")).unwrap();
+        let mut words = Vec::new();
+        for (at, key, mut value) in more {
+            number(&mut value, key, &mut words);
+            let mut left = usize::from(at) % objects(&bundle);
+            put(&mut bundle, &mut left, key, &value);
+        }
+        let reading = read_value(&bundle);
+        let letter = &reading.letters[0];
+        let kept = letter.envelope.to_string() + &letter.beside.iter().map(|one| one.value.to_string()).collect::<String>();
+        let told = places(&reading).into_iter().filter(|(_, code)| matches!(*code, "ins" | "nir" | "ins-not-usable" | "ins-not-qualified")).count();
+        for word in words.iter().filter(|word| bundle.to_string().contains(&format!("\"{word}\""))) {
+            prop_assert!(kept.contains(word) || told > 1, "{} of {}", word, bundle);
+        }
+    }
+
     #[test]
     fn arbitrary_resources_never_panic_and_only_paths_are_told(resource in resource()) {
         let reading = read_value(&message(resource.clone(), &[resource.clone(), json!({"resourceType": "Patient", "contact": resource})]));
         let kept: String = reading.letters.iter().map(|letter| letter.envelope.to_string() + &letter.beside.iter().map(|one| one.value.to_string()).collect::<String>()).collect();
-        prop_assert!(!kept.contains("\\u0000"), "no mark of the walk is left");
+        prop_assert!(!kept.contains("\"\\u0000\":"), "no mark of the walk is left");
         for place in &reading.reported {
             prop_assert!(matches!(place.place, Place::Path(_)));
         }
@@ -109,63 +145,131 @@ proptest! {
 
 /// JSON made of names and values that the reader looks for.
 fn resource() -> impl Strategy<Value = Value> {
-    let keys = [
-        "resourceType",
-        "identifier",
-        "name",
-        "extension",
-        "url",
-        "valueString",
-        "valueAddress",
-        "system",
-        "value",
-        "code",
-        "coding",
-        "payload",
-        "contentString",
-        "contentAttachment",
-        "data",
-        "section",
-        "title",
-        "text",
-        "div",
-        "item",
-        "linkId",
-        "answer",
-        "meta",
-        "security",
-        "address",
-        "_city",
-    ];
-    let texts = [
-        "Communication",
-        "Composition",
-        "Patient",
-        "QuestionnaireResponse",
-        "DocumentReference",
-        "payload.faits[]",
-        "payload.faits[].texte",
-        "YWJj",
-        "<div>a</div>",
-        "<p",
-        "INVISIBLE_PATIENT",
-        "urn:passerelle:fhir:subject",
-        "urn:passerelle:fhir:section",
-        "faits",
-        "mere",
-        "210381000001297",
-    ];
+    let texts = "Communication payload.faits[] payload.faits[].texte payload.texte_libre payload information.parents.informed YWJj <div>a</div> <p \
+        INVISIBLE_PATIENT urn:passerelle:fhir:subject urn:passerelle:fhir:section urn:passerelle:fhir:role urn:passerelle:fhir:danger \
+        urn:passerelle:fhir:attachment urn:passerelle:fhir:class faits mere MTH official usual phone email 2014-02-27 2014 male stat urn:ietf:rfc:3986 \
+        urn:oid:1.2.250.1.71.4.2.1 879927398713 https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code \
+        https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-birth-list-given-name http://hl7.org/fhir/StructureDefinition/patient-birthPlace";
+    let texts: Vec<&str> = texts.split_ascii_whitespace().collect();
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i32>().prop_map(Value::from),
-        prop::sample::select(texts.to_vec()).prop_map(Value::from)
+        prop::sample::select(texts).prop_map(Value::from)
     ];
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(prop::sample::select(keys.to_vec()), inner, 0..6)
+            prop::collection::btree_map(prop::sample::select(KEYS.to_vec()), inner, 0..6)
                 .prop_map(|map| Value::Object(map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
         ]
     })
 }
+
+/// Gives every text that says something a word of its own; labels and codes that only repeat another element stay.
+fn number(value: &mut Value, key: &str, words: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.iter_mut().for_each(|(key, below)| number(below, key, words)),
+        Value::Array(items) => items.iter_mut().for_each(|item| number(item, key, words)),
+        Value::String(text) if WORDS.contains(&key) => {
+            *text = format!("mot{}fin", words.len());
+            words.push(text.clone());
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Elements that hold words or numbers of a sender.
+const WORDS: &[&str] = &[
+    "value",
+    "contentString",
+    "valueString",
+    "data",
+    "name",
+    "address",
+    "_city",
+    "payload",
+    "family",
+    "given",
+    "line",
+    "city",
+    "postalCode",
+    "note",
+];
+
+/// How many objects there are below resources of a Bundle, itself left out.
+fn objects(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(objects).sum::<usize>(),
+        Value::Array(items) => items.iter().map(objects).sum(),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+/// Puts a value into the object of that number.
+fn put(value: &mut Value, left: &mut usize, key: &str, what: &Value) -> bool {
+    match value {
+        Value::Object(map) => {
+            if *left == 0 {
+                map.insert(key.to_owned(), what.clone());
+                return true;
+            }
+            *left -= 1;
+            map.values_mut().any(|below| put(below, left, key, what))
+        }
+        Value::Array(items) => items.iter_mut().any(|item| put(item, left, key, what)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Elements that a reader looks for; what stands in those that it leaves out by choice is not put anywhere.
+const KEYS: &[&str] = &[
+    "identifier",
+    "extension",
+    "url",
+    "valueString",
+    "valueAddress",
+    "valueCoding",
+    "payload",
+    "contentString",
+    "contentAttachment",
+    "data",
+    "section",
+    "item",
+    "linkId",
+    "answer",
+    "address",
+    "_city",
+    "relationship",
+    "telecom",
+    "birthDate",
+    "gender",
+    "given",
+    "family",
+    "line",
+    "postalCode",
+    "period",
+    "start",
+    "category",
+    "inResponseTo",
+    "reasonCode",
+    "note",
+    "content",
+    "attachment",
+    "hash",
+    "size",
+    "securityLabel",
+    "author",
+    "patient",
+    "priority",
+    "contact",
+    "qualification",
+    "code",
+    "coding",
+    "system",
+    "use",
+    "subject",
+    "focus",
+    "div",
+    "\u{0}",
+];
