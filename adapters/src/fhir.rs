@@ -1,6 +1,6 @@
 //! FHIR R4 (4.0.1) with the French core profiles: what a hospital's information system sends and reads as JSON.
 //!
-//! [`read`] takes a Bundle apart into one [`Letter`](crate::reading::Letter); [`write`] makes the Bundle of a document as its
+//! [`read`] takes a Bundle apart into one [`Letter`](crate::reading::Letter); [`write()`] makes the Bundle of a document as its
 //! reader may see it; the other writers answer requests of a FHIR client. What each element becomes, and what is lost, stands in
 //! the room's README. Nothing here decides who may read what: the document comes from the gateway with that decided.
 

@@ -1,6 +1,6 @@
 //! MSSanté: the archive `IHE_XDM.zip` that a hospital joins to a secure mail, and what a mail about it says.
 //!
-//! [`read`] takes an archive apart into one [`Letter`](crate::reading::Letter); [`write`] makes the archive of a document as its
+//! [`read`] takes an archive apart into one [`Letter`](crate::reading::Letter); [`write()`] makes the archive of a document as its
 //! reader may see it. A mail is the edge's matter: here are bytes, the form of its [subject](Subject), and what a notice of
 //! disposition says ([`disposition`]). What becomes what stands in the room's README.
 

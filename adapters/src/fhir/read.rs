@@ -22,6 +22,8 @@ mod person;
 
 /// How large a Bundle may be. Larger files go as parts of a multipart deposit.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// How many values a Bundle may have: large ones are files, and a file is one text.
+const MAX_VALUES: usize = 200_000;
 /// How many entries a Bundle may have.
 const MAX_ENTRIES: usize = 500;
 
@@ -258,6 +260,9 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
     if bytes.len() > MAX_BYTES {
         return Err(refused("too-large", "Le Bundle est trop volumineux.", "Envoyez les fichiers à part, en « multipart/related »."));
     }
+    if values(bytes) > MAX_VALUES {
+        return Err(refused("too-many", "Le Bundle a trop d’éléments.", "Un Bundle porte un seul échange, en 500 ressources au plus."));
+    }
     let mut value = canonical::parse(bytes).map_err(|error| {
         let detail = match error {
             Unreadable::NotUtf8(at) => format!("Ce n’est pas de l’UTF-8 à l’octet {at}."),
@@ -274,6 +279,21 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
         return Ok(map);
     }
     Err(refused("not-a-bundle", "La ressource n’est pas un Bundle.", "Placez la Communication et ce qu’elle cite dans un Bundle."))
+}
+
+/// How many values a JSON text has at most, before it is read: what stands in texts does not count.
+fn values(bytes: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (1, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Takes the resources out of a Bundle.

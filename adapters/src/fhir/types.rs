@@ -1,10 +1,11 @@
-//! FHIR R4 data types and resources as this room writes them: only the elements that it uses, in the order of the specification.
+//! FHIR R4 data types and resources as this room writes them: only the elements that it uses, in the order of the specification. They
+//! hold names and words of persons: none has a `Debug`.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A coded value.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Coding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) system: Option<String>,
@@ -24,7 +25,7 @@ impl Coding {
 }
 
 /// A concept, by one or more codes.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Concept {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) coding: Vec<Coding>,
@@ -39,14 +40,14 @@ impl From<Coding> for Concept {
 }
 
 /// An identifier with its authority.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Identifier {
     pub(super) system: String,
     pub(super) value: String,
 }
 
 /// A reference, by an address in the Bundle or by an identifier.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Reference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reference: Option<String>,
@@ -67,7 +68,7 @@ impl Reference {
 }
 
 /// An extension: a value, or extensions of its own.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Extension {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) extension: Vec<Extension>,
@@ -84,7 +85,7 @@ impl Extension {
 }
 
 /// Data about a resource.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Meta {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) profile: Vec<String>,
@@ -93,7 +94,7 @@ pub(super) struct Meta {
 }
 
 /// A name of a person.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct HumanName {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) extension: Vec<Extension>,
@@ -106,20 +107,20 @@ pub(super) struct HumanName {
 }
 
 /// A telephone or an e-mail.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct ContactPoint {
     pub(super) system: &'static str,
     pub(super) value: String,
 }
 
 /// A span of time of which only the start is written.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Since {
     pub(super) start: String,
 }
 
 /// An address.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Address {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -135,7 +136,7 @@ pub(super) struct Address {
 }
 
 /// A Patient or a RelatedPerson: they share the elements used here.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Person {
     pub(super) resource_type: &'static str,
@@ -161,7 +162,7 @@ pub(super) struct Person {
 }
 
 /// The head of a message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageHeader {
     pub(super) resource_type: &'static str,
@@ -173,13 +174,13 @@ pub(super) struct MessageHeader {
 }
 
 /// An end of a message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Endpoint {
     pub(super) endpoint: String,
 }
 
 /// What was said to whom.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Communication {
     pub(super) resource_type: &'static str,
@@ -205,14 +206,14 @@ pub(super) struct Communication {
 }
 
 /// A part of what was said that stands in another resource.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Payload {
     pub(super) content_reference: Reference,
 }
 
 /// A form that was filled in.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct QuestionnaireResponse {
     pub(super) resource_type: &'static str,
@@ -222,7 +223,7 @@ pub(super) struct QuestionnaireResponse {
 }
 
 /// A question with its answers, or a group of questions.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Item {
     pub(super) link_id: String,
@@ -233,7 +234,7 @@ pub(super) struct Item {
 }
 
 /// What is said of a file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DocumentReference {
     pub(super) resource_type: &'static str,
@@ -246,13 +247,13 @@ pub(super) struct DocumentReference {
 }
 
 /// A file of a DocumentReference.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Content {
     pub(super) attachment: Attachment,
 }
 
 /// A file: where it is, and what it is.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Attachment {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -270,7 +271,7 @@ pub(super) struct Attachment {
 }
 
 /// The bytes of a file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Binary {
     pub(super) resource_type: &'static str,
@@ -279,7 +280,7 @@ pub(super) struct Binary {
 }
 
 /// Something that waits for somebody.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Task {
     pub(super) resource_type: &'static str,
@@ -305,7 +306,7 @@ pub(super) struct Task {
 }
 
 /// What went wrong, or what is to be known.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OperationOutcome {
     pub(super) resource_type: &'static str,
@@ -313,7 +314,7 @@ pub(super) struct OperationOutcome {
 }
 
 /// One thing of an OperationOutcome.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Issue {
     pub(super) severity: &'static str,
     pub(super) code: &'static str,
@@ -325,7 +326,7 @@ pub(super) struct Issue {
 }
 
 /// A list of resources.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bundle {
     pub(super) resource_type: &'static str,
@@ -344,14 +345,14 @@ pub(super) struct Bundle {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Link {
     pub(super) relation: &'static str,
     pub(super) url: String,
 }
 
 /// One resource of a Bundle.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Entry {
     pub(super) full_url: String,
@@ -361,7 +362,7 @@ pub(super) struct Entry {
 }
 
 /// Why a resource is in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Search {
     pub(super) mode: &'static str,
 }
