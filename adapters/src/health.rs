@@ -28,6 +28,11 @@ pub struct Context {
 /// The exchange types that a hospital's formats can say.
 pub const TYPES: [&str; 4] = ["information-preoccupante", "signalement", "copie-signalement", "reponse-information"];
 
+/// Whether an exchange type names persons: an answer does not, since the question it answers did.
+pub(crate) fn names_persons(kind: &str) -> bool {
+    kind != "reponse-information"
+}
+
 /// From whom a document is hidden where the DMP and MSSanté keep it (R55).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hidden {

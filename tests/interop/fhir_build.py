@@ -174,8 +174,8 @@ def build() -> dict:
     return {"resourceType": "Bundle", "type": "message", "timestamp": "2026-11-21T18:40:00+01:00", "entry": entry}
 
 
-def validate(resource: dict):
-    return get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+def validate(resource: dict) -> None:
+    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
 
 
 def main() -> int:
@@ -186,16 +186,20 @@ def main() -> int:
         return 0
     try:
         resource = json.load(sys.stdin)
-        valid = validate(resource)
-    except (ValidationError, KeyError, LookupError) as error:
-        # Places and kinds of errors only: what is validated may name somebody.
-        places = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
-        print(f"not valid: {[(place['loc'], place['type'], place['msg']) for place in places] or type(error).__name__}", file=sys.stderr)
-        return 1
     except ValueError:
         print("not JSON", file=sys.stderr)
         return 2
-    print(f"{valid.__resource_type__ if hasattr(valid, '__resource_type__') else resource['resourceType']}: holds")
+    try:
+        validate(resource)
+    except ValidationError as error:
+        # Places and kinds of errors only: what is validated may name somebody.
+        places = error.errors(include_url=False, include_input=False)
+        print(f"not valid: {[(place['loc'], place['type']) for place in places]}", file=sys.stderr)
+        return 1
+    except (LookupError, TypeError, ValueError):
+        print("not valid: no resource of FHIR", file=sys.stderr)
+        return 1
+    print(f"{resource['resourceType']}: holds")
     return 0
 
 

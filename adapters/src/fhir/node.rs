@@ -74,15 +74,11 @@ impl<'a> Node<'a> {
 
     /// Leaves out a code that says nothing of its own, or the one that `is` says of.
     pub(super) fn drop_coding(&mut self, key: &str, is: impl Fn(&Node<'_>) -> bool) {
-        let drop = |mut coding: Node<'_>| {
+        self.each(key, |_, mut coding| {
             if is(&coding) {
                 coding.drop_all(&["system", "code", "display", "version", "userSelected"]);
             }
-        };
-        match self.child(key) {
-            Some(coding) => drop(coding),
-            None => self.each(key, |_, coding| drop(coding)),
-        }
+        });
     }
 
     /// Leaves out an element that says what is meant anyway.
@@ -101,28 +97,28 @@ impl<'a> Node<'a> {
     /// The objects of a list, or a single one where the element does not repeat; beyond [`MAX_ITEMS`] they stay.
     pub(super) fn each(&mut self, key: &str, mut visit: impl FnMut(usize, Node<'_>)) {
         let at = self.path(key);
-        if let Some(Value::Array(items)) = self.map.get_mut(key) {
-            for (n, item) in items.iter_mut().enumerate().take(MAX_ITEMS) {
-                if let Value::Object(map) = item {
-                    visit(n, Node::open(format!("{at}[{n}]"), map));
+        match self.map.get_mut(key) {
+            Some(Value::Object(map)) => visit(0, Node::open(at, map)),
+            Some(Value::Array(items)) => {
+                for (n, item) in items.iter_mut().enumerate().take(MAX_ITEMS) {
+                    if let Value::Object(map) = item {
+                        visit(n, Node::open(format!("{at}[{n}]"), map));
+                    }
                 }
             }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => {}
         }
     }
 
     /// Takes the references of an element that lead somewhere, one or several; the first place they lead to.
     pub(super) fn refer(&mut self, key: &str, leads: impl Fn(&str) -> Option<usize>) -> Option<usize> {
         let mut first = None;
-        let mut take = |mut reference: Node<'_>| {
+        self.each(key, |_, mut reference| {
             if let Some(found) = reference.peek_text("reference").and_then(&leads) {
                 reference.drop_all(&["reference", "type", "display", "id"]);
                 first = first.or(Some(found));
             }
-        };
-        match self.child(key) {
-            Some(reference) => take(reference),
-            None => self.each(key, |_, reference| take(reference)),
-        }
+        });
         first
     }
 }

@@ -56,7 +56,9 @@ pub fn read(bytes: &[u8], context: &Context) -> Result<Reading, Refused> {
     reader.labels(&mut whole, "meta", "security");
     // 3. Each resource by its kind; whatever refers to another has read it before.
     let mut binaries = reader.binaries(&mut entries);
-    reader.persons(&mut entries);
+    if health::names_persons(kind) {
+        reader.persons(&mut entries);
+    }
     reader.each(&mut entries, "QuestionnaireResponse", Reader::form);
     reader.each(&mut entries, "MessageHeader", Reader::header);
     reader.communication(&mut entries, &mut binaries);
@@ -154,7 +156,7 @@ impl Reader<'_> {
     /// References to somebody: the party that the edge knows, or a resource of the Bundle, which then may be the author.
     fn party(&mut self, node: &mut Node<'_>, key: &str, sends: bool) {
         let known = party(Some(json!(if sends { &self.context.sender } else { &self.context.recipient })));
-        let take = |mut reference: Node<'_>| {
+        node.each(key, |_, mut reference| {
             if let Some(mut identifier) = reference.child("identifier")
                 && identifier.peek_text("system") == Some(PARTY)
                 && identifier.peek_text("value") == Some(&known)
@@ -162,11 +164,7 @@ impl Reader<'_> {
                 identifier.drop_all(&["use", "system", "value"]);
                 reference.drop_all(&["type", "display"]);
             }
-        };
-        match node.child(key) {
-            Some(reference) => take(reference),
-            None => node.each(key, |_, reference| take(reference)),
-        }
+        });
         let found = self.resolve(node, key);
         self.author = self.author.or(found.filter(|_| sends));
     }
@@ -193,6 +191,9 @@ impl Reader<'_> {
     fn finish(mut self, bundle: Map<String, Value>, entries: Vec<Entry>) -> Reading {
         for entry in entries {
             match entry.kind.as_str() {
+                "Patient" | "RelatedPerson" if !health::names_persons(self.kind) => {
+                    self.rest.keep(entry.at, RESOURCE, Value::Object(entry.resource));
+                }
                 // A Binary that is no file any more, and resources of which a part was taken.
                 "Patient"
                 | "RelatedPerson"

@@ -280,4 +280,22 @@ fn a_transaction_answers_a_question() {
         assert!(kept.contains(text), "{text} of {kept}");
     }
     assert_eq!(envelope["recipient"], json!(context().recipient));
+    assert_eq!(envelope.get("subjects"), None, "an answer names nobody: its question did");
+}
+
+#[test]
+fn a_parent_among_the_contacts_of_a_patient_is_a_person_of_the_exchange() {
+    let system = "https://mos.esante.gouv.fr/NOS/TRE_R216-HL7RoleCode/FHIR/TRE-R216-HL7RoleCode";
+    let contact = |code: &str, family: &str| {
+        json!({"relationship": [{"coding": [{"system": "urn:role", "code": "ECON"}]}, {"coding": [{"system": system, "code": code}]}],
+            "name": {"use": "official", "family": family, "given": ["Zélie"]}, "telecom": [{"system": "phone", "value": "+33536491096"}],
+            "address": {"city": "Blagnac"}, "gender": "female"})
+    };
+    let patient = json!({"resourceType": "Patient", "id": "s2", "contact": [contact("MTH", "EXEMPLE"), contact("NBOR", "VOISINE")]});
+    let reading = read_value(&message(said("x"), &[patient]));
+    let mother = json!({"ref": "s1", "role": "mere", "birth_name": "EXEMPLE", "given_names": ["Zélie"], "sex": "F", "phone": "+33536491096",
+        "address": {"city": "Blagnac"}});
+    assert_eq!(reading.letters[0].envelope["subjects"], json!([{"ref": "s2", "role": "enfant"}, mother]));
+    let kept = reading.letters[0].beside.iter().map(|one| one.value.to_string()).collect::<String>();
+    assert!(kept.contains("VOISINE") && kept.contains("ECON") && !kept.contains("EXEMPLE"), "{kept}");
 }

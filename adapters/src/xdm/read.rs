@@ -235,7 +235,7 @@ impl Reader {
         }
         let mut envelope = health::route(&kind, context);
         envelope.extend(fields);
-        if !self.subjects.is_empty() {
+        if health::names_persons(&kind) && !self.subjects.is_empty() {
             let named = self.subjects.into_iter().enumerate().map(|(n, mut subject)| {
                 subject.insert("ref".into(), json!(format!("s{}", n + 1)));
                 Value::Object(subject)

@@ -24,6 +24,7 @@ impl Reader<'_> {
         let ids: Vec<_> =
             entries.iter_mut().filter(is_person).map(|entry| entry.resource.get("id").and_then(Value::as_str).map(str::to_owned)).collect();
         let names = references(ids);
+        let mut contacts = Vec::new();
         for (entry, name) in entries.iter_mut().filter(is_person).zip(names) {
             let child = entry.kind == "Patient";
             let mut node = entry.node();
@@ -34,7 +35,33 @@ impl Reader<'_> {
             }
             self.person(&mut node, &mut subject);
             self.subjects.push(subject);
+            self.contacts(&mut node, &mut contacts);
         }
+        for mut contact in contacts {
+            let taken = |name: &str| self.subjects.iter().any(|known| known.get("ref").and_then(Value::as_str) == Some(name));
+            let name = (1..).map(|n: u32| format!("s{n}")).find(|name| !taken(name));
+            contact.extend(name.map(|name| ("ref".to_owned(), json!(name))));
+            self.subjects.push(contact);
+        }
+    }
+
+    /// Contacts of a patient who are family, as hospitals often write a parent; others (who to call) stay beside.
+    fn contacts(&mut self, node: &mut Node<'_>, found: &mut Vec<Map<String, Value>>) {
+        node.each("contact", |_, mut contact| {
+            let family = contact.peek("relationship").and_then(Value::as_array).into_iter().flatten();
+            let mut codes =
+                family.filter_map(|one| one.get("coding")?.as_array()).flatten().filter_map(|coding| coding.get("code")?.as_str());
+            if !codes.any(|code| link::role(code).is_some()) || contact.peek("name").is_none() || found.len() >= MAX_CONTACTS {
+                return;
+            }
+            let mut subject = Map::new();
+            relationship(&mut contact, &mut subject);
+            self.names(&mut contact, &mut subject);
+            gender(&mut contact, &mut subject);
+            telecom(&mut contact, &mut subject);
+            address(&mut contact, &mut subject);
+            found.push(subject);
+        });
     }
 
     fn person(&mut self, node: &mut Node<'_>, subject: &mut Map<String, Value>) {
@@ -296,3 +323,6 @@ fn insee(address: &mut Node<'_>) -> Option<String> {
 fn insert(map: &mut Map<String, Value>, key: &str, text: Option<String>) {
     map.extend(text.filter(|text| !text.trim().is_empty()).map(|text| (key.to_owned(), json!(text))));
 }
+
+/// How many contacts of all patients are read.
+const MAX_CONTACTS: usize = 50;

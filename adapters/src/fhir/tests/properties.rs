@@ -54,6 +54,9 @@ fn envelope() -> impl Strategy<Value = (Value, Vec<Vec<u8>>)> {
     let answers = prop::option::of(Just("0190b8c5-0000-7000-8000-000000000000"));
     (kind, urgency, prop::collection::vec(subject, 0..4), payload, files, informed, answers).prop_map(
         |(kind, urgency, mut subjects, payload, files, informed, answers)| {
+            if kind == "reponse-information" {
+                subjects.clear();
+            }
             for (n, subject) in subjects.iter_mut().enumerate() {
                 subject["ref"] = json!(format!("s{}", n + 1));
             }
