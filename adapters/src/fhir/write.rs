@@ -64,25 +64,22 @@ pub fn write(document: &Value, files: &[Vec<u8>]) -> Result<Vec<u8>, serde_json:
     };
     entries.insert(0, entry("communication", &said)?);
     // 4. The head, first of a message.
-    let head = MessageHeader {
+    entries.insert(0, entry("header", &head(&kind, &sender, &recipient))?);
+    let identifier = exchange.map(|id| Identifier { system: URI.into(), value: format!("urn:uuid:{id}") });
+    let (resource_type, kind) = ("Bundle", "message");
+    serde_json::to_vec(&Bundle { resource_type, identifier, kind, timestamp: sent, total: None, link: Vec::new(), entry: entries })
+}
+
+/// The head of a message that is about one Communication.
+fn head(kind: &str, sender: &str, recipient: &str) -> MessageHeader {
+    MessageHeader {
         resource_type: "MessageHeader",
-        event_coding: Coding::new(TYPE, &kind),
+        event_coding: Coding::new(TYPE, kind),
         destination: vec![Endpoint { endpoint: format!("{PARTY}:{recipient}") }],
-        sender: Reference::by(PARTY, &sender),
+        sender: Reference::by(PARTY, sender),
         source: Endpoint { endpoint: format!("{PARTY}:{sender}") },
         focus: vec![Reference::to(address("communication"))],
-    };
-    entries.insert(0, entry("header", &head)?);
-    let identifier = exchange.map(|id| Identifier { system: URI.into(), value: format!("urn:uuid:{id}") });
-    serde_json::to_vec(&Bundle {
-        resource_type: "Bundle",
-        identifier,
-        kind: "message",
-        timestamp: sent,
-        total: None,
-        link: Vec::new(),
-        entry: entries,
-    })
+    }
 }
 
 /// The entry of a resource under an address of its own.

@@ -37,23 +37,7 @@ impl Reader<'_> {
             telecom(&mut node, &mut declarant);
         }
         if let Some(entry) = person.and_then(|n| entries.get_mut(n)) {
-            let mut node = entry.node();
-            if node.peek("active") == Some(&json!(true)) {
-                node.drop_all(&["active"]);
-            }
-            node.each("name", |_, mut name| {
-                if declarant.contains_key("nom") {
-                    return;
-                }
-                take(&mut declarant, "nom", name.text("family"));
-                take(&mut declarant, "prenom", Some(name.texts("given").join(" ")).filter(|given| !given.is_empty()));
-                name.drop_all(&["use", "text"]);
-                for title in ["prefix", "suffix"] {
-                    name.texts(title);
-                }
-            });
-            telecom(&mut node, &mut declarant);
-            self.number(&mut node);
+            self.practitioner(&mut entry.node(), &mut declarant);
         }
         if !declarant.is_empty() {
             let payload = self.fields.entry("payload").or_insert_with(|| Value::Object(Map::new()));
@@ -61,6 +45,25 @@ impl Reader<'_> {
                 payload.insert("declarant".into(), Value::Object(declarant));
             }
         }
+    }
+
+    fn practitioner(&mut self, node: &mut Node<'_>, declarant: &mut Map<String, Value>) {
+        if node.peek("active") == Some(&json!(true)) {
+            node.drop_all(&["active"]);
+        }
+        node.each("name", |_, mut name| {
+            if declarant.contains_key("nom") {
+                return;
+            }
+            take(declarant, "nom", name.text("family"));
+            take(declarant, "prenom", Some(name.texts("given").join(" ")).filter(|given| !given.is_empty()));
+            name.drop_all(&["use", "text"]);
+            for title in ["prefix", "suffix"] {
+                name.texts(title);
+            }
+        });
+        telecom(node, declarant);
+        self.number(node);
     }
 
     /// The role and the person of whoever wrote.
