@@ -1,12 +1,15 @@
 //! One room per partner: bytes in, bytes out. No socket, no clock, no key, no database: an adapter
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
+pub mod elements;
 pub mod fhir;
+pub mod forbidden;
 pub mod health;
 pub mod json;
 pub mod odpe;
 pub mod olinpe;
 pub mod parquet;
 pub mod reading;
+pub mod sheet;
 pub mod typeset;
 pub mod xdm;

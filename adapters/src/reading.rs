@@ -41,6 +41,8 @@ pub enum Place {
 pub enum Column {
     /// One that the format has, by its name there.
     Named(&'static str),
+    /// One that a mapping file has, by its name there.
+    Mapped(String),
     /// One that it has not, by its position from 1.
     Unknown(usize),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => write!(f, "colonne « {name} »"),
+            Self::Mapped(name) => write!(f, "colonne « {name} »"),
             Self::Unknown(position) => write!(f, "colonne n° {position}"),
         }
     }
@@ -78,6 +81,25 @@ pub struct Finding {
     pub detail: String,
     /// One French sentence: what would cure it, where something would.
     pub cure: Option<String>,
+}
+
+impl Finding {
+    /// A finding that names no cure. `detail` is a French sentence, and never holds what stands at the place.
+    pub fn new(place: Place, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { place, code, detail: detail.into(), cure: None }
+    }
+
+    /// The same finding, with what would cure it.
+    #[must_use]
+    pub fn cured_by(self, cure: impl Into<String>) -> Self {
+        Self { cure: Some(cure.into()), ..self }
+    }
+}
+
+impl From<Finding> for Refused {
+    fn from(finding: Finding) -> Self {
+        Self(vec![finding])
+    }
 }
 
 /// One exchange in the canonical form, with the bytes of its attachments.
@@ -115,13 +137,16 @@ pub struct Reading {
 #[error("refused at {} places, first at {}", .0.len(), .0.first().map(|first| first.place.to_string()).unwrap_or_default())]
 pub struct Refused(pub Vec<Finding>);
 
+/// An empty `Debug` for types that hold content.
 macro_rules! no_content {
     ($($type:ident),*) => {$(
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(stringify!($type))
             }
         }
     )*};
 }
+pub(crate) use no_content;
+
 no_content!(Letter, Beside, Reading);
