@@ -217,6 +217,7 @@ impl Walk<'_> {
     fn element(&self, start: &BytesStart<'_>, line: u64) -> Result<Element, Refused> {
         let attributes = start
             .attributes()
+            .filter(|attribute| !attribute.as_ref().is_ok_and(|attribute| attribute.key.as_namespace_binding().is_some()))
             .map(|attribute| {
                 let attribute = attribute.map_err(|_| self.refuse("not-xml", "Un attribut n’est pas du XML bien formé."))?;
                 let value = attribute.normalized_value(XmlVersion::Implicit1_0);

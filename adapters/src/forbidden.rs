@@ -7,7 +7,7 @@
 pub fn has_nir(text: &str) -> bool {
     let chars: Vec<char> = text.chars().collect();
     let begins = |at: usize| at.checked_sub(1).and_then(|before| chars.get(before)).is_none_or(|before| !before.is_ascii_digit());
-    (0..chars.len()).any(|at| begins(at) && chars.get(at..).is_some_and(is_nir))
+    (0..chars.len()).any(|at| begins(at) && chars.get(at..).is_some_and(begins_nir))
 }
 
 /// Whether a cell is an INE and nothing else: ten digits and a letter, or nine digits and two letters.
@@ -17,8 +17,14 @@ pub fn is_ine(text: &str) -> bool {
     text.len() == 11 && matches!(digits, 9 | 10) && text.bytes().skip(digits).all(|b| b.is_ascii_alphabetic())
 }
 
+/// Whether a cell is a NIR and nothing else.
+pub fn is_nir(text: &str) -> bool {
+    let plain = |c: char| matches!(c, '0'..='9' | ' ' | '.' | '-' | 'A' | 'B' | 'a' | 'b' | '\u{a0}' | '\u{202f}' | '\u{2009}');
+    text.trim().chars().all(plain) && has_nir(text)
+}
+
 /// Whether a NIR begins here: its groups, and then no further digit, or the two of the key and then none.
-fn is_nir(mut rest: &[char]) -> bool {
+fn begins_nir(mut rest: &[char]) -> bool {
     let mut group = |digits: usize| {
         let between = rest.iter().take_while(|c| matches!(c, ' ' | '.' | '-' | '\u{a0}' | '\u{202f}' | '\u{2009}')).count();
         let (group, after) = rest.get(between..)?.split_at_checked(digits)?;

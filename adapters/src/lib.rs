@@ -1,12 +1,14 @@
 //! One room per partner: bytes in, bytes out. No socket, no clock, no key, no database: an adapter
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
+pub mod caf;
 pub mod drop;
 pub mod elements;
 pub mod fhir;
 pub mod forbidden;
 pub mod health;
 pub mod json;
+pub mod mapping;
 pub mod odpe;
 pub mod olinpe;
 pub mod parquet;
