@@ -3,6 +3,7 @@
 
 pub mod caf;
 pub mod drop;
+pub mod education;
 pub mod elements;
 pub mod fhir;
 pub mod forbidden;
