@@ -2,6 +2,7 @@
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
 pub mod caf;
+pub mod departement;
 pub mod drop;
 pub mod education;
 pub mod elements;

@@ -127,6 +127,8 @@ impl Mapping {
     fn xml(&self, sorted: &[Sorted<'_>]) -> Result<Vec<u8>, Refused> {
         let absent = || Refused::from(Finding::new(Place::Whole, "no-format", "Cette correspondance ne décrit pas d’XML."));
         let xml = self.xml.as_ref().ok_or_else(absent)?;
+        // What repeats stands where its first field does: some products read their elements in order only.
+        let first = self.fields.iter().position(super::Field::is_item).unwrap_or(self.fields.len());
         let records = sorted.iter().map(|record| {
             let mut element = Element { name: xml.record.clone(), ..Element::default() };
             for given in &self.given {
@@ -134,22 +136,31 @@ impl Mapping {
                     put(&mut element, path, value);
                 }
             }
-            for ((_, index), values) in record.cells.range((0, 0)..(1, 0)) {
-                self.put_field(&mut element, *index, false, values);
+            self.put_fields(&mut element, record.cells.range((0, 0)..(0, first)), false);
+            if let Some(path) = &xml.item {
+                self.put_items(&mut element, path, record);
             }
-            for item in 0..record.items {
-                let mut repeated = Element::default();
-                for ((_, index), values) in record.cells.range((item, 0)..(item + 1, 0)) {
-                    self.put_field(&mut repeated, *index, true, values);
-                }
-                if let (Some(path), false) = (&xml.item, repeated.children.is_empty() && repeated.attributes.is_empty()) {
-                    add(&mut element, path, repeated);
-                }
-            }
+            self.put_fields(&mut element, record.cells.range((0, first)..(1, 0)), false);
             element
         });
         let root = Element { name: xml.root.clone(), children: records.collect(), ..Element::default() };
         elements::write(&root)
+    }
+
+    fn put_items(&self, element: &mut Element, path: &str, record: &Sorted<'_>) {
+        for item in 0..record.items {
+            let mut repeated = Element::default();
+            self.put_fields(&mut repeated, record.cells.range((item, 0)..(item + 1, 0)), true);
+            if !repeated.children.is_empty() || !repeated.attributes.is_empty() {
+                add(element, path, repeated);
+            }
+        }
+    }
+
+    fn put_fields<'a>(&self, element: &mut Element, cells: impl Iterator<Item = (&'a (usize, usize), &'a Vec<String>)>, repeated: bool) {
+        for ((_, index), values) in cells {
+            self.put_field(element, *index, repeated, values);
+        }
     }
 
     fn put_field(&self, element: &mut Element, index: usize, repeated: bool, values: &[String]) {
