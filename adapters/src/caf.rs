@@ -125,7 +125,7 @@ fn answer(document: Document, records: &mut Records) {
         Document::AddressRequest | Document::AddressAnswer => "demande",
         Document::Placement | Document::PlacementAnswer => "notification",
     };
-    for (letter, given) in records.reading.letters.iter_mut().zip(&records.given) {
+    for (at, (letter, given)) in records.reading.letters.iter_mut().zip(&records.given).enumerate() {
         letter.beside.retain(|beside| !beyond(&beside.place));
         match given.get(reference).map(|text| text.parse::<ExchangeId>()) {
             Some(Ok(id)) => {
@@ -134,7 +134,8 @@ fn answer(document: Document, records: &mut Records) {
                 }
             }
             Some(Err(_)) | None => {
-                let detail = "La référence n’est pas celle d’un échange : la réponse n’est rattachée à aucun.";
+                let detail =
+                    format!("La référence de la réponse n° {} n’est pas celle d’un échange : elle n’est rattachée à aucun.", at + 1);
                 let cure = format!("Recopiez la référence de la colonne « {reference} » du fichier reçu.");
                 records.reading.reported.push(Finding::new(Place::Whole, "bad-reference", detail).cured_by(cure));
             }

@@ -54,7 +54,7 @@ impl Element {
 /// What [`each`] refuses, and a file above [`MAX_TREE_BYTES`].
 pub fn read(bytes: &[u8], root: &str) -> Result<(Element, Vec<Finding>), Refused> {
     if bytes.len() > MAX_TREE_BYTES {
-        return Err(Finding::new(Place::Whole, "too-large", "Le fichier dépasse 4 Mio.").into());
+        return Err(Finding::new(Place::Whole, "too-large", "Le fichier dépasse 8 Mio.").into());
     }
     let mut whole = None;
     let reported = each(bytes, root, &[root], |element| {
@@ -322,11 +322,11 @@ no_content!(Element);
 /// Largest file that is read element by element.
 pub const MAX_BYTES: usize = 64 << 20;
 /// Largest file that is read whole.
-pub const MAX_TREE_BYTES: usize = 4 << 20;
+pub const MAX_TREE_BYTES: usize = 8 << 20;
 /// Deepest nesting.
 pub const MAX_DEPTH: usize = 32;
 /// Most elements in one that is read.
-pub const MAX_ELEMENTS: usize = 50_000;
+pub const MAX_ELEMENTS: usize = 200_000;
 /// Longest text of one element, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
 

@@ -244,8 +244,10 @@ proptest! {
 
     #[test]
     fn what_both_have_a_place_for_passes_through_both(envelopes in proptest::collection::vec(envelopes(), 1..4)) {
-        for (mapping, format) in [(a(), Format::Csv), (b(), Format::Xml)] {
-            let given: Vec<_> = (0..envelopes.len()).map(|at| BTreeMap::from([("dossier".to_owned(), at.to_string())])).collect();
+        let call = mapping(&TRANSMISSION).unwrap();
+        let layouts = [(a(), Format::Csv, "dossier"), (b(), Format::Xml, "dossier"), (call, Format::Csv, "transmission"), (call, Format::Xml, "transmission")];
+        for (mapping, format, reference) in layouts {
+            let given: Vec<_> = (0..envelopes.len()).map(|at| BTreeMap::from([(reference.to_owned(), at.to_string())])).collect();
             let records: Vec<_> = envelopes.iter().zip(&given).map(|(envelope, given)| Record { envelope, given }).collect();
             let written = mapping.write(&records, format).unwrap();
             prop_assert_eq!(told(&written.reported), []);

@@ -87,11 +87,12 @@ pub fn turn(sequence: Sequence, last: Option<Sequence>, earlier: Earlier) -> Tur
 /// signatures, acknowledgements and what ends in `.part` are passed over. A file that is not ours is told by its position from 1.
 pub fn compare(manifest: &Manifest, present: &[Present]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let by_name: BTreeMap<&str, &Present> = present.iter().map(|file| (file.name.as_str(), file)).collect();
     for listed in &manifest.files {
         let name = listed.name.to_string();
         let place = || Place::File(name.clone());
         let again = "Déposez de nouveau le dépôt entier, sous un numéro neuf.";
-        let Some(file) = present.iter().find(|file| file.name == name) else {
+        let Some(file) = by_name.get(name.as_str()) else {
             findings.push(Finding::new(place(), "missing-file", "Le manifeste liste ce fichier, qui n’est pas là.").cured_by(again));
             continue;
         };

@@ -27,7 +27,7 @@ pub fn prefill(pupils: &[u8], relatives: Option<&[u8]>, school: Option<&Uai>, wa
     let mut reported = elements::each(pupils, "ficAlimMENESR", &["addRequest"], |element| {
         let pupil = Entry(element);
         if pupil.is_a("Eleve") && wanted.is(&pupil.traits()) {
-            hits.push((pupil.0.line, pupil));
+            wanted.keep(&mut hits, pupil.0.line, pupil);
         }
         ControlFlow::Continue(())
     })?;

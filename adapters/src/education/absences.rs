@@ -43,7 +43,7 @@ pub fn attendance(bytes: &[u8], wanted: &Wanted) -> Result<Found<Attendance>, Re
         // A choice names the first line of a child; the others of the same child follow it.
         let known = children.iter().position(|(_, child, _)| *child == who && birth_date == Some(wanted.birth_date()));
         let traits = Traits { line: row.line, birth_name: row.cell(name), use_name: "", given_name: row.cell(given), birth_date };
-        if known.is_none() && !wanted.is(&traits) {
+        if known.is_none() && (!wanted.is(&traits) || children.len() >= MAX_CHILDREN) {
             continue;
         }
         let at = known.unwrap_or(children.len());
@@ -109,5 +109,6 @@ const COLUMNS: [&str; 6] = ["nom", "prenom", "date_naissance", "mois", "demi_jou
 const MONTHS: [&str; 12] =
     ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"];
 const THRESHOLD: u16 = 4;
+const MAX_CHILDREN: usize = 20;
 
 no_content!(Attendance);

@@ -22,7 +22,7 @@ pub fn prefill(pupils: &[u8], guardians: Option<&[u8]>, school: Option<&Uai>, wa
     let mut hits = Vec::new();
     while let Some(row) = sheet.next_row()? {
         if wanted.is(&columns.traits(&row)) {
-            hits.push((row.line, row));
+            wanted.keep(&mut hits, row.line, row);
         }
     }
     wanted.among(hits).complete(|row| {

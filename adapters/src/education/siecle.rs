@@ -22,7 +22,7 @@ pub fn prefill(pupils: &[u8], guardians: Option<&[u8]>, wanted: &Wanted) -> Resu
         if element.name == "UAJ" {
             school = element.text.trim().parse::<Uai>().ok();
         } else if wanted.is(&traits(&element)) {
-            hits.push((element.line, element));
+            wanted.keep(&mut hits, element.line, element);
         }
         ControlFlow::Continue(())
     })?;
@@ -89,14 +89,14 @@ fn of_guardians(bytes: &[u8], pupil: &str, reported: &mut Vec<Finding>) -> Resul
     let (mut persons, mut addresses) = (Vec::new(), Vec::new());
     let linked = |id: &str| links.iter().any(|link| same(link.text_of("PERSONNE_ID"), id));
     elements::each(bytes, "BEE_RESPONSABLES", &["PERSONNE"], |person| {
-        if linked(id(&person, "PERSONNE_ID")) {
+        if linked(id(&person, "PERSONNE_ID")) && persons.len() < MAX_GUARDIANS {
             persons.push(person);
         }
         ControlFlow::Continue(())
     })?;
     let lives = |id: &str| persons.iter().any(|person: &Element| same(person.text_of("ADRESSE_ID"), id));
     elements::each(bytes, "BEE_RESPONSABLES", &["ADRESSE"], |address| {
-        if lives(id(&address, "ADRESSE_ID")) {
+        if lives(id(&address, "ADRESSE_ID")) && addresses.len() < MAX_GUARDIANS {
             addresses.push(address);
         }
         ControlFlow::Continue(())

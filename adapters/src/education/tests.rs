@@ -175,6 +175,18 @@ fn absences_are_counted_for_one_child() {
 }
 
 #[test]
+fn a_prefill_is_what_the_catalogue_says() {
+    let known = |path: &str| include_str!("../../../policies/catalogue/_components.toml").contains(&format!("\npath = \"{path}\"\n"));
+    for prefill in [one(onde(&capucine())), one(siecle::prefill(SIECLE, Some(SIECLE_GUARDIANS), &capucine()).unwrap())] {
+        for (at, _) in exchange::document::Leaves::of(&prefill.subjects.into()).iter() {
+            let path = at.path();
+            let trait_of = path.trim_start_matches("[].").trim_start_matches("address.");
+            assert!(known(trait_of), "{path}");
+        }
+    }
+}
+
+#[test]
 fn nothing_found_can_be_printed() {
     let found = onde(&capucine());
     assert_eq!(format!("{found:?} {:?} {:?}", one(onde(&capucine())), capucine()), "One Prefill Wanted");

@@ -72,9 +72,16 @@ impl Wanted {
         }
     }
 
+    /// Keeps one who was found, unless enough were found to know that a person has to choose.
+    pub(super) fn keep<T>(&self, hits: &mut Vec<(u64, T)>, line: u64, hit: T) {
+        if hits.len() < MAX_CHOICES {
+            hits.push((line, hit));
+        }
+    }
+
     /// One of those who were found, or the lines of all.
     pub(super) fn among<T>(&self, hits: Vec<(u64, T)>) -> Found<T> {
-        let lines: Vec<u64> = hits.iter().map(|(line, _)| *line).take(MAX_CHOICES).collect();
+        let lines: Vec<u64> = hits.iter().map(|(line, _)| *line).collect();
         let mut hits = hits.into_iter();
         match (hits.next(), hits.next()) {
             (None, _) => Found::Nobody,

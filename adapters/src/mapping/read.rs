@@ -25,7 +25,7 @@ impl Mapping {
     /// No file of this mapping (none of its columns, another root), or beyond the limits of [`sheet`](crate::sheet),
     /// [`elements`] and [`MAX_RECORDS`].
     pub fn read(&self, bytes: &[u8], format: Format, context: &Context) -> Result<Records, Refused> {
-        let mut all = Gathered { mapping: self, records: Vec::new(), reported: Vec::new() };
+        let mut all = Gathered { mapping: self, records: Vec::new(), reported: Vec::new(), before: 0 };
         match format {
             Format::Csv => all.csv(bytes)?,
             Format::Xml => all.xml(bytes)?,
@@ -44,6 +44,7 @@ impl Mapping {
 /// One exchange while it is gathered.
 #[derive(Default)]
 struct Gathering {
+    line: u64,
     leaves: Leaves,
     items: usize,
     beside: Vec<Beside>,
@@ -54,6 +55,8 @@ struct Gathered<'a> {
     mapping: &'a Mapping,
     records: Vec<Gathering>,
     reported: Vec<Finding>,
+    /// Values of the records before the last one.
+    before: usize,
 }
 
 /// What a column or an element is to the mapping.
@@ -80,6 +83,7 @@ impl Gathered<'_> {
             }
             last = key.filter(|key| !key.is_empty());
             self.row(&row, &columns);
+            self.bounded(row.line)?;
         }
         Ok(())
     }
@@ -146,6 +150,7 @@ impl Gathered<'_> {
             if element.name == xml.record {
                 self.begin(element.line)?;
                 self.element(&element, "", None);
+                self.bounded(element.line)?;
             } else {
                 let place = Place::Element { line: element.line, name: xml.root.clone() };
                 let detail = "Un élément n’est pas du format : il n’est pas repris.";
@@ -214,12 +219,28 @@ impl Gathered<'_> {
         if self.records.len() >= MAX_RECORDS {
             return Err(Finding::new(Place::Line(line), "too-many", format!("Le fichier a plus de {MAX_RECORDS} échanges.")).into());
         }
-        self.records.push(Gathering::default());
+        self.before += self.records.last().map_or(0, Gathering::values);
+        self.records.push(Gathering { line, ..Gathering::default() });
         Ok(())
+    }
+
+    /// A value costs many times its bytes: their number is limited, and not only their size.
+    fn bounded(&self, line: u64) -> Result<(), Refused> {
+        let items = self.records.last().map_or(0, |record| record.items);
+        let values = self.before + self.records.last().map_or(0, Gathering::values) + self.reported.len();
+        if items <= MAX_ITEMS && values <= MAX_VALUES {
+            return Ok(());
+        }
+        let detail = format!("Le fichier a plus de {MAX_VALUES} valeurs, ou un échange plus de {MAX_ITEMS} éléments.");
+        Err(Finding::new(Place::Line(line), "too-many", detail).cured_by("Partagez-le en plusieurs fichiers.").into())
     }
 }
 
 impl Gathering {
+    fn values(&self) -> usize {
+        self.leaves.len() + self.beside.len()
+    }
+
     /// Puts what stands at one place where it belongs: a field, the edge, or beside.
     fn take(&mut self, mapping: &Mapping, known: Known, item: usize, values: &[String], place: Place, reported: &mut Vec<Finding>) {
         if values.iter().all(|value| value.trim().is_empty()) {
@@ -255,6 +276,12 @@ impl Gathering {
             }
             _ => values.to_vec(),
         };
+        if parts.len() > MAX_LIST {
+            let detail = format!("La liste a plus de {MAX_LIST} valeurs : elle est mise à part.");
+            reported.push(Finding::new(place.clone(), "too-many", detail));
+            self.beside.push(Beside { place, value: one_or_all(values) });
+            return;
+        }
         let mut read = Vec::new();
         for part in &parts {
             match field.read(part, &mapping.words) {
@@ -299,7 +326,7 @@ impl Gathering {
             }
         }
         if self.leaves.is_empty() {
-            reported.push(Finding::new(Place::Whole, "empty-record", "Un échange du fichier n’a aucun champ lisible."));
+            reported.push(Finding::new(Place::Line(self.line), "empty-record", "Cet échange n’a aucun champ lisible."));
         }
         (Letter { envelope: envelope.into(), attachments: Vec::new(), beside: self.beside }, self.given)
     }
@@ -348,3 +375,10 @@ fn one_or_all(values: &[String]) -> Value {
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
+
+/// Most values of one file, findings included.
+const MAX_VALUES: usize = 400_000;
+/// Most rows or repeated elements of one exchange.
+const MAX_ITEMS: usize = 1_000;
+/// Most values in one list.
+const MAX_LIST: usize = 1_000;

@@ -188,6 +188,12 @@ fn a_file_of_another_format_is_refused() {
     assert_eq!(refused("NOM;NOM\n1;2\n", Format::Csv), "duplicate-column");
     assert_eq!(refused("<autres/>", Format::Xml), "wrong-root");
     assert_eq!(refused(&format!("NOM\n{}", "x\n".repeat(MAX_RECORDS + 1)), Format::Csv), "too-many");
+    let many = format!("DOSSIER;NOM\n{}", "1;x\n".repeat(1_001));
+    assert_eq!(refused(&many, Format::Csv), "too-many");
+    let many = format!("NOM;{}\n{}", "x;".repeat(150), format!("a;{}\n", "b;".repeat(150)).repeat(3_000));
+    assert_eq!(refused(&many, Format::Csv), "too-many");
+    let list = mapping.read(format!("DANGERS\n{}\n", "x|".repeat(1_001)).as_bytes(), Format::Csv, &context()).unwrap();
+    assert_eq!(list.reading.reported.iter().filter(|finding| finding.code == "too-many").count(), 1);
     let missing = mapping.read(b"NOM\nx\n", Format::Csv, &context()).unwrap().reading.reported;
     assert_eq!(missing[0].place, Place::Cell { line: 1, column: Column::Mapped("DOSSIER".into()) });
 }
