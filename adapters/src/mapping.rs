@@ -13,6 +13,7 @@ use crate::reading::{Finding, Reading, no_content};
 
 mod known;
 mod load;
+mod places;
 mod read;
 mod value;
 mod write;
@@ -32,6 +33,7 @@ pub struct Mapping {
     fields: Vec<Field>,
     given: Vec<Given>,
     fixed: Vec<Fixed>,
+    places: places::Places,
 }
 
 /// In which of its two forms a mapping is read or written.

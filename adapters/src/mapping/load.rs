@@ -10,6 +10,7 @@ use super::{
     Csv, Field, Fixed, Given, ITEM, Known, Mapping, Words, Xml,
     known::KnownField,
     path,
+    places::{Places, list_len},
     value::{DateForm, Shape},
 };
 use crate::reading::{Finding, Place, Refused};
@@ -66,6 +67,7 @@ impl Mapping {
             csv: file.csv.map(|csv| Csv { group: csv.group }),
             xml: file.xml.map(|xml| Xml { root: xml.root, record: xml.record, item: xml.item }),
             words: Words { dates: file.dates, yes: file.yes, no: file.no },
+            places: Places::of(&fields, &fixed),
             fields,
             given: file.given.into_iter().map(|given| Given { name: given.name, column: given.column, element: given.element }).collect(),
             fixed,
@@ -133,7 +135,8 @@ impl Mapping {
             findings.push(Finding::new(at("xml.item"), "missing", "Des champs ont « - » : il manque l’élément qui se répète."));
         }
         let lists = self.fields.iter().map(|field| &field.to).chain(self.fixed.iter().map(|fixed| &fixed.to));
-        let tops: BTreeSet<String> = lists.filter(|to| is_item(to)).map(|to| list_of(to).to_string()).collect();
+        let tops: BTreeSet<&[String]> =
+            lists.filter(|to| is_item(to)).filter_map(|to| to.segments().get(..list_len(to.segments()))).collect();
         if tops.len() > 1 {
             findings.push(Finding::new(Place::Whole, "two-lists", "Des champs de deux listes ont « - » : une seule peut se répéter."));
         }
@@ -146,14 +149,8 @@ impl Field {
     }
 }
 
-pub(super) fn is_item(to: &Pointer) -> bool {
+fn is_item(to: &Pointer) -> bool {
     to.segments().iter().any(|segment| segment == ITEM)
-}
-
-/// The list in which a pointer has its first item.
-pub(super) fn list_of(to: &Pointer) -> Pointer {
-    let is_index = |segment: &&String| *segment != ITEM && segment.parse::<usize>().is_err();
-    to.segments().iter().take_while(is_index).fold(Pointer::default(), |top, segment| top.child(segment.as_str()))
 }
 
 fn check(field: &Field, place: &str, known: &Known, findings: &mut Vec<Finding>) {

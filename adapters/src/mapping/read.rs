@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Context, Format, ITEM, MAX_RECORDS, Mapping, Records,
-    load::{is_item, list_of},
+    places::{extended, item_of, list_len},
     value,
 };
 use crate::{
@@ -267,8 +267,12 @@ impl Gathering {
 
     fn field(&mut self, mapping: &Mapping, index: usize, item: usize, values: &[String], place: Place, reported: &mut Vec<Finding>) {
         let Some(field) = mapping.fields.get(index) else { return };
-        let segments = field.to.segments().iter().map(|segment| if segment == ITEM { item.to_string() } else { segment.clone() });
-        let to = segments.fold(Pointer::default(), |pointer, segment| pointer.child(segment));
+        let to = if field.is_item() {
+            let segments = field.to.segments().iter().map(|segment| if segment == ITEM { item.to_string() } else { segment.clone() });
+            segments.fold(Pointer::default(), |pointer, segment| pointer.child(segment))
+        } else {
+            field.to.clone()
+        };
         // Only a cell has to hold several values at once: an element is repeated.
         let parts: Vec<String> = match (field.list, &place, values) {
             (Some(separator), Place::Cell { .. }, [cell]) => {
@@ -333,29 +337,20 @@ impl Gathering {
 
     /// Adds what the product never writes: of a list, only to the items that are there.
     fn fix(&mut self, mapping: &Mapping) {
-        let filled: BTreeSet<Pointer> = self.leaves.iter().map(|(at, _)| item_of(at)).collect();
+        let filled: BTreeSet<&[String]> = self.leaves.iter().map(|(at, _)| item_of(at.segments())).collect();
         let mut add = Vec::new();
         for fixed in &mapping.fixed {
-            if is_item(&fixed.to) {
-                let top = list_of(&fixed.to);
-                for item in filled.iter().filter(|item| item.within(&top) && item.segments().len() == top.segments().len() + 1) {
-                    let rest = fixed.to.segments().iter().skip(item.segments().len());
-                    add.push((rest.fold(item.clone(), |at, segment| at.child(segment.as_str())), fixed.value.clone()));
-                }
-            } else if list_of(&fixed.to) == fixed.to || filled.contains(&item_of(&fixed.to)) {
+            let to = fixed.to.segments();
+            let (item, list) = (item_of(to), list_len(to));
+            if item.last().is_some_and(|last| last == ITEM) {
+                let rest = to.get(item.len()..).unwrap_or_default();
+                let same = filled.iter().filter(|filled| filled.len() == item.len() && filled.get(..list) == to.get(..list));
+                add.extend(same.map(|filled| (extended(&extended(&Pointer::default(), filled), rest), fixed.value.clone())));
+            } else if item.len() == list || filled.contains(item) {
                 add.push((fixed.to.clone(), fixed.value.clone()));
             }
         }
         add.into_iter().for_each(|(to, value)| self.leaves.insert(to, value));
-    }
-}
-
-/// The item of the outermost list in which a place lies; the place itself where it lies in none.
-pub(super) fn item_of(at: &Pointer) -> Pointer {
-    let list = list_of(at);
-    match at.segments().get(list.segments().len()) {
-        Some(index) => list.child(index.as_str()),
-        None => list,
     }
 }
 

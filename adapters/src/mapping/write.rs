@@ -6,9 +6,8 @@ use exchange::{Pointer, document::Leaves};
 use serde_json::Value;
 
 use super::{
-    Format, ITEM, Mapping, Record, Written,
-    load::{is_item, list_of},
-    read::item_of,
+    Format, Mapping, Record, Written,
+    places::{Belongs, item_of, list_len},
     value,
 };
 use crate::{
@@ -40,68 +39,44 @@ impl Mapping {
 
     /// Every value of an exchange at its field, as the product writes it.
     fn sort<'a>(&self, record: &Record<'a>, reported: &mut Vec<Finding>) -> Sorted<'a> {
-        let leaves = self.slots(&Leaves::of(record.envelope), reported);
-        let mut sorted = Sorted { given: record.given, cells: BTreeMap::new(), items: 0 };
-        let (mut said, mut carried, mut implied) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (at, leaf) in leaves.iter() {
-            let field = self.fields.iter().enumerate().find_map(|(index, field)| Some((index, field, item_at(field, at)?)));
-            match field {
-                Some((index, field, item)) => match field.write(leaf, &self.words) {
-                    Some(text) if !text.trim().is_empty() => {
-                        carried.insert(item_of(at));
-                        sorted.items = sorted.items.max(item + 1);
-                        sorted.cells.entry((item, index)).or_default().push(text);
-                    }
-                    Some(_) => {}
-                    None => left_out(at, "Cette valeur n’a pas d’écriture dans le fichier : elle n’y est pas.", &mut said, reported),
-                },
-                None if self.is_fixed(at, leaf) => implied.extend([item_of(at)]),
-                None if of_the_route(at) => {}
-                None => left_out(at, "Le fichier n’a pas de place pour ce champ : il n’y est pas.", &mut said, reported),
-            }
-        }
-        // Of whom nothing but the role is known, nothing would be read again.
-        for item in implied.difference(&carried).filter(|item| list_of(item) != **item) {
-            left_out(item, "Rien de cet élément n’a de place dans le fichier : il n’y est pas.", &mut said, reported);
-        }
-        sorted
-    }
-
-    fn is_fixed(&self, at: &Pointer, leaf: &Value) -> bool {
-        self.fixed.iter().any(|fixed| matches(&fixed.to, at) && fixed.value == *leaf)
-    }
-
-    /// The leaves with the items of each list where the mapping has them: an item goes to the first free place whose fixed values
-    /// (the role of a person) are its own. One without a place is left out and reported.
-    fn slots(&self, leaves: &Leaves, reported: &mut Vec<Finding>) -> Leaves {
-        let places = self.fields.iter().map(|field| &field.to).chain(self.fixed.iter().map(|fixed| &fixed.to));
-        let slots: BTreeSet<Pointer> = places.filter(|to| !is_item(to) && list_of(to) != **to).map(item_of).collect();
-        let lists: BTreeSet<Pointer> = slots.iter().map(list_of).collect();
-        let items: BTreeSet<Pointer> = leaves.iter().map(|(at, _)| item_of(at)).filter(|item| lists.contains(&list_of(item))).collect();
-        let (mut moves, mut taken) = (BTreeMap::new(), BTreeSet::new());
-        for item in &items {
-            let fits = |slot: &&Pointer| list_of(slot) == list_of(item) && !taken.contains(*slot) && self.fits(leaves, item, slot);
-            let slot = slots.iter().find(fits).cloned();
-            taken.extend(slot.clone());
-            moves.insert(item.clone(), slot);
-        }
-        let (mut moved, mut said) = (Leaves::new(), BTreeSet::new());
-        for (at, leaf) in leaves.iter() {
-            match moves.get(&item_of(at)) {
-                None => moved.insert(at.clone(), leaf.clone()),
-                Some(Some(slot)) => moved.insert(rebased(at, slot), leaf.clone()),
-                Some(None) => left_out(at, "Le fichier n’a pas de place pour un élément de plus de cette liste.", &mut said, reported),
-            }
+        let mut leaves = Leaves::of(record.envelope);
+        let mut said = BTreeSet::new();
+        for at in self.places.settle(&mut leaves) {
+            left_out(&at.path(), "Le fichier n’a pas de place pour un élément de plus de cette liste.", &mut said, reported);
         }
         if !self.fields.iter().any(|field| super::path(&field.to) == "subjects[].ref") {
-            renumbered(&mut moved, reported);
+            renumbered(&mut leaves, reported);
         }
-        moved
-    }
-
-    fn fits(&self, leaves: &Leaves, item: &Pointer, slot: &Pointer) -> bool {
-        let of_slot = self.fixed.iter().filter(|fixed| !is_item(&fixed.to) && item_of(&fixed.to) == *slot);
-        of_slot.into_iter().all(|fixed| leaves.at(&rebased(&fixed.to, item)) == Some(&fixed.value))
+        let mut sorted = Sorted { given: record.given, cells: BTreeMap::new(), items: 0 };
+        let (mut carried, mut implied): (BTreeSet<&[String]>, BTreeSet<&[String]>) = (BTreeSet::new(), BTreeSet::new());
+        for (at, leaf) in leaves.iter() {
+            let detail = match self.places.find(at) {
+                Some((Belongs::Field(index), item)) => match self.fields.get(index).and_then(|field| field.write(leaf, &self.words)) {
+                    Some(text) if !text.trim().is_empty() => {
+                        carried.insert(item_of(at.segments()));
+                        sorted.items = sorted.items.max(item + 1);
+                        sorted.cells.entry((item, index)).or_default().push(text);
+                        continue;
+                    }
+                    Some(_) => continue,
+                    None => "Cette valeur n’a pas d’écriture dans le fichier : elle n’y est pas.",
+                },
+                Some((Belongs::Fixed(index), _)) if self.fixed.get(index).is_some_and(|fixed| fixed.value == *leaf) => {
+                    implied.insert(item_of(at.segments()));
+                    continue;
+                }
+                Some((Belongs::Fixed(_), _)) => "Le fichier a une autre valeur pour ce champ : celle-ci n’y est pas.",
+                None if of_the_route(at) => continue,
+                None => "Le fichier n’a pas de place pour ce champ : il n’y est pas.",
+            };
+            left_out(&at.path(), detail, &mut said, reported);
+        }
+        // Of whom nothing but the role is known, nothing would be read again.
+        for item in implied.difference(&carried).filter(|item| item.len() > list_len(item)) {
+            let at = item.iter().fold(Pointer::default(), |at, segment| at.child(segment.as_str()));
+            left_out(&at.path(), "Rien de cet élément n’a de place dans le fichier : il n’y est pas.", &mut said, reported);
+        }
+        sorted
     }
 
     fn csv(&self, sorted: &[Sorted<'_>]) -> Result<Vec<u8>, Refused> {
@@ -182,33 +157,6 @@ struct Sorted<'a> {
     items: usize,
 }
 
-/// Which item of its list a leaf is of, when it belongs to a field; 0 for a field that does not repeat.
-fn item_at(field: &super::Field, at: &Pointer) -> Option<usize> {
-    let at = match field.list {
-        Some(_) => {
-            let (index, rest) = at.segments().split_last()?;
-            index.parse::<usize>().ok()?;
-            rest.iter().fold(Pointer::default(), |pointer, segment| pointer.child(segment.as_str()))
-        }
-        None => at.clone(),
-    };
-    matches(&field.to, &at).then(|| {
-        let index = field.to.segments().iter().position(|segment| segment == ITEM);
-        index.and_then(|index| at.segments().get(index)?.parse().ok()).unwrap_or(0)
-    })
-}
-
-fn matches(to: &Pointer, at: &Pointer) -> bool {
-    let (to, at) = (to.segments(), at.segments());
-    let same = |(to, at): (&String, &String)| to == at || (to == ITEM && at.parse::<usize>().is_ok());
-    to.len() == at.len() && to.iter().zip(at).all(same)
-}
-
-/// The same place in another item.
-fn rebased(at: &Pointer, item: &Pointer) -> Pointer {
-    at.segments().iter().skip(item.segments().len()).fold(item.clone(), |pointer, segment| pointer.child(segment.as_str()))
-}
-
 /// What the edge knows without the file: see [`super::Context`].
 fn of_the_route(at: &Pointer) -> bool {
     const ROUTE: [&str; 10] =
@@ -218,23 +166,28 @@ fn of_the_route(at: &Pointer) -> bool {
 
 /// Takes off the names by which the document calls its persons (`s1`) where reading would give the same again, and says where not.
 fn renumbered(leaves: &mut Leaves, reported: &mut Vec<Finding>) {
-    let subjects = Pointer::default().child("subjects");
-    let persons: BTreeSet<Pointer> = leaves.iter().map(|(at, _)| item_of(at)).filter(|item| item.within(&subjects)).collect();
-    for (position, person) in persons.iter().enumerate() {
-        let own = person.child("ref");
-        let again = format!("s{}", position + 1);
-        if leaves.at(&own).is_some_and(|name| *name != *again) {
+    let is_name = |at: &Pointer| matches!(at.segments(), [list, _, name] if list == "subjects" && name == "ref");
+    let (mut persons, mut last) = (0, None);
+    for (at, leaf) in leaves.iter() {
+        let [list, person, ..] = at.segments() else { continue };
+        if list != "subjects" {
+            continue;
+        }
+        if last != Some(person) {
+            persons += 1;
+            last = Some(person);
+        }
+        if is_name(at) && *leaf != *format!("s{persons}") {
             let detail = "Les personnes y sont dans un autre ordre : leurs renvois (s1, s2…) changent.";
             reported.push(Finding::new(Place::Path("subjects[].ref".into()), "renumbered", detail));
         }
     }
-    leaves.retain(|at| !(at.within(&subjects) && at.segments().len() == 3 && at.segments().last().is_some_and(|last| last == "ref")));
+    leaves.retain(|at| !is_name(at));
 }
 
-fn left_out(at: &Pointer, detail: &str, said: &mut BTreeSet<String>, reported: &mut Vec<Finding>) {
-    let path = at.path();
-    if said.insert(path.clone()) {
-        reported.push(Finding::new(Place::Path(path), "left-out", detail));
+fn left_out(path: &str, detail: &str, said: &mut BTreeSet<String>, reported: &mut Vec<Finding>) {
+    if said.insert(path.to_owned()) {
+        reported.push(Finding::new(Place::Path(path.to_owned()), "left-out", detail));
     }
 }
 
