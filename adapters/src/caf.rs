@@ -4,7 +4,7 @@
 //! Only what the rules allow leaves: the columns are those of four mapping files, and nothing else is ever written. What child
 //! protection may not ask a caisse for is [refused](Source::refused) with its rule.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
 use exchange::ExchangeId;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use time::{Date, Duration, macros::format_description};
 
 use crate::{
     elements::{self, Element},
-    mapping::{Context, Format, Mapping, Record, Records, Written},
+    mapping::{Context, Format, Known, Mapping, Record, Records, Written},
     reading::{Column, Finding, Place, Refused},
     sheet::Sheet,
 };
@@ -34,47 +34,86 @@ pub enum Document {
     PlacementAnswer,
 }
 
-/// Reads a file. The partner's own reference of each exchange comes apart; where it is the id of an exchange of ours, an answer
-/// says so in `in_reply_to`.
-///
-/// # Errors
-/// What [`Mapping::read`] refuses, and a request that asks for what child protection may not ask for (R44, R45, R46).
-pub fn read(document: Document, format: Format, bytes: &[u8], context: &Context) -> Result<Records, Refused> {
-    if !document.is_answer() {
-        asked(format, bytes)?;
-    }
-    let mut records = document.mapping()?.read(bytes, format, context)?;
-    if document.is_answer() {
-        answer(document, &mut records);
-    }
-    Ok(records)
+/// The four files, held against the catalogue in force: made once.
+#[derive(Debug, Clone)]
+pub struct Files {
+    request: Mapping,
+    answer: Mapping,
+    placement: Mapping,
+    taken: Mapping,
 }
 
-/// Writes a file. An address that is hidden does not leave (R64), and is reported.
-///
-/// # Errors
-/// What [`Mapping::write`] refuses.
-pub fn write(document: Document, format: Format, records: &[Record<'_>]) -> Result<Written, Refused> {
-    let hidden = |record: &Record<'_>| record.envelope.pointer(LAST_ADDRESS).is_some_and(|at| at.get("hidden") == Some(&true.into()));
-    let mut reported = Vec::new();
-    let envelopes: Vec<Value> = records
-        .iter()
-        .map(|record| {
-            let mut envelope = record.envelope.clone();
-            if hidden(record)
-                && let Some(payload) = envelope.get_mut("payload").and_then(Value::as_object_mut)
-            {
-                payload.remove("derniere_adresse");
-                let detail = "La dernière adresse est tenue secrète : elle n’est pas transmise (R64).";
-                reported.push(Finding::new(Place::Path("payload.derniere_adresse".into()), "hidden", detail));
-            }
-            envelope
+impl Files {
+    /// The files by the catalogue's `demande-adresse` and `notification-placement`.
+    ///
+    /// # Errors
+    /// Where the catalogue is another one than the files were written for.
+    pub fn load(address: &Known, placement: &Known) -> Result<Self, Refused> {
+        Ok(Self {
+            request: Mapping::load(include_str!("caf/demande-adresse.toml"), address)?,
+            answer: Mapping::load(include_str!("caf/reponse-adresse.toml"), address)?,
+            placement: Mapping::load(include_str!("caf/notification-placement.toml"), placement)?,
+            taken: Mapping::load(include_str!("caf/reponse-placement.toml"), placement)?,
         })
-        .collect();
-    let open: Vec<Record<'_>> = envelopes.iter().zip(records).map(|(envelope, record)| Record { envelope, given: record.given }).collect();
-    let mut written = document.mapping()?.write(&open, format)?;
-    reported.append(&mut written.reported);
-    Ok(Written { reported, ..written })
+    }
+
+    /// Reads a file. The partner's own reference of each exchange comes apart; where it is the id of an exchange of ours, an answer
+    /// says so in `in_reply_to`.
+    ///
+    /// # Errors
+    /// What [`Mapping::read`] refuses, and a request that asks for what child protection may not ask for (R44, R45, R46).
+    pub fn read(&self, document: Document, format: Format, bytes: &[u8], context: &Context) -> Result<Records, Refused> {
+        if !document.is_answer() {
+            asked(format, bytes)?;
+        }
+        let mut records = self.mapping(document).read(bytes, format, context)?;
+        if document.is_answer() {
+            answer(document, &mut records);
+        }
+        Ok(records)
+    }
+
+    /// Writes a file. An address that is hidden does not leave (R64), and is reported.
+    ///
+    /// # Errors
+    /// What [`Mapping::write`] refuses.
+    pub fn write(&self, document: Document, format: Format, records: &[Record<'_>]) -> Result<Written, Refused> {
+        let hidden = |record: &Record<'_>| record.envelope.pointer(LAST_ADDRESS).is_some_and(|at| at.get("hidden") == Some(&true.into()));
+        let mut reported = Vec::new();
+        let envelopes: Vec<Value> = records
+            .iter()
+            .map(|record| {
+                let mut envelope = record.envelope.clone();
+                if hidden(record)
+                    && let Some(payload) = envelope.get_mut("payload").and_then(Value::as_object_mut)
+                {
+                    payload.remove("derniere_adresse");
+                    let detail = "La dernière adresse est tenue secrète : elle n’est pas transmise (R64).";
+                    reported.push(Finding::new(Place::Path("payload.derniere_adresse".into()), "hidden", detail));
+                }
+                envelope
+            })
+            .collect();
+        let open: Vec<Record<'_>> =
+            envelopes.iter().zip(records).map(|(envelope, record)| Record { envelope, given: record.given }).collect();
+        let mut written = self.mapping(document).write(&open, format)?;
+        reported.append(&mut written.reported);
+        Ok(Written { reported, ..written })
+    }
+
+    /// The columns of the CSV form of one of them.
+    pub fn columns(&self, document: Document) -> Vec<&str> {
+        self.mapping(document).columns()
+    }
+
+    const fn mapping(&self, document: Document) -> &Mapping {
+        match document {
+            Document::AddressRequest => &self.request,
+            Document::AddressAnswer => &self.answer,
+            Document::Placement => &self.placement,
+            Document::PlacementAnswer => &self.taken,
+        }
+    }
 }
 
 /// What the edge adds to a request: its reference, by which the caisse answers, and the day by which the law wants the answer.
@@ -89,33 +128,11 @@ pub fn answer_due(received: Date) -> Date {
 }
 
 impl Document {
-    /// The columns of its CSV form.
-    ///
-    /// # Errors
-    /// None that a test has not seen.
-    pub fn columns(self) -> Result<Vec<&'static str>, Refused> {
-        Ok(self.mapping()?.columns())
-    }
-
     const fn is_answer(self) -> bool {
         match self {
             Self::AddressAnswer | Self::PlacementAnswer => true,
             Self::AddressRequest | Self::Placement => false,
         }
-    }
-
-    fn mapping(self) -> Result<&'static Mapping, Refused> {
-        static REQUEST: Layout = LazyLock::new(|| Mapping::parse(include_str!("caf/demande-adresse.toml")));
-        static ANSWER: Layout = LazyLock::new(|| Mapping::parse(include_str!("caf/reponse-adresse.toml")));
-        static PLACEMENT: Layout = LazyLock::new(|| Mapping::parse(include_str!("caf/notification-placement.toml")));
-        static TAKEN: Layout = LazyLock::new(|| Mapping::parse(include_str!("caf/reponse-placement.toml")));
-        let layout = match self {
-            Self::AddressRequest => &REQUEST,
-            Self::AddressAnswer => &ANSWER,
-            Self::Placement => &PLACEMENT,
-            Self::PlacementAnswer => &TAKEN,
-        };
-        layout.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -152,7 +169,9 @@ fn beyond(place: &Place) -> bool {
         Place::Cell { column, .. } => matches!(column, Column::Unknown(_)),
         // An element beside that the format has bears its own name; one that it has not bears that of the record.
         Place::Element { name, .. } => name == "reponse",
-        Place::Path(_) | Place::Line(_) | Place::File(_) | Place::Whole => false,
+        // A row whose cells may be shifted: what stands in which column cannot be told.
+        Place::Line(_) => true,
+        Place::Path(_) | Place::File(_) | Place::Whole => false,
     }
 }
 
@@ -184,8 +203,6 @@ fn named(element: &Element, root: &str, findings: &mut Vec<Finding>) {
     findings.extend(names.filter_map(|name| Some(Source::named(name)?.finding(place()))));
     element.children.iter().for_each(|child| named(child, root, findings));
 }
-
-type Layout = LazyLock<Result<Mapping, Refused>>;
 
 const LAST_ADDRESS: &str = "/payload/derniere_adresse";
 

@@ -78,16 +78,14 @@ pub fn each(bytes: &[u8], root: &str, names: &[&str], mut visit: impl FnMut(Elem
     let (text, reported) = decode(bytes)?;
     let mut reader = Reader::from_str(&text);
     reader.config_mut().expand_empty_elements = true;
-    let mut walk = Walk { reader, text: &text, counted: 0, line: 1, path: Vec::new(), open: Vec::new(), elements: 0 };
-    let mut begun = false;
+    let mut walk = Walk { reader, text: &text, counted: 0, line: 1, path: Vec::new(), open: Vec::new(), elements: 0, roots: 0 };
     while let Some(step) = walk.step()? {
         match step {
             Step::Open(element) => {
-                if !begun && element.name != root {
+                if walk.roots == 0 && element.name != root {
                     let place = Place::Element { line: element.line, name: root.to_owned() };
                     return Err(Finding::new(place, "wrong-root", format!("L’élément racine n’est pas « {root} ».")).into());
                 }
-                begun = true;
                 walk.open(element, names)?;
             }
             Step::Close => {
@@ -123,7 +121,7 @@ pub fn write(root: &Element) -> Result<Vec<u8>, Refused> {
 fn put(out: &mut String, element: &Element, depth: usize) -> Result<(), Refused> {
     let holds = |text: &str| text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..));
     if !holds(&element.text) || !element.attributes.iter().all(|(_, value)| holds(value)) {
-        let place = Place::Element { line: 0, name: element.name.clone() };
+        let place = Place::Path(element.name.clone());
         return Err(Finding::new(place, "control-character", "Un caractère de commande ne peut pas être écrit en XML.").into());
     }
     let indent = "  ".repeat(depth);
@@ -177,6 +175,7 @@ struct Walk<'a> {
     /// The wanted element, and those begun in it.
     open: Vec<Element>,
     elements: usize,
+    roots: usize,
 }
 
 impl Walk<'_> {
@@ -232,6 +231,12 @@ impl Walk<'_> {
         if self.path.len() + self.open.len() >= MAX_DEPTH {
             return Err(self.refuse("too-deep", "Les éléments sont imbriqués trop profondément."));
         }
+        if self.open.is_empty() && self.path.is_empty() {
+            self.roots += 1;
+            if self.roots > 1 {
+                return Err(self.refuse("not-xml", "Le fichier a un élément après sa racine."));
+            }
+        }
         if self.open.is_empty() && !names.contains(&element.name.as_str()) {
             self.path.push(());
             return Ok(());
@@ -264,7 +269,8 @@ impl Walk<'_> {
 
     fn text(&mut self, text: &str) -> Result<(), Refused> {
         let Some(element) = self.open.last_mut() else {
-            return Ok(());
+            let outside = self.path.is_empty() && !text.trim().is_empty();
+            return if outside { Err(self.refuse("not-xml", "Le fichier a du texte hors de sa racine.")) } else { Ok(()) };
         };
         element.text.push_str(text);
         if element.text.len() > MAX_TEXT {

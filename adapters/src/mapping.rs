@@ -122,7 +122,7 @@ struct Field {
     class: DataClass,
     /// Whether the mapping speaks of codes at all.
     coded: bool,
-    /// The product's code and the catalogue's; empty where the product uses the catalogue's.
+    /// The product's code and the catalogue's; empty for what is not a code.
     codes: Vec<(String, String)>,
     /// What stands between several values in one cell.
     list: Option<char>,

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,6 +20,11 @@ const ANSWER_CSV: &[u8] = include_bytes!("../../vectors/caf/reponse-adresse.csv"
 const PLACEMENT_CSV: &[u8] = include_bytes!("../../vectors/caf/notification-placement.csv");
 const ID: &str = "01990000-0000-7000-8000-000000000001";
 
+static FILES: LazyLock<Files> = LazyLock::new(|| {
+    let known = |kind: &str| Known::parse(kind, COMPONENTS, CODES).unwrap();
+    Files::load(&known(ADDRESS), &known(PLACEMENT)).unwrap()
+});
+
 fn party(text: &str) -> exchange::Party {
     serde_json::from_value(json!({"institution": text})).unwrap()
 }
@@ -34,7 +42,7 @@ fn context() -> Context {
 }
 
 fn one(document: Document, format: Format, bytes: &[u8]) -> (Letter, Vec<Finding>) {
-    let records = read(document, format, bytes, &context()).unwrap();
+    let records = FILES.read(document, format, bytes, &context()).unwrap();
     let [letter] = <[Letter; 1]>::try_from(records.reading.letters).unwrap();
     (letter, records.reading.reported)
 }
@@ -44,28 +52,15 @@ fn codes(findings: &[Finding]) -> Vec<&str> {
 }
 
 #[test]
-fn the_four_files_are_what_the_catalogue_says() {
-    let (address, placement) = (Known::parse(ADDRESS, COMPONENTS, CODES).unwrap(), Known::parse(PLACEMENT, COMPONENTS, CODES).unwrap());
-    for (text, known) in [
-        (include_str!("demande-adresse.toml"), &address),
-        (include_str!("reponse-adresse.toml"), &address),
-        (include_str!("notification-placement.toml"), &placement),
-        (include_str!("reponse-placement.toml"), &placement),
-    ] {
-        Mapping::load(text, known).unwrap();
-    }
-}
-
-#[test]
 fn a_request_has_exactly_the_columns_that_the_law_allows() {
-    let columns = Document::AddressRequest.columns().unwrap();
+    let columns = FILES.columns(Document::AddressRequest);
     let allowed = "demande echeance fondement personne role nom_naissance nom_usage prenoms sexe date_naissance lieu_naissance \
                    derniere_adresse code_postal commune code_commune numero_allocataire date_perte_contact";
     assert_eq!(columns, allowed.split_whitespace().collect::<Vec<_>>());
-    let answer = Document::AddressAnswer.columns().unwrap();
+    let answer = FILES.columns(Document::AddressAnswer);
     assert_eq!(answer, ["demande", "resultat", "adresse", "code_postal", "commune", "code_commune", "date_effet"]);
     // No motive, no danger, no place, no address of anybody (R47).
-    let carried: BTreeSet<String> = Document::Placement.mapping().unwrap().carries().map(|(_, class)| class.to_string()).collect();
+    let carried: BTreeSet<String> = FILES.mapping(Document::Placement).carries().map(|(_, class)| class.to_string()).collect();
     assert_eq!(carried, BTreeSet::from(["financier", "identite", "judiciaire", "reference"].map(str::to_owned)));
 }
 
@@ -100,7 +95,7 @@ fn what_is_written_is_the_vector() {
     let given = request(ID, date!(2026 - 11 - 24));
     for (format, expected) in [(Format::Csv, REQUEST_CSV), (Format::Xml, REQUEST_XML)] {
         let (letter, _) = one(Document::AddressRequest, format, expected);
-        let written = write(Document::AddressRequest, format, &[Record { envelope: &letter.envelope, given: &given }]).unwrap();
+        let written = FILES.write(Document::AddressRequest, format, &[Record { envelope: &letter.envelope, given: &given }]).unwrap();
         assert_eq!(written.reported, []);
         let text = String::from_utf8(written.bytes).unwrap().replace(['\u{feff}', '\r'], "");
         assert_eq!(text, std::str::from_utf8(expected).unwrap());
@@ -115,12 +110,16 @@ fn an_answer_is_tied_to_its_request_and_holds_coordinates_only() {
     assert_eq!(letter.envelope["payload"]["reponse"]["adresse"]["city"], "Port-Exemple");
 
     let more = "demande;resultat;commune;Montant du RSA\nX;trouvee;Port-Exemple;600\n";
-    let records = read(Document::AddressAnswer, Format::Csv, more.as_bytes(), &context()).unwrap();
+    let records = FILES.read(Document::AddressAnswer, Format::Csv, more.as_bytes(), &context()).unwrap();
     assert!(records.reading.letters[0].beside.is_empty());
     let unknown = records.reading.reported.iter().find(|finding| finding.code == "unknown-column").unwrap();
     assert!(unknown.detail.contains("R42"));
     assert_eq!(unknown.place, Place::Cell { line: 1, column: Column::Unknown(4) });
     assert!(codes(&records.reading.reported).contains(&"bad-reference"));
+
+    let shifted = "demande;resultat;commune\nX;trouvee;Port-Exemple;RSA 600\n";
+    let (letter, reported) = one(Document::AddressAnswer, Format::Csv, shifted.as_bytes());
+    assert!(letter.beside.is_empty() && codes(&reported).contains(&"cell-count"));
 
     let more = "<reponses-adresse><reponse reference=\"X\"><resultat>trouvee</resultat><rsa>600</rsa></reponse></reponses-adresse>";
     let (letter, reported) = one(Document::AddressAnswer, Format::Xml, more.as_bytes());
@@ -154,12 +153,12 @@ fn what_child_protection_may_not_ask_for_is_refused_with_its_rule() {
         ("droit de communication", "R46"),
     ] {
         let text = format!("demande;fondement;{column}\n1;L226-3-2-ip-en-cours;oui\n");
-        let refused = read(Document::AddressRequest, Format::Csv, text.as_bytes(), &context()).unwrap_err();
+        let refused = FILES.read(Document::AddressRequest, Format::Csv, text.as_bytes(), &context()).unwrap_err();
         assert!(refused.0[0].detail.contains(rule), "{column}");
         assert_eq!(refused.0[0].place, Place::Cell { line: 1, column: Column::Unknown(3) });
     }
     let text = "<notifications-placement><notification><fondement>375-5</fondement><rncps/></notification></notifications-placement>";
-    assert!(read(Document::Placement, Format::Xml, text.as_bytes(), &context()).unwrap_err().0[0].detail.contains("R45"));
+    assert!(FILES.read(Document::Placement, Format::Xml, text.as_bytes(), &context()).unwrap_err().0[0].detail.contains("R45"));
     assert!(Source::ApiParticulier.refused().0[0].detail.contains("R44"));
 }
 
@@ -177,7 +176,7 @@ fn a_number_that_may_not_travel_is_left_out_and_told_without_it() {
 fn a_hidden_address_does_not_leave() {
     let envelope = json!({"type": "demande-adresse", "payload": {"fondement": "L221-3-prestation-ase",
         "derniere_adresse": {"lines": ["1 rue Cachée"], "city": "Ville", "hidden": true}}});
-    let written = write(Document::AddressRequest, Format::Csv, &[Record { envelope: &envelope, given: &BTreeMap::new() }]).unwrap();
+    let written = FILES.write(Document::AddressRequest, Format::Csv, &[Record { envelope: &envelope, given: &BTreeMap::new() }]).unwrap();
     assert!(!String::from_utf8(written.bytes).unwrap().contains("Cachée"));
     assert_eq!(codes(&written.reported), ["hidden"]);
 }
@@ -186,11 +185,32 @@ fn a_hidden_address_does_not_leave() {
 fn more_than_the_law_allows_stays_and_is_told() {
     let envelope = json!({"type": "demande-adresse", "subjects": [{"ref": "s1", "role": "mere", "birth_name": "EXEMPLE", "phone": "0500000000"}],
         "payload": {"fondement": "L221-3-prestation-ase", "motif": "négligences"}});
-    let written = write(Document::AddressRequest, Format::Xml, &[Record { envelope: &envelope, given: &BTreeMap::new() }]).unwrap();
+    let written = FILES.write(Document::AddressRequest, Format::Xml, &[Record { envelope: &envelope, given: &BTreeMap::new() }]).unwrap();
     let text = String::from_utf8(written.bytes).unwrap();
     assert!(!text.contains("0500000000") && !text.contains("négligences"));
     let places: Vec<String> = written.reported.iter().map(|finding| finding.place.to_string()).collect();
     assert_eq!(places, ["payload.motif", "subjects[].phone"]);
+}
+
+#[test]
+fn a_code_that_the_catalogue_has_not_is_told_at_its_cell() {
+    let text = "demande;fondement;role\n1;parce-que;enfant\n";
+    let (letter, reported) = one(Document::AddressRequest, Format::Csv, text.as_bytes());
+    assert!(letter.envelope["payload"].get("fondement").is_none());
+    let finding = reported.iter().find(|finding| finding.code == "bad-code").unwrap();
+    assert_eq!(finding.place.to_string(), "ligne 2, colonne « fondement »");
+}
+
+#[test]
+fn requests_that_could_not_be_told_apart_are_not_written() {
+    let envelope = json!({"type": "demande-adresse", "subjects": [{"ref": "s1", "role": "mere"}, {"ref": "s2", "role": "pere"}]});
+    let refused = |given: &[&BTreeMap<String, String>]| {
+        let records: Vec<_> = given.iter().map(|given| Record { envelope: &envelope, given }).collect();
+        FILES.write(Document::AddressRequest, Format::Csv, &records).unwrap_err().0[0].code
+    };
+    let one = BTreeMap::from([("demande".to_owned(), "1".to_owned())]);
+    assert_eq!(refused(&[&BTreeMap::new()]), "not-apart");
+    assert_eq!(refused(&[&one, &one]), "not-apart");
 }
 
 #[test]
@@ -275,16 +295,16 @@ proptest! {
             for format in [Format::Csv, Format::Xml] {
                 let given: Vec<_> = (0..envelopes.len()).map(|at| BTreeMap::from([(reference.to_owned(), at.to_string())])).collect();
                 let records: Vec<_> = envelopes.iter().zip(&given).map(|(envelope, given)| Record { envelope, given }).collect();
-                let written = write(document, format, &records).unwrap();
+                let written = FILES.write(document, format, &records).unwrap();
                 prop_assert_eq!(&written.reported, &[]);
-                let back = read(document, format, &written.bytes, &context()).unwrap();
+                let back = FILES.read(document, format, &written.bytes, &context()).unwrap();
                 prop_assert_eq!(&back.reading.reported, &[]);
                 prop_assert_eq!(&back.given, &given);
                 let again: Vec<&Value> = back.reading.letters.iter().map(|letter| &letter.envelope).collect();
                 prop_assert_eq!(again, envelopes.iter().collect::<Vec<_>>());
                 // And once more: the file itself is the same.
                 let records: Vec<_> = back.reading.letters.iter().zip(&given).map(|(letter, given)| Record { envelope: &letter.envelope, given }).collect();
-                prop_assert_eq!(write(document, format, &records).unwrap().bytes, written.bytes);
+                prop_assert_eq!(FILES.write(document, format, &records).unwrap().bytes, written.bytes);
             }
         }
     }
@@ -293,8 +313,8 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), cells in "(demande;|fondement;|role;|date_naissance\n|1;|x;|\"|\n){0,30}") {
         for document in [Document::AddressRequest, Document::AddressAnswer, Document::Placement, Document::PlacementAnswer] {
             for format in [Format::Csv, Format::Xml] {
-                let _ = read(document, format, &bytes, &context());
-                let _ = read(document, format, cells.as_bytes(), &context());
+                let _ = FILES.read(document, format, &bytes, &context());
+                let _ = FILES.read(document, format, cells.as_bytes(), &context());
             }
         }
     }

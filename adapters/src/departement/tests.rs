@@ -31,6 +31,8 @@ fn b() -> &'static Mapping {
     &MAPPING
 }
 
+static LINE: LazyLock<Line119> = LazyLock::new(|| Line119::load(&known(IP), &known(RETOUR)).unwrap());
+
 static KNOWN: LazyLock<Known> = LazyLock::new(|| known(IP));
 
 fn context() -> Context {
@@ -63,8 +65,6 @@ fn again(records: &Records, write: impl FnOnce(&[Record<'_>]) -> Written) -> Wri
 #[test]
 fn the_layouts_are_what_the_catalogue_says() {
     assert_eq!((a().name.as_str(), b().name.as_str()), ("exemple-a", "exemple-b"));
-    Mapping::load(include_str!("transmission-119.toml"), &known(IP)).unwrap();
-    Mapping::load(include_str!("retour-119.toml"), &known(RETOUR)).unwrap();
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_danger_is_read_however_odd_its_file() {
 
 #[test]
 fn the_119_transmits_with_its_call() {
-    let records = read_119(Format::Xml, CALL_XML, &context()).unwrap();
+    let records = LINE.read(Format::Xml, CALL_XML, &context()).unwrap();
     assert_eq!(told(&records.reading.reported), []);
     let envelope = &records.reading.letters[0].envelope;
     let call = json!({"numero_appel": "2026-119-004217", "date_appel": "2026-11-24T22:41:00+01:00"});
@@ -146,34 +146,34 @@ fn the_119_transmits_with_its_call() {
     assert_eq!(envelope["subjects"][0]["age_estimate"], 4);
     assert_eq!(envelope["payload"]["declarant"], json!({"anonyme": true, "lien_enfant": "voisine", "souhaite_retour": false}));
     assert_eq!(envelope["information"]["parents"]["informed"], "non-faite-interet-enfant");
-    let written = again(&records, |records| write_119(Format::Xml, records).unwrap());
+    let written = again(&records, |records| LINE.write(Format::Xml, records).unwrap());
     assert_eq!(plain(&written.bytes), plain(CALL_XML));
     // The same in the other form.
-    let csv = again(&records, |records| write_119(Format::Csv, records).unwrap());
-    assert!(read_119(Format::Csv, &csv.bytes, &context()).unwrap() == records);
+    let csv = again(&records, |records| LINE.write(Format::Csv, records).unwrap());
+    assert!(LINE.read(Format::Csv, &csv.bytes, &context()).unwrap() == records);
 
     let without = "<transmissions-119><transmission><faits><texte>Cris.</texte></faits></transmission></transmissions-119>";
-    let records = read_119(Format::Xml, without.as_bytes(), &context()).unwrap();
+    let records = LINE.read(Format::Xml, without.as_bytes(), &context()).unwrap();
     assert_eq!(records.reading.letters.len(), 1);
     assert_eq!(records.reading.reported.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["missing", "missing"]);
 }
 
 #[test]
 fn the_119_is_told_a_status_and_nothing_of_the_file() {
-    let records = read_return(Format::Csv, RETURN_CSV, &context()).unwrap();
+    let records = LINE.read_return(Format::Csv, RETURN_CSV, &context()).unwrap();
     assert_eq!(told(&records.reading.reported), []);
     let envelope = &records.reading.letters[0].envelope;
     assert_eq!(envelope["payload"]["statut"], "accompagnement-famille");
-    let written = again(&records, |records| write_return(Format::Csv, records).unwrap());
+    let written = again(&records, |records| LINE.write_return(Format::Csv, records).unwrap());
     assert_eq!(plain(&written.bytes), plain(RETURN_CSV));
 
     let mut talkative = envelope.clone();
     talkative["payload"]["texte_libre"] = "Négligences confirmées.".into();
-    let written = write_return(Format::Xml, &[Record { envelope: &talkative, given: &BTreeMap::new() }]).unwrap();
+    let written = LINE.write_return(Format::Xml, &[Record { envelope: &talkative, given: &BTreeMap::new() }]).unwrap();
     assert!(!plain(&written.bytes).contains("Négligences"));
     assert_eq!(told(&written.reported), [("left-out", "payload.texte_libre".to_owned())]);
     talkative["payload"].as_object_mut().unwrap().remove("numero_appel_119");
-    let refused = write_return(Format::Xml, &[Record { envelope: &talkative, given: &BTreeMap::new() }]).unwrap_err();
+    let refused = LINE.write_return(Format::Xml, &[Record { envelope: &talkative, given: &BTreeMap::new() }]).unwrap_err();
     assert_eq!(told(&refused.0), [("missing", "payload.numero_appel_119".to_owned())]);
 }
 
@@ -244,7 +244,7 @@ proptest! {
 
     #[test]
     fn what_both_have_a_place_for_passes_through_both(envelopes in proptest::collection::vec(envelopes(), 1..4)) {
-        let call = mapping(&TRANSMISSION).unwrap();
+        let call = &LINE.transmission;
         let layouts = [(a(), Format::Csv, "dossier"), (b(), Format::Xml, "dossier"), (call, Format::Csv, "transmission"), (call, Format::Xml, "transmission")];
         for (mapping, format, reference) in layouts {
             let given: Vec<_> = (0..envelopes.len()).map(|at| BTreeMap::from([(reference.to_owned(), at.to_string())])).collect();
@@ -284,8 +284,8 @@ proptest! {
         for (mapping, format, vector) in [(a(), Format::Csv, A_CSV), (b(), Format::Xml, B_XML)] {
             let _ = (mapping.read(&bytes, format, &context), mapping.read(&changed(vector), format, &context));
         }
-        let _ = (read_119(Format::Xml, &bytes, &context), read_119(Format::Xml, &changed(CALL_XML), &context));
-        let _ = read_return(Format::Csv, &changed(RETURN_CSV), &context);
+        let _ = (LINE.read(Format::Xml, &bytes, &context), LINE.read(Format::Xml, &changed(CALL_XML), &context));
+        let _ = LINE.read_return(Format::Csv, &changed(RETURN_CSV), &context);
         let text = String::from_utf8_lossy(&changed(A.as_bytes())).into_owned();
         let _ = Mapping::load(&text, known);
     }

@@ -26,6 +26,10 @@ fn refuses_what_could_grow_reach_out_or_end_early() {
     assert_eq!(refused("<a><b></a>"), "not-xml");
     assert_eq!(refused("<a><b>"), "truncated");
     assert_eq!(refused(""), "not-xml");
+    assert_eq!(refused("<a/><a/>"), "not-xml");
+    assert_eq!(refused("<a/><b/>"), "not-xml");
+    assert_eq!(refused("x<a/>"), "not-xml");
+    assert_eq!(refused("<a/>&#120;"), "not-xml");
     assert_eq!(refused(&format!("<a>{}", "<b>".repeat(100))), "too-deep");
     assert_eq!(refused(&format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS))), "too-large");
     assert_eq!(refused(&format!("<a>{}</a>", "x".repeat(MAX_TEXT + 1))), "too-large");

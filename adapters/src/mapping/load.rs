@@ -19,16 +19,19 @@ impl Mapping {
     /// Reads a mapping file and holds it against the catalogue.
     ///
     /// # Errors
-    /// Every mistake: what [`Mapping::parse`] refuses, a field that the catalogue has not, a class or a shape that is not the
-    /// catalogue's, a code of the catalogue without translation.
+    /// Every mistake: not TOML, a key that mappings have not, a field that the catalogue has not, without class or with another class
+    /// or shape than the catalogue's, a code of the catalogue without translation, two columns for one field, two fields for one column.
     pub fn load(text: &str, known: &Known) -> Result<Self, Refused> {
-        let mapping = Self::parse(text)?;
+        let mut mapping = Self::parse(text)?;
         let mut findings = Vec::new();
         if mapping.kind != known.kind {
             findings.push(Finding::new(at("type"), "wrong-type", format!("Le catalogue donné est celui du type « {} ».", known.kind)));
         }
-        for (index, field) in mapping.fields.iter().enumerate() {
+        for (index, field) in mapping.fields.iter_mut().enumerate() {
             check(field, &format!("field[{index}]"), known, &mut findings);
+            if field.coded && field.codes.is_empty() {
+                field.codes = known.fields.get(&catalogue_name(field)).map(|is| same(&is.codes)).unwrap_or_default();
+            }
         }
         for (index, fixed) in mapping.fixed.iter().enumerate() {
             let name = path(&fixed.to);
@@ -44,12 +47,9 @@ impl Mapping {
         if findings.is_empty() { Ok(mapping) } else { Err(Refused(findings)) }
     }
 
-    /// Reads a mapping file for what it says by itself.
-    ///
-    /// # Errors
-    /// Every mistake: not TOML, a key that mappings have not, a field without class or without place in a form that the mapping has,
+    /// What a mapping file says by itself. Refuses not TOML, a key that mappings have not, a field without class or without place in a form that the mapping has,
     /// two columns for one field, two fields for one column, two codes for one.
-    pub fn parse(text: &str) -> Result<Self, Refused> {
+    fn parse(text: &str) -> Result<Self, Refused> {
         let file: File = toml::from_str(text).map_err(|e| {
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.bytes().filter(|b| *b == b'\n').count() as u64 + 1;
@@ -153,9 +153,19 @@ fn is_item(to: &Pointer) -> bool {
     to.segments().iter().any(|segment| segment == ITEM)
 }
 
-fn check(field: &Field, place: &str, known: &Known, findings: &mut Vec<Finding>) {
+/// What the catalogue calls a field.
+fn catalogue_name(field: &Field) -> String {
     let name = path(&field.to);
-    let name = if field.list.is_some() { format!("{name}[]") } else { name };
+    if field.list.is_some() { format!("{name}[]") } else { name }
+}
+
+/// The codes of a product that writes those of the catalogue.
+fn same(codes: &[String]) -> Vec<(String, String)> {
+    codes.iter().map(|code| (code.clone(), code.clone())).collect()
+}
+
+fn check(field: &Field, place: &str, known: &Known, findings: &mut Vec<Finding>) {
+    let name = catalogue_name(field);
     let Some(is) = known.fields.get(&name) else {
         findings.push(unknown(&format!("{place}.to"), &name, known));
         return;

@@ -203,7 +203,8 @@ fn nobody_is_lost_in_silence() {
     let envelope = json!({"type": "information-preoccupante", "subjects": [
         {"ref": "s1", "role": "enfant", "birth_name": "FICTIVE"}, {"ref": "s2", "role": "enfant"}, {"ref": "s3", "role": "mere", "birth_name": "EXEMPLE"}]});
     let mapping = Mapping::load(SMALL, &known()).unwrap();
-    let written = mapping.write(&[Record { envelope: &envelope, given: &BTreeMap::new() }], Format::Csv).unwrap();
+    let given = BTreeMap::from([("dossier".to_owned(), "1".to_owned())]);
+    let written = mapping.write(&[Record { envelope: &envelope, given: &given }], Format::Csv).unwrap();
     assert_eq!(
         told(&written.reported),
         [("left-out", "subjects[].role".to_owned()), ("left-out", "subjects[]".to_owned())],

@@ -81,9 +81,24 @@ impl Mapping {
 
     fn csv(&self, sorted: &[Sorted<'_>]) -> Result<Vec<u8>, Refused> {
         let absent = || Refused::from(Finding::new(Place::Whole, "no-format", "Cette correspondance ne décrit pas de CSV."));
-        self.csv.as_ref().ok_or_else(absent)?;
+        let csv = self.csv.as_ref().ok_or_else(absent)?;
+        self.apart(csv.group.as_deref(), sorted)?;
         let rows: Vec<Vec<String>> = sorted.iter().flat_map(|record| self.rows(record)).collect();
         sheet::write(&self.columns(), &rows)
+    }
+
+    /// Exchanges whose rows could not be told apart when they are read again are not written.
+    fn apart(&self, group: Option<&str>, sorted: &[Sorted<'_>]) -> Result<(), Refused> {
+        let Some(given) = self.given.iter().find(|given| group.is_some() && given.column.as_deref() == group) else { return Ok(()) };
+        let key = |record: &Sorted<'_>| record.given.get(&given.name).map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+        let keys: Vec<Option<String>> = sorted.iter().map(key).collect();
+        let nameless = sorted.iter().zip(&keys).any(|(record, key)| record.items > 1 && key.is_none());
+        let alike = keys.windows(2).any(|pair| matches!(pair, [Some(one), Some(other)] if one == other));
+        if nameless || alike {
+            let detail = format!("Chaque échange de plusieurs lignes a besoin de sa propre valeur « {} ».", given.name);
+            return Err(Finding::new(Place::Path(given.name.clone()), "not-apart", detail).into());
+        }
+        Ok(())
     }
 
     /// One row for each item: what the items share stands on the first, what the edge gives on all.
