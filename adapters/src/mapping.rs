@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::reading::{Finding, Reading, no_content};
 
+mod alone;
 mod known;
 mod load;
 mod places;
@@ -182,6 +183,8 @@ fn path(pointer: &Pointer) -> String {
 
 /// In a pointer: the item of the row, or of the repeated element.
 const ITEM: &str = "-";
+/// Most rows or repeated elements of one exchange.
+const MAX_ITEMS: usize = 1_000;
 /// Most exchanges of one file.
 pub const MAX_RECORDS: usize = 10_000;
 

@@ -43,6 +43,9 @@ impl Sheet {
         let Some(first) = sheet.record()? else {
             return Err(Finding::new(Place::Whole, "empty", "Le fichier est vide.").into());
         };
+        if let Some(fault) = first.fault {
+            return Err(fault.into());
+        }
         sheet.header = first.cells.into_iter().map(|name| name.trim().to_owned()).collect();
         match sheet.header.as_slice() {
             [only] if only.contains([',', '\t']) => {
@@ -256,6 +259,7 @@ mod tests {
         assert_eq!(refused(format!("a;b\n{}", "1;2\n".repeat(MAX_ROWS + 1)).as_bytes()), "too-large");
         assert_eq!(refused(b""), "empty");
         assert_eq!(refused(b"a,b\n1,2\n"), "separator");
+        assert_eq!(refused(b"a;\"b\n1;2\n"), "quote");
     }
 
     #[test]

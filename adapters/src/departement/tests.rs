@@ -239,6 +239,25 @@ fn envelopes() -> impl Strategy<Value = Value> {
     })
 }
 
+/// JSON of the right type and of any shape, with the names that mappings look for in all the wrong places.
+fn documents() -> impl Strategy<Value = Value> {
+    let name = "subjects|payload|faits|given_names|role|ref|0|1|999999|18446744073709551615|birth_name|~|/|-|";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "enfant|mere|s1|.{0,4}".prop_map(Into::into)
+    ];
+    let value = leaf.prop_recursive(4, 40, 5, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            proptest::collection::btree_map(name, inner, 0..5).prop_map(|members| Value::Object(members.into_iter().collect()))
+        ]
+    });
+    (value.clone(), value)
+        .prop_map(|(subjects, payload)| json!({"type": "information-preoccupante", "subjects": subjects, "payload": payload}))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -269,6 +288,17 @@ proptest! {
         for (at, cell) in cells.iter().enumerate() {
             let beside = records.reading.letters[0].beside.iter().any(|beside| beside.value == json!(cell));
             prop_assert!(row[at] == *cell || beside, "{}", at);
+        }
+    }
+
+    #[test]
+    fn arbitrary_documents_never_panic(document in documents()) {
+        let given = BTreeMap::new();
+        let records = [Record { envelope: &document, given: &given }];
+        for mapping in [a(), b(), &LINE.transmission] {
+            for format in [Format::Csv, Format::Xml] {
+                let _ = mapping.write(&records, format);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     Csv, Field, Fixed, Given, ITEM, Known, Mapping, Words, Xml,
     known::KnownField,
     path,
-    places::{Places, list_len},
+    places::Places,
     value::{DateForm, Shape},
 };
 use crate::reading::{Finding, Place, Refused};
@@ -75,72 +75,6 @@ impl Mapping {
         mapping.alone(&mut findings);
         if findings.is_empty() { Ok(mapping) } else { Err(Refused(findings)) }
     }
-
-    /// What a mapping must be by itself.
-    fn alone(&self, findings: &mut Vec<Finding>) {
-        if self.csv.is_none() && self.xml.is_none() {
-            findings.push(Finding::new(Place::Whole, "no-format", "Il manque une section [csv] ou [xml]."));
-        }
-        let mut twice = |name: String, what: Option<&str>, seen: &mut BTreeSet<String>, detail: &str| {
-            if let Some(what) = what
-                && !seen.insert(what.to_owned())
-            {
-                findings.push(Finding::new(at(&name), "twice", format!("{detail} : « {what} ».")));
-            }
-        };
-        let (mut targets, mut columns, mut elements) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (index, field) in self.fields.iter().enumerate() {
-            twice(format!("field[{index}].to"), Some(&field.to.to_string()), &mut targets, "Deux colonnes vont au même champ");
-            twice(format!("field[{index}].column"), field.column.as_deref(), &mut columns, "La même colonne va à deux champs");
-            let element = field.element.as_ref().map(|element| format!("{}{element}", if field.is_item() { "-/" } else { "" }));
-            twice(format!("field[{index}].element"), element.as_deref(), &mut elements, "Le même élément va à deux champs");
-        }
-        for (index, given) in self.given.iter().enumerate() {
-            twice(format!("given[{index}].column"), given.column.as_deref(), &mut columns, "La même colonne va à deux champs");
-            twice(format!("given[{index}].element"), given.element.as_deref(), &mut elements, "Le même élément va à deux champs");
-        }
-        for (index, fixed) in self.fixed.iter().enumerate() {
-            twice(format!("fixed[{index}].to"), Some(&fixed.to.to_string()), &mut targets, "Ce champ a déjà sa valeur");
-        }
-        self.placed(findings);
-    }
-
-    /// Every field has a place in every form, and what repeats has something to repeat in.
-    fn placed(&self, findings: &mut Vec<Finding>) {
-        let places = self.fields.iter().map(|field| (&field.column, &field.element)).enumerate().map(|(i, p)| (format!("field[{i}]"), p));
-        let given = self.given.iter().map(|given| (&given.column, &given.element)).enumerate().map(|(i, p)| (format!("given[{i}]"), p));
-        for (name, (column, element)) in places.chain(given) {
-            if self.csv.is_some() && column.is_none() {
-                findings.push(Finding::new(
-                    at(&format!("{name}.column")),
-                    "missing",
-                    "Il manque la colonne, que la section [csv] demande.",
-                ));
-            }
-            if self.xml.is_some() && element.is_none() {
-                findings.push(Finding::new(
-                    at(&format!("{name}.element")),
-                    "missing",
-                    "Il manque l’élément, que la section [xml] demande.",
-                ));
-            }
-        }
-        let items = self.fields.iter().any(Field::is_item);
-        if let Some(group) = self.csv.as_ref().and_then(|csv| csv.group.as_ref())
-            && !self.given.iter().any(|given| given.column.as_ref() == Some(group))
-        {
-            findings.push(Finding::new(at("csv.group"), "missing", "Cette colonne n’est pas dans une section [[given]]."));
-        }
-        if items && self.xml.as_ref().is_some_and(|xml| xml.item.is_none()) {
-            findings.push(Finding::new(at("xml.item"), "missing", "Des champs ont « - » : il manque l’élément qui se répète."));
-        }
-        let lists = self.fields.iter().map(|field| &field.to).chain(self.fixed.iter().map(|fixed| &fixed.to));
-        let tops: BTreeSet<&[String]> =
-            lists.filter(|to| is_item(to)).filter_map(|to| to.segments().get(..list_len(to.segments()))).collect();
-        if tops.len() > 1 {
-            findings.push(Finding::new(Place::Whole, "two-lists", "Des champs de deux listes ont « - » : une seule peut se répéter."));
-        }
-    }
 }
 
 impl Field {
@@ -149,7 +83,7 @@ impl Field {
     }
 }
 
-fn is_item(to: &Pointer) -> bool {
+pub(super) fn is_item(to: &Pointer) -> bool {
     to.segments().iter().any(|segment| segment == ITEM)
 }
 
@@ -219,7 +153,7 @@ fn list(names: &[String]) -> String {
     format!("Choisissez parmi : {}.", names.join(", "))
 }
 
-fn at(place: &str) -> Place {
+pub(super) fn at(place: &str) -> Place {
     Place::Path(place.to_owned())
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use exchange::{Pointer, document::Leaves};
 use serde_json::Value;
 
-use super::{Field, Fixed, ITEM};
+use super::{Field, Fixed, ITEM, MAX_ITEMS};
 
 /// The places of a mapping.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +64,7 @@ impl Places {
     pub(super) fn find(&self, at: &Pointer) -> Option<(Belongs, usize)> {
         let segments = at.segments();
         let top = self.repeated.as_ref().map(Pointer::segments).filter(|top| segments.starts_with(top));
-        let item = top.and_then(|top| segments.get(top.len())?.parse::<usize>().ok());
+        let item = top.and_then(|top| segments.get(top.len())?.parse::<usize>().ok()).filter(|item| *item < MAX_ITEMS);
         let mut text = String::new();
         for (n, segment) in segments.iter().enumerate() {
             let repeats = item.is_some() && top.is_some_and(|top| top.len() == n);

@@ -6,7 +6,7 @@ use exchange::{Pointer, document::Leaves};
 use serde_json::{Map, Value};
 
 use super::{
-    Context, Format, ITEM, MAX_RECORDS, Mapping, Records,
+    Context, Format, ITEM, MAX_ITEMS, MAX_RECORDS, Mapping, Records,
     places::{extended, item_of, list_len},
     value,
 };
@@ -373,7 +373,5 @@ fn join(path: &str, name: &str) -> String {
 
 /// Most values of one file, findings included.
 const MAX_VALUES: usize = 400_000;
-/// Most rows or repeated elements of one exchange.
-const MAX_ITEMS: usize = 1_000;
 /// Most values in one list.
 const MAX_LIST: usize = 1_000;

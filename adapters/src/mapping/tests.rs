@@ -106,6 +106,14 @@ fn a_mapping_that_is_wrong_says_where_and_why() {
     assert_eq!(wrong("list = \"|\"", "list = \";\""), at("bad-value", "field[2].list"));
     assert_eq!(wrong("value = \"enfant\"", "value = \"bébé\""), at("bad-code", "fixed[0].value"));
     assert_eq!(wrong("type = \"information-preoccupante\"", "type = \"signalement\""), at("wrong-type", "type"));
+    assert_eq!(wrong("element = \"nom\"", "element = \"no m\""), at("bad-name", "element"));
+    assert_eq!(wrong("element = \"nom\"", "element = \"\""), at("bad-name", "element"));
+    assert_eq!(wrong("element = \"nom\"", "element = \"a//b\""), at("bad-name", "element"));
+    assert_eq!(wrong("column = \"NOM\"", "column = \" NOM\""), at("bad-name", "column"));
+    assert_eq!(wrong("record = \"dossier\"", "record = \"<dossier>\""), at("bad-name", "xml.record"));
+    assert_eq!(wrong("element = \"recit\"", "element = \"danger/recit\""), at("nested", "element"));
+    assert_eq!(wrong("element = \"recit\"", "element = \"personne/recit\""), at("nested", "element"));
+    assert_eq!(wrong("/payload/faits/0/texte", "/subjects/0/birth_place"), vec![("two-lists", "l’ensemble".to_owned())]);
     assert_eq!(wrong("dates =", "date ="), at("not-a-mapping", "ligne 4"));
     let codes = wrong("codes = \"catalogue\"", "codes = { N = \"negligences\", n = \"negligences\", V = \"violence\" }");
     assert_eq!(codes, at("twice", "field[2].codes"));
