@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use time::macros::date;
 
 use super::*;
-use crate::{mapping::Known, reading::Letter};
+use crate::{
+    drop::{Acknowledgement, DropName, Outcome, Remark},
+    mapping::Known,
+    reading::Letter,
+};
 
 const COMPONENTS: &str = include_str!("../../../policies/catalogue/_components.toml");
 const CODES: &str = include_str!("../../../policies/catalogue/_codes.toml");
@@ -199,6 +203,25 @@ fn a_code_that_the_catalogue_has_not_is_told_at_its_cell() {
     assert!(letter.envelope["payload"].get("fondement").is_none());
     let finding = reported.iter().find(|finding| finding.code == "bad-code").unwrap();
     assert_eq!(finding.place.to_string(), "ligne 2, colonne « fondement »");
+}
+
+#[test]
+fn the_partner_is_told_in_the_terms_of_its_own_file() {
+    let text = "demande;role;nom_naissance;date_naissance\n1;mere;EXEMPLE;19-05-1991\n";
+    let (_, reported) = one(Document::AddressRequest, Format::Csv, text.as_bytes());
+    let file: DropName = "departement-31_0000000042_001.csv".parse().unwrap();
+    let answer = Acknowledgement {
+        sender: file.sender.clone(),
+        recipient: "caf-31".parse().unwrap(),
+        sequence: file.sequence,
+        instant: exchange::Instant::from_unix_ms(0),
+        outcome: Outcome::Accept(Vec::new()),
+        remarks: reported.iter().map(|finding| Remark::of(Some(file.clone()), finding)).collect(),
+    };
+    let answer: Value = serde_json::from_slice(&answer.write().unwrap()).unwrap();
+    let remark = answer["remarks"].as_array().unwrap().iter().find(|remark| remark["code"] == "bad-date").unwrap();
+    assert_eq!((&remark["file"], &remark["line"], &remark["at"]), (&json!(file.to_string()), &json!(2), &json!("date_naissance")));
+    assert!(!answer.to_string().contains("1991"));
 }
 
 #[test]

@@ -200,6 +200,8 @@ fn pupils() -> impl Strategy<Value = Vec<(String, String, Date, String)>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn at_most_one_child_comes_back_and_it_is_the_one(pupils in pupils(), at: prop::sample::Index) {
         let mut text = "Nom élève;Prénom élève;Date naissance;Libellé classe\n".to_owned();

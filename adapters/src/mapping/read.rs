@@ -251,6 +251,10 @@ impl Gathering {
             reported.push(Finding::new(place, "nir", detail).cured_by("Retirez ce numéro du fichier."));
             return;
         }
+        if values.iter().any(|value| forbidden::has_nir(value)) {
+            let detail = "Ce texte contient ce qui ressemble à un numéro de sécurité sociale (R57) : la passerelle le tiendra à part.";
+            reported.push(Finding::new(place.clone(), "nir-in-text", detail).cured_by("Retirez ce numéro du texte."));
+        }
         match known {
             Known::Field(index) => self.field(mapping, index, item, values, place, reported),
             Known::Given(index) => {

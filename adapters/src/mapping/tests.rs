@@ -181,6 +181,14 @@ fn what_does_not_fit_stands_beside_and_is_told_without_being_said() {
 }
 
 #[test]
+fn a_text_is_not_lost_for_a_number_in_it() {
+    let records = read("DOSSIER;NOM;RECIT\n1;FICTIVE;Dit que le 1 85 05 78 006 084 est le sien.\n", Format::Csv);
+    let found = records.reading.reported.iter().find(|finding| finding.code == "nir-in-text").unwrap();
+    assert_eq!(found.place.to_string(), "ligne 2, colonne « RECIT »");
+    assert!(records.reading.letters[0].envelope["payload"]["faits"][0]["texte"].as_str().unwrap().starts_with("Dit que"));
+}
+
+#[test]
 fn a_shifted_row_is_kept_whole_and_fills_no_field() {
     let records = read("DOSSIER;NOM;NE_LE;DANGERS;RECIT\n1;FICTIVE;;;Seule; le soir\n", Format::Csv);
     assert_eq!(records.reading.reported[0].code, "cell-count");
