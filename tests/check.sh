@@ -32,6 +32,9 @@ install_tools() {
   need curl curl "the README's own commands are run as they stand"
   need openssl openssl "the same: an institution makes its key and request with it"
   need e2fsck e2fsprogs "disks that fail: a file system of the tests' own is broken and mended"
+  need qpdf qpdf "whether others find our PDF files whole"
+  need pdftotext poppler-utils "the same: what they read in them"
+  need xmllint libxml2-utils "our manifests and cover sheets hold to their schemas"
   need cvc5 cvc5 "the solver that proves the invariants of the rules"
   if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     say "installing postgresql: every test of the store also runs on it, in a server of the tests' own"

@@ -1,4 +1,4 @@
-//! XML as small trees: no DTD, no entity but the five of XML, bounded in size, depth and number of elements.
+//! XML as small trees: no DTD is read, no entity but the five of XML is known, bounded in size, depth and number of elements.
 //!
 //! A file may be read whole, or element by element so that what was looked at is forgotten before the next.
 
@@ -69,7 +69,7 @@ pub fn read(bytes: &[u8], root: &str) -> Result<(Element, Vec<Finding>), Refused
 /// passed over; one inside another comes as part of the outer one. Returns what was tolerated: an old encoding.
 ///
 /// # Errors
-/// Not well-formed; a `<!DOCTYPE`; an entity; another root; an encoding that French files do not have; or above [`MAX_BYTES`],
+/// Not well-formed; a `<!DOCTYPE` that defines something; an entity; another root; an encoding that French files do not have; or above [`MAX_BYTES`],
 /// [`MAX_DEPTH`], [`MAX_ELEMENTS`] in one element, [`MAX_TEXT`] in one text.
 pub fn each(bytes: &[u8], root: &str, names: &[&str], mut visit: impl FnMut(Element) -> ControlFlow<()>) -> Result<Vec<Finding>, Refused> {
     if bytes.len() > MAX_BYTES {
@@ -202,9 +202,12 @@ impl Walk<'_> {
                     };
                     self.text(&known.ok_or_else(|| self.refuse("entity", "Une entité n’est pas l’une des cinq du XML."))?)?;
                 }
+                // Files of the ministry name the DTD that they hold to. Nobody here fetches it, so nothing that it defines exists.
+                Event::DocType(named) if self.roots == 0 && !named.contains('[') => {}
                 Event::DocType(_) => {
-                    let cure = "Retirez la ligne « <!DOCTYPE … > » : elle n’est jamais suivie, et n’est pas acceptée.";
-                    let finding = Finding::new(Place::Line(self.line), "doctype", "Le fichier déclare un type de document (DTD).");
+                    let cure = "Retirez ce qui est entre crochets dans « <!DOCTYPE … [ … ]> » : rien n’en est accepté.";
+                    let finding =
+                        Finding::new(Place::Line(self.line), "doctype", "Le fichier définit lui-même son type de document (DTD).");
                     return Err(finding.cured_by(cure).into());
                 }
                 Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}

@@ -1,12 +1,19 @@
 //! What the gateway signs, checked by code that is not ours: the log by Python's C2SP and RFC 6962 implementations, a
-//! receipt by PyJWT, envelopes by a JSON Schema validator, the wire by its own OpenAPI document.
+//! receipt by PyJWT, envelopes by a JSON Schema validator, the wire by its own OpenAPI document, FHIR by `fhir.resources`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
+use adapters::{fhir, reading::Refused};
 use gateway::{demo::envelopes, flows::bundle};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{Scene, people::*, text};
 
 #[tokio::test]
@@ -39,12 +46,16 @@ async fn the_log_and_the_receipts_verify_with_other_peoples_code() {
     let leaf = file("leaf.json", &text(&evidence, "/entry"));
 
     let c2sp = |folder: &Path| {
-        python("c2sp_verify.py", &["--folder", &path(folder), "--vkey", &path(&vkey), "--proof", &path(&proof), "--leaf", &path(&leaf)])
+        python(
+            "c2sp_verify.py",
+            &["--folder", &path(folder), "--vkey", &path(&vkey), "--proof", &path(&proof), "--leaf", &path(&leaf)],
+            b"",
+        )
     };
     let (code, output) = c2sp(&log);
     assert_eq!(code, 0, "{output}");
     assert!(output.contains("all holds") && output.contains("is in the tree of"), "{output}");
-    let (code, output) = python("receipt_verify.py", &["--jwks", &path(&jwks), &path(&receipt)]);
+    let (code, output) = python("receipt_verify.py", &["--jwks", &path(&jwks), &path(&receipt)], b"");
     assert_eq!(code, 0, "{output}");
 
     // Neither accepts what was altered.
@@ -54,7 +65,7 @@ async fn the_log_and_the_receipts_verify_with_other_peoples_code() {
     let mut forged = signature.into_bytes();
     forged[10] = if forged[10] == b'A' { b'B' } else { b'A' };
     fs::write(&receipt, format!("{head}.{}", String::from_utf8(forged).unwrap())).unwrap();
-    assert_eq!(python("receipt_verify.py", &["--jwks", &path(&jwks), &path(&receipt)]).0, 1);
+    assert_eq!(python("receipt_verify.py", &["--jwks", &path(&jwks), &path(&receipt)], b"").0, 1);
 }
 
 #[tokio::test]
@@ -118,12 +129,49 @@ async fn the_openapi_document_is_true() {
     assert_eq!(schemas, crip.get("/v1/catalogue").await.unwrap()["types"].as_array().unwrap().len());
 }
 
-fn python(script: &str, arguments: &[&str]) -> (i32, String) {
+#[test]
+fn fhir_is_written_as_other_peoples_models_have_it() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/vectors/fhir");
+    // What they build is what our tests read.
+    let (code, built) = python("fhir_build.py", &["build"], b"");
+    assert_eq!(code, 0, "{built}");
+    let read: Value = serde_json::from_slice(&fs::read(vectors.join("message-ip.json")).unwrap()).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&built).unwrap(), read);
+    // What we write is valid to them, and what is not valid is seen.
+    let refused: Refused = fhir::read(b"{}", &hospital()).unwrap_err();
+    let problem = json!({"type": "urn:passerelle:problem:denied", "title": "Refus", "status": 403, "code": "denied", "detail": "Non."});
+    for (what, resource) in [
+        ("a document", fs::read(vectors.join("document-ip.bundle.json")).unwrap()),
+        ("a capability statement", fhir::capability_statement("2026-11-30", "1", "https://passerelle.example/fhir").unwrap()),
+        ("a refusal of an adapter", fhir::of_refused(&refused).unwrap()),
+        ("a refusal of the gateway", fhir::of_problem(&problem).unwrap()),
+    ] {
+        let (code, said) = python("fhir_build.py", &["validate"], &resource);
+        assert_eq!(code, 0, "{what}: {said}");
+    }
+    assert_eq!(python("fhir_build.py", &["validate"], br#"{"resourceType": "Patient", "birthDate": "hier"}"#).0, 1);
+}
+
+fn hospital() -> adapters::health::Context {
+    let party = |institution: &str| exchange::Party { institution: institution.parse().unwrap(), unit: None };
+    adapters::health::Context {
+        sender: party("chu-toulouse"),
+        recipient: party("departement-31"),
+        purpose: None,
+        legal_basis: Vec::new(),
+        health_leg: false,
+    }
+}
+
+fn python(script: &str, arguments: &[&str], input: &[u8]) -> (i32, String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop");
     let python = std::env::var("PASSERELLE_PYTHON")
         .unwrap_or_else(|_| path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/venv/bin/python")));
-    let output = Command::new(&python).arg(folder.join(script)).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{python}: {error}; tests/check.sh installs it"));
+    let mut child = Command::new(&python);
+    child.arg(folder.join(script)).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap_or_else(|error| panic!("{python}: {error}; tests/check.sh installs it"));
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.code().unwrap_or(-1), text)
 }

@@ -21,7 +21,7 @@ pub fn school_of(file_name: &str) -> Option<Uai> {
 /// [`school_of`], since the file names schools by numbers of its own.
 ///
 /// # Errors
-/// Not a file of the AAF (`ficAlimMENESR`), one that declares a DTD, or beyond the limits of [`elements`].
+/// Not a file of the AAF (`ficAlimMENESR`), one with a DTD in it, or beyond the limits of [`elements`].
 pub fn prefill(pupils: &[u8], relatives: Option<&[u8]>, school: Option<&Uai>, wanted: &Wanted) -> Result<Found<Prefill>, Refused> {
     let mut hits = Vec::new();
     let mut reported = elements::each(pupils, "ficAlimMENESR", &["addRequest"], |element| {

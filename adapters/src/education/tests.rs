@@ -137,7 +137,7 @@ fn the_aaf_says_who_holds_parental_authority() {
     );
     assert_eq!(codes(&prefill.reported), ["old-encoding", "ine", "contacts-left-out"]);
     assert_eq!(aaf::school_of("ENT_IT_Complet_Eleve_0001.xml"), None);
-    let dtd = "<!DOCTYPE ficAlimMENESR SYSTEM \"ficAlimMENESR.dtd\"><ficAlimMENESR/>";
+    let dtd = "<!DOCTYPE ficAlimMENESR [<!ENTITY x \"y\">]><ficAlimMENESR/>";
     assert_eq!(aaf::prefill(dtd.as_bytes(), None, None, &capucine()).unwrap_err().0[0].code, "doctype");
 }
 
@@ -155,7 +155,8 @@ fn no_ine_and_no_nir_is_taken_over() {
     let text = "Nom;Prénom;Date de naissance;Classe;Nom d'usage\nFICTIVE;Capucine;27/02/2014;0123456789A;1 85 05 78 006 084\n";
     let prefill = one(listing::prefill(text.as_bytes(), None, None, &capucine()).unwrap());
     assert_eq!(codes(&prefill.reported), ["nir", "nir"]);
-    let traits: Vec<&String> = prefill.subjects[0].as_object().unwrap().keys().collect();
+    let mut traits: Vec<&String> = prefill.subjects[0].as_object().unwrap().keys().collect();
+    traits.sort();
     assert_eq!(traits, ["birth_date", "birth_name", "given_names", "ref", "role"]);
 }
 

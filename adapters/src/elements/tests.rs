@@ -17,8 +17,16 @@ fn a_tree_has_names_lines_and_texts() {
 }
 
 #[test]
+fn passes_over_the_name_of_a_dtd() {
+    let (root, _) = read(b"<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"a.dtd\">\n<a><b>1</b></a>", "a").unwrap();
+    assert_eq!(root.text_of("b"), "1");
+}
+
+#[test]
 fn refuses_what_could_grow_reach_out_or_end_early() {
-    assert_eq!(refused("<!DOCTYPE a SYSTEM \"x.dtd\"><a/>"), "doctype");
+    assert_eq!(refused("<!DOCTYPE a SYSTEM \"x.dtd\" [<!ENTITY x \"y\">]><a/>"), "doctype");
+    assert_eq!(refused("<a/><!DOCTYPE a SYSTEM \"x.dtd\">"), "doctype");
+    assert_eq!(refused("<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a>&x;</a>"), "entity");
     assert_eq!(refused("<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>"), "doctype");
     assert_eq!(refused("<a>&x;</a>"), "entity");
     assert_eq!(refused("<a b=\"&x;\"/>"), "entity");

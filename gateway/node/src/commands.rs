@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 could not be done (a file, the network, the gateway itself).
 
+pub mod adapter;
 pub mod audit;
 pub mod backup;
 pub mod decision;

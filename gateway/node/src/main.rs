@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gateway::commands::{CommandFault, audit, backup, decision, health, keys, member, migrate, run, task, token, vault};
+use gateway::commands::{CommandFault, adapter, audit, backup, decision, health, keys, member, migrate, run, task, token, vault};
 
 /// Passerelle: the gateway through which French institutions exchange information about children in danger
 #[derive(Debug, Parser)]
@@ -61,6 +61,9 @@ enum Command {
     /// Copy the log out, verify it against pinned keys
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Try a partner's file before the first partner sends one
+    #[command(subcommand)]
+    Adapter(adapter::Adapter),
     /// Test the rules; propose, approve and put in force another set of them
     #[command(subcommand)]
     Policy(run::Policy),
@@ -69,6 +72,7 @@ enum Command {
 const LONG: &str = "Passerelle: the gateway through which French institutions exchange information about children in danger.\n\n\
 On the gateway's machine: init, check, migrate, serve, health, backup, restore, vault, keys, audit bundle, policy.\n\
 For a member institution, against any gateway: submit, mailbox, exchange, task, urgence, decision, token.\n\
+For an integrator, with a file of a partner: adapter check.\n\
 For an auditor, with nothing but keys noted beforehand: audit verify.";
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, or found wrong; 2 could not be done (a file, the network, the gateway itself).";
@@ -108,6 +112,7 @@ impl Command {
             Self::Backup(options) => return backup::backup(&options).await,
             Self::Restore(options) => return backup::restore(&options).await,
             Self::Audit(command) => return audit::audit(command).await,
+            Self::Adapter(command) => return adapter::adapter(&command),
             Self::Policy(command) => return run::policy(command).await,
         }
         Ok(ExitCode::SUCCESS)
@@ -125,6 +130,7 @@ impl Command {
             Self::Token(command) => command.json(),
             Self::Init(_) | Self::Check(_) | Self::Migrate(_) | Self::Serve(_) | Self::Vault(_) | Self::Keys(_) | Self::Audit(_) => false,
             Self::Health(options) => options.json,
+            Self::Adapter(adapter::Adapter::Check(options)) => options.json,
             Self::Backup(options) => options.place.json,
             Self::Restore(options) => options.place.json,
             Self::Policy(command) => command.json(),
