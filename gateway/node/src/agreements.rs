@@ -14,7 +14,7 @@ use time::Date;
 use toml::{Spanned, value::Datetime};
 
 use crate::directory::day::day_in_france;
-use crate::source::{Files, Folder, Source, SourceFault};
+use crate::source::{AGREEMENTS, Files, Folder, Source, SourceFault};
 
 /// Every agreement of the register.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Agreements {
         is_code: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Self, Vec<SourceFault>> {
         let mut faults = Vec::new();
-        let folder = files.folder("agreements", &mut faults);
+        let folder = files.folder(AGREEMENTS, &mut faults);
         Self::gather(&folder, faults, is_party, is_type, is_code)
     }
 

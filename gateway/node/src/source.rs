@@ -19,7 +19,7 @@ use toml::{
     value::Datetime,
 };
 
-pub use files::{Files, SCHEMA};
+pub use files::{AGREEMENTS, Files, SCHEMA};
 
 /// One mistake in a data file: the start stops, and says them all.
 #[derive(Debug, Clone, thiserror::Error)]

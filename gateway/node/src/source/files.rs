@@ -26,7 +26,9 @@ pub struct Files {
 
 /// Which folders count, and which files in them.
 const PARTS: [(&str, &[&str], u8); 4] =
-    [("law", &["cedar"], 0), ("local", &["cedar"], 0), ("catalogue", &["toml", "json"], 4), ("agreements", &["toml", "json"], 4)];
+    [("law", &["cedar"], 0), ("local", &["cedar"], 0), ("catalogue", &["toml", "json"], 4), (AGREEMENTS, &["toml", "json"], 4)];
+/// The folder of the agreements.
+pub const AGREEMENTS: &str = "agreements";
 /// The words a rule may use.
 pub const SCHEMA: &str = "schema.cedarschema";
 
@@ -48,8 +50,11 @@ impl Files {
         }
         for (part, extensions, depth) in PARTS {
             let (folder, mut found) = (root.join(part), Vec::new());
-            if let Err(why) = list(&folder, extensions, depth, &mut found) {
-                missing.push((part.to_owned(), no_folder(&folder, &why)));
+            match list(&folder, extensions, depth, &mut found) {
+                // A Département begins without agreements, and neither git nor a backup keeps an empty folder.
+                Err(why) if part == AGREEMENTS && why.kind() == io::ErrorKind::NotFound => {}
+                Err(why) => missing.push((part.to_owned(), no_folder(&folder, &why))),
+                Ok(()) => {}
             }
             found.iter().for_each(|path| take(part, path));
         }
@@ -208,7 +213,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_by_its_part_alone() {
         let dir = sample();
-        fs::remove_dir_all(dir.path().join("law")).unwrap();
+        for folder in ["law", AGREEMENTS] {
+            fs::remove_dir_all(dir.path().join(folder)).unwrap();
+        }
         fs::write(dir.path().join("catalogue/c.toml"), [0xff, 0xfe]).unwrap();
         let files = Files::read(dir.path());
         let told = |part: &str| {
@@ -216,7 +223,7 @@ mod tests {
             files.folder(part, &mut faults);
             faults.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert!(told("agreements").is_empty());
+        assert!(told(AGREEMENTS).is_empty(), "there are none yet");
         assert!(told("law")[0].contains("the folder cannot be read") && told("catalogue")[0].contains("UTF-8"));
         assert!(files.text("nothing.toml", &mut Vec::new()).is_none());
     }
