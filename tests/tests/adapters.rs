@@ -38,11 +38,11 @@ async fn a_file_is_tried_before_anybody_sends_one() {
         ("caf/demande-adresse.xml", vec!["caf-demande"], "demande-adresse"),
         ("caf/reponse-adresse.csv", vec!["caf-reponse"], "reponse"),
         ("caf/notification-placement.csv", vec!["caf-placement"], "notification-placement"),
-        ("departement/transmission-119.xml", vec!["transmission-119"], "/payload/origine_119/numero_appel"),
+        ("departement/transmission-119.xml", vec!["transmission-119"], "payload.origine_119.numero_appel"),
         (
             "departement/exemple-a.csv",
             vec!["mapping", "--mapping", path(&mapping), "--type", "information-preoccupante"],
-            "/payload/faits/0/",
+            "payload.faits[].texte",
         ),
         ("olinpe/export.xml", vec!["olinpe", "--year", "2026"], "DECISION"),
     ] {

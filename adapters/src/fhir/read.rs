@@ -264,6 +264,8 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
     if values(bytes) > MAX_VALUES {
         return Err(refused("too-many", "Le Bundle a trop d’éléments.", "Un Bundle porte un seul échange, en 500 ressources au plus."));
     }
+    // Some programs begin UTF-8 with its mark.
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let mut value = canonical::parse(bytes).map_err(|error| {
         let detail = match error {
             Unreadable::NotUtf8(at) => format!("Ce n’est pas de l’UTF-8 à l’octet {at}."),
@@ -281,6 +283,8 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
     }
     Err(refused("not-a-bundle", "La ressource n’est pas un Bundle.", "Placez la Communication et ce qu’elle cite dans un Bundle."))
 }
+
+const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// How many values a JSON text has at most, before it is read: what stands in texts does not count.
 fn values(bytes: &[u8]) -> usize {

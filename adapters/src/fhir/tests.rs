@@ -243,6 +243,20 @@ fn the_listing_and_the_outcomes_are_of_fhir() {
 }
 
 #[test]
+fn a_name_that_is_only_a_text_is_kept_beside() {
+    let patient = json!({"resourceType": "Patient", "name": [{"use": "official", "text": "FICTIVE Capucine"}]});
+    let communication = json!({"resourceType": "Communication", "status": "completed", "subject": {"reference": "urn:uuid:1"},
+        "category": [{"coding": [{"system": TYPE, "code": "information-preoccupante"}]}], "payload": [{"contentString": "Seule."}]});
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"resource": communication}, {"fullUrl": "urn:uuid:1", "resource": patient}]});
+    // With the mark of UTF-8, which some programs write.
+    let bytes = format!("\u{feff}{bundle}");
+    let reading = read(bytes.as_bytes(), &context()).unwrap();
+    let beside: String = reading.letters[0].beside.iter().map(|one| one.value.to_string()).collect();
+    assert!(beside.contains("FICTIVE Capucine"), "{:?}", places(&reading));
+}
+
+#[test]
 fn a_document_says_what_was_withheld() {
     let document: Value = serde_json::from_slice(&vector("document-ip.json")).unwrap();
     let written: Value = serde_json::from_slice(&write(&document, &[]).unwrap()).unwrap();

@@ -44,6 +44,11 @@ impl Known {
         Ok(Self { kind: code.to_owned(), fields: gather.fields })
     }
 
+    /// Whether a field stands at a path (`payload.faits[].texte`).
+    pub fn has(&self, path: &str) -> bool {
+        self.fields.contains_key(path)
+    }
+
     /// The names of the fields below a path, for who looks for the right one.
     pub(super) fn below(&self, path: &str) -> Vec<&str> {
         let mut top = path;

@@ -52,7 +52,8 @@ impl Reader<'_> {
             node.drop_all(&["active"]);
         }
         node.each("name", |_, mut name| {
-            if declarant.contains_key("nom") {
+            // A text repeats the parts; where there are none it is the name itself, and stays for whoever reads what is beside.
+            if declarant.contains_key("nom") || (name.peek("family").is_none() && name.peek("given").is_none()) {
                 return;
             }
             take(declarant, "nom", name.text("family"));

@@ -127,6 +127,10 @@ impl Reader<'_> {
     fn names(&mut self, node: &mut Node<'_>, subject: &mut Map<String, Value>) {
         let rest = &mut self.rest;
         node.each("name", |_, mut name| {
+            // A text repeats the parts; where there are none it is the name itself, and stays for whoever reads what is beside.
+            if name.peek("family").is_none() && name.peek("given").is_none() {
+                return;
+            }
             let usage = name.peek_text("use").unwrap_or_default().to_owned();
             let birth = matches!(usage.as_str(), "official" | "maiden" | "");
             if birth && subject.get("birth_name").is_none() && subject.get("given_names").is_none() {

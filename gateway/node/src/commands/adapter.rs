@@ -109,7 +109,12 @@ pub fn adapter(command: &Adapter) -> Result<ExitCode, CommandFault> {
     let bytes = std::fs::read(&options.file).map_err(|e| CommandFault::file(&options.file, &e))?;
     match read(options, bytes)? {
         Ok(reading) => {
-            print(&if options.json { of_reading(&reading, options.envelopes).to_string() } else { said(&reading, options.envelopes) });
+            let understood = reading.letters.iter().map(|letter| places(options, letter)).collect::<Result<Vec<_>, _>>()?;
+            print(&if options.json {
+                of_reading(&reading, &understood, options.envelopes).to_string()
+            } else {
+                said(&reading, &understood, options.envelopes)
+            });
             Ok(ExitCode::SUCCESS)
         }
         Err(refused) => {
@@ -220,14 +225,14 @@ fn form(bytes: &[u8]) -> mapping::Format {
     if first == Some(&b'<') { mapping::Format::Xml } else { mapping::Format::Csv }
 }
 
-fn said(reading: &Reading, envelopes: bool) -> String {
+fn said(reading: &Reading, understood: &[Vec<String>], envelopes: bool) -> String {
     let mut text = format!("Compris : {}.", counted(reading.letters.len(), "échange"));
-    for (at, letter) in reading.letters.iter().enumerate() {
+    for (at, (letter, understood)) in reading.letters.iter().zip(understood).enumerate() {
         let kind = letter.envelope.get("type").and_then(Value::as_str).unwrap_or("?");
         let persons = letter.envelope.get("subjects").and_then(Value::as_array).map_or(0, Vec::len);
         let files = letter.attachments.len();
         text.push_str(&format!("\n\n{}. {kind} : {}, {}", at + 1, counted(persons, "personne"), counted(files, "pièce jointe")));
-        text.push_str(&places(letter).iter().map(|place| format!("\n   repris : {place}")).collect::<String>());
+        text.push_str(&understood.iter().map(|place| format!("\n   repris : {place}")).collect::<String>());
         text.push_str(&letter.beside.iter().map(|beside| format!("\n   à côté : {}", beside.place)).collect::<String>());
         if envelopes {
             text.push_str(&format!("\n{:#}", letter.envelope));
@@ -240,17 +245,17 @@ fn said(reading: &Reading, envelopes: bool) -> String {
     text
 }
 
-fn of_reading(reading: &Reading, envelopes: bool) -> Value {
-    let letter = |letter: &Letter| {
+fn of_reading(reading: &Reading, understood: &[Vec<String>], envelopes: bool) -> Value {
+    let letter = |(letter, understood): (&Letter, &Vec<String>)| {
         json!({
             "type": letter.envelope.get("type"),
-            "understood": places(letter),
+            "understood": understood,
             "attachments": letter.attachments.len(),
             "beside": letter.beside.iter().map(|beside| beside.place.to_string()).collect::<Vec<_>>(),
             "envelope": envelopes.then_some(&letter.envelope),
         })
     };
-    json!({"exchanges": reading.letters.iter().map(letter).collect::<Vec<_>>(), "reported": findings(&reading.reported)})
+    json!({"exchanges": reading.letters.iter().zip(understood).map(letter).collect::<Vec<_>>(), "reported": findings(&reading.reported)})
 }
 
 fn findings(all: &[Finding]) -> Vec<Value> {
@@ -262,26 +267,31 @@ fn line(finding: &Finding) -> String {
     format!("   {} : {}{cure} ({})", finding.place, finding.detail, finding.code)
 }
 
-/// Every field that has a value, by its pointer in the envelope.
-fn places(letter: &Letter) -> Vec<String> {
+/// Every field that has a value, as the catalogue writes it. A field that it does not have may be called after somebody, and is
+/// only counted.
+fn places(options: &Check, letter: &Letter) -> Result<Vec<String>, CommandFault> {
+    let kind = letter.envelope.get("type").and_then(Value::as_str).unwrap_or_default();
+    let known = known(options, kind)?;
     let mut all = Vec::new();
-    gather(&letter.envelope, &mut String::new(), &mut all);
-    all
+    gather(&letter.envelope, "", &mut all);
+    let (mut of_the_catalogue, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|path| known.has(path) || OF_EVERY_TYPE.contains(&path.as_str()));
+    of_the_catalogue.dedup();
+    if !others.is_empty() {
+        of_the_catalogue.push(format!("{} hors du catalogue", counted(others.len(), "valeur")));
+    }
+    Ok(of_the_catalogue)
 }
 
-fn gather(value: &Value, path: &mut String, all: &mut Vec<String>) {
-    let length = path.len();
-    let mut below = |name: &str, value: &Value| {
-        path.push('/');
-        path.push_str(name);
-        gather(value, path, all);
-        path.truncate(length);
-    };
+fn gather(value: &Value, path: &str, all: &mut Vec<String>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| below(name, value)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| below(&at.to_string(), value)),
+        Value::Object(fields) => {
+            let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            fields.iter().for_each(|(name, value)| gather(value, &below(name), all));
+        }
+        Value::Array(items) => items.iter().for_each(|value| gather(value, &format!("{path}[]"), all)),
         Value::Null => {}
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => all.push(path.clone()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => all.push(path.to_owned()),
     }
 }
 
@@ -290,5 +300,22 @@ fn counted(n: usize, what: &str) -> String {
     format!("{n} {}", what.split(' ').map(plural).collect::<Vec<_>>().join(" "))
 }
 
+/// What an envelope has whatever its type.
+const OF_EVERY_TYPE: [&str; 14] = [
+    "type",
+    "sender.institution",
+    "sender.unit",
+    "recipient.institution",
+    "recipient.unit",
+    "purpose",
+    "legal_basis[]",
+    "agreement",
+    "case",
+    "attachments[].name",
+    "attachments[].media_type",
+    "attachments[].class",
+    "attachments[].size",
+    "attachments[].title",
+];
 const ZIP: &[u8] = b"PK";
 const BOM: &[u8] = "\u{feff}".as_bytes();
