@@ -117,11 +117,7 @@ pub fn adapter(command: &Adapter) -> Result<ExitCode, CommandFault> {
             });
             Ok(ExitCode::SUCCESS)
         }
-        Err(refused) => {
-            let all = refused.0.iter().map(line).collect::<Vec<_>>().join("\n");
-            print(&if options.json { json!({"refused": findings(&refused.0)}).to_string() } else { format!("Refusé.\n{all}") });
-            Ok(ExitCode::from(1))
-        }
+        Err(refused) => Ok(said_no(options, &refused)),
     }
 }
 
@@ -180,12 +176,17 @@ fn olinpe(options: &Check) -> Result<ExitCode, CommandFault> {
             print(&if options.json { report.json().to_string() } else { report.text() });
             Ok(ExitCode::from(u8::from(report.is_blocked())))
         }
-        Err(refused) => {
-            let all = refused.0.iter().map(line).collect::<Vec<_>>().join("\n");
-            print(&if options.json { json!({"refused": findings(&refused.0)}).to_string() } else { format!("Refusé.\n{all}") });
-            Ok(ExitCode::from(1))
-        }
+        Err(refused) => Ok(said_no(options, &refused)),
     }
+}
+
+fn said_no(options: &Check, refused: &Refused) -> ExitCode {
+    print(&if options.json { json!({"refused": findings(&refused.0)}).to_string() } else { format!("Refusé.\n{}", lines(refused)) });
+    ExitCode::from(1)
+}
+
+fn lines(refused: &Refused) -> String {
+    refused.0.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Who a certificate would name; here nobody does.
@@ -216,7 +217,7 @@ fn known(options: &Check, kind: &str) -> Result<Known, CommandFault> {
 }
 
 fn unusable(file: &Path, refused: &Refused) -> CommandFault {
-    CommandFault::file(file, &refused.0.iter().map(line).collect::<Vec<_>>().join("\n"))
+    CommandFault::file(file, &lines(refused))
 }
 
 fn form(bytes: &[u8]) -> mapping::Format {
