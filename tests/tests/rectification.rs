@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use exchange::Party;
 use gateway::{
     client::{self, Client},
     demo::{envelopes, requests},
@@ -253,6 +254,26 @@ async fn what_was_taken_back_is_answered_by_nothing() {
     let (one, two) = tokio::join!(rectify(&one, &other, withdrawal("une")), rectify(&two, &other, withdrawal("deux")));
     assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
     assert_eq!(one.err().or(two.err()).unwrap().code(), "withdrawn");
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_known_no_more() {
+    let scene = Scene::start().await;
+    let known = async |unit: &Party, id: &str| scene.rooms().store.knows(unit, id.parse().unwrap(), &[]).await.unwrap();
+    let ends = async |id: &str| {
+        let row = scene.rooms().store.exchange(id.parse().unwrap()).await.unwrap().unwrap();
+        (row.sender, row.recipient)
+    };
+    let request = scene.accepted(EVALUATOR, &requests::to_the_school(&["scolarite.lien-famille-ecole"])).await;
+    let (sender, recipient) = ends(&request).await;
+    assert!(known(&sender, &request).await && known(&recipient, &request).await);
+    rectify(&scene.acting(EVALUATOR), &request, withdrawal("Demande faite pour un autre enfant.")).await.unwrap();
+    assert!(!known(&sender, &request).await && !known(&recipient, &request).await, "a file about another child");
+    // Who was warned of a danger goes on knowing of it.
+    let information = scene.accepted(SCHOOL, &envelopes::of_the_school()).await;
+    let (sender, recipient) = ends(&information).await;
+    rectify(&scene.acting(SCHOOL), &information, withdrawal("Homonyme.")).await.unwrap();
+    assert!(!known(&sender, &information).await && known(&recipient, &information).await);
 }
 
 #[tokio::test]

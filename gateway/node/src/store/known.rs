@@ -127,7 +127,8 @@ impl Store {
         .transpose()
     }
 
-    /// Whether a unit knows an exchange: it sent it or received it, and it is sealed from none of these people.
+    /// Whether a unit knows an exchange: it sent it or received it, and it is sealed from none of these people. What was taken
+    /// back is known no more: neither to who took it back nor, unless it warned of a danger, to who had it.
     ///
     /// # Errors
     /// The store is unavailable.
@@ -172,5 +173,6 @@ const KNOWN_QUESTION: &str = "-- known_question
 SELECT about_exchange, about_n, institution, unit, asked_by FROM known_question WHERE question_id = $1";
 
 const KNOWS: &str = "-- knows
-SELECT e.id FROM exchange e WHERE e.id = $1 AND ((e.sender_institution = $2 AND e.sender_unit = $3)
-    OR EXISTS (SELECT 1 FROM delivery d WHERE d.exchange_id = e.id AND d.institution = $2 AND d.unit = $3))";
+SELECT e.id FROM exchange e WHERE e.id = $1 AND ((e.sender_institution = $2 AND e.sender_unit = $3 AND e.withdrawn_at IS NULL)
+    OR EXISTS (SELECT 1 FROM delivery d WHERE d.exchange_id = e.id AND d.institution = $2 AND d.unit = $3
+        AND d.notice = 'content' AND d.replaced_at IS NULL))";
