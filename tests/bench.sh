@@ -7,7 +7,8 @@
 #   tests/bench.sh --long             also with 1,000,000 stored exchanges: hours, and 50 GB of disk
 #
 #   --databases "sqlite postgres"     on which databases (both)
-#   --cases "keep-alive-32 told"      which cases only: keep-alive-32 keep-alive-64 new-connection told opened grown log decisions
+#   --cases "keep-alive-32 told"      which cases only: keep-alive-32 keep-alive-64 uploads new-connection told opened grown log
+#                                     decisions
 #   --rounds N  --seconds N           how often, how long each measurement (5, 10)
 #   --postgres postgres://user@host:port   a server of yours, whose databases `passing` and `grown_…` are replaced; its CPU is
 #                                     not counted (default: Debian's PostgreSQL, started here)
@@ -24,7 +25,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=full rounds=5 seconds=10 warm_up=3 stored=1000 grown=100000 databases="sqlite postgres" folder="$PWD/target/bench" postgres="" fresh=""
-cases="keep-alive-32 keep-alive-64 new-connection told opened grown log decisions"
+cases="keep-alive-32 keep-alive-64 uploads new-connection told opened grown log decisions"
 usage() { sed -n '2,/^set -/p' "$0" | sed '$d; s/^# \{0,1\}//'; }
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -170,6 +171,7 @@ turns() {
     case "$case" in
       keep-alive-32) ;;
       keep-alive-64) clients=64 ;;
+      uploads) clients=64 special="--uploads 10" systems=gateway ;;
       new-connection) special="--new-connections" ;;
       told | opened) special="--delivery $case" systems=gateway ;;
       grown | grown-long) systems=gateway ;;
@@ -186,7 +188,7 @@ turns() {
       done
     done
     case "$case" in
-      opened | grown*) ;;
+      uploads | opened | grown*) ;;
       *) echo "$case broker run --system broker $window --stored $stored --keep $run/broker/stage --broker $broker --beside $broker_pid" ;;
     esac
   done

@@ -24,6 +24,7 @@ mod recipient;
 mod run;
 mod stage;
 mod table;
+mod uploads;
 
 use std::path::PathBuf;
 

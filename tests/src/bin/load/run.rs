@@ -18,6 +18,7 @@ use crate::{
     once::Append,
     recipient::{Delivery, Recipient},
     stage::{self, Server, Stage},
+    uploads::Uploads,
 };
 
 /// `load run`
@@ -35,6 +36,9 @@ pub struct Run {
     /// A new connection for each exchange
     #[arg(long)]
     new_connections: bool,
+    /// Clients more that send files of 100 MiB meanwhile, each the next one when the last was accepted
+    #[arg(long, default_value_t = 0)]
+    uploads: usize,
     /// What happens to exchanges meanwhile
     #[arg(long, value_enum, default_value_t = Delivery::Off)]
     delivery: Delivery,
@@ -121,6 +125,7 @@ impl Run {
         {
             recipient.read(&stage, &server.base);
         }
+        let uploads = Uploads::begin(&stage, server.as_ref().map(|server| server.base.as_str()).unwrap_or_default(), self.uploads).await;
         clients = Client::all(clients, Stop::In(Duration::from_secs(self.warm_up)), &[]).await.0;
 
         // 3. Watch.
@@ -128,6 +133,7 @@ impl Run {
         let told = recipient.so_far();
         let (clients, deposits) = Client::all(clients, Stop::In(Duration::from_secs(self.seconds)), &watched).await;
         let now_told = recipient.so_far();
+        let uploaded = uploads.finish().await;
         let loaded = own.or(self.beside).map(machine::memory);
         let stored = self.stored.max(before);
 
@@ -142,7 +148,7 @@ impl Run {
         let more = json!({
             "stored": stored, "load_average": load, "memory_idle_mib": idle, "memory_loaded_mib": loaded.map(|loaded| loaded.0),
             "memory_most_mib": loaded.map(|loaded| loaded.1), "start_up_ms": start_up,
-            "told": now_told.0 - told.0, "opened": now_told.1 - told.1,
+            "told": now_told.0 - told.0, "opened": now_told.1 - told.1, "uploaded": uploaded,
         });
         figures.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.append.write(&what, figures);

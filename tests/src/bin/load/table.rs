@@ -103,7 +103,9 @@ impl Lines {
             writeln!(page, "| {} |", cells.join(" | ")).unwrap();
         }
         for row in SYSTEMS.iter().map(|(system, database)| Series { case, system, database }) {
-            for (key, what) in [("told", "notices arrived"), ("opened", "documents were opened")] {
+            let beside =
+                [("told", "notices arrived"), ("opened", "documents were opened"), ("uploaded", "files of 100 MiB were accepted besides")];
+            for (key, what) in beside {
                 if let Some(count) = self.median(row, key).filter(|count| *count > 0.0) {
                     let counted = self.median(row, "counted").unwrap_or_default();
                     writeln!(page, "\n{}: {} {what} while {} exchanges were accepted.", row.named(), number(count), number(counted))
@@ -179,9 +181,14 @@ impl Lines {
             aim("a new connection and one exchange, server CPU in ms", Aim::Under(1.5), connecting);
             aim("idle memory in MiB", Aim::Under(60.0), self.median(own, "memory_idle_mib"));
             aim(
-                "memory at 64 clients in MiB, without attachments",
+                "memory at 64 clients in MiB",
                 Aim::Under(200.0),
                 self.most(gateway("keep-alive-64", database), "memory_most_mib"),
+            );
+            aim(
+                "memory at 64 clients and ten uploads of 100 MiB at once, in MiB",
+                Aim::Under(200.0),
+                self.most(gateway("uploads", database), "memory_most_mib"),
             );
             let grown = if self.median(gateway("grown-long", database), "stored").is_some() { "grown-long" } else { "grown" };
             let grown = gateway(grown, database);
@@ -292,9 +299,10 @@ fn number(figure: f64) -> String {
 /// The case that the others are compared with.
 const ALONE: &str = "keep-alive-32";
 
-const CASES: [(&str, &str); 7] = [
+const CASES: [(&str, &str); 8] = [
     (ALONE, "32 clients that keep their connection"),
     ("keep-alive-64", "64 clients that keep their connection"),
+    ("uploads", "64 clients that keep their connection, and ten that send files of 100 MiB"),
     ("new-connection", "32 clients, a new connection for each exchange"),
     ("told", "32 clients, delivery on: notices pushed"),
     ("opened", "32 clients, delivery on: notices pushed, and everything opened"),
