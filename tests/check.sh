@@ -17,7 +17,7 @@ case "${1:-}" in
 esac
 
 tools="$PWD/target/tools"
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %s  %s\n' "$(date +%T)" "$*"; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 need() { # need COMMAND PACKAGE WHY: install a Debian package when its command is missing
@@ -67,10 +67,10 @@ say "format"
 cargo fmt --all --check
 
 say "lints"
-cargo clippy --workspace --all-targets --quiet -- -D warnings
+# With what is off by default too (traces, the bench): otherwise nobody would lint it.
+cargo clippy --workspace --all-targets --features tests/otel,tests/bench --quiet -- -D warnings
 # A production build leaves the demonstration out.
 cargo check -p gateway --no-default-features --quiet
-cargo clippy -p gateway -p tests --features tests/otel --lib --bins --test traces --quiet -- -D warnings
 
 # Every test that opens a store, once more on PostgreSQL, and scenarios that do not look into SQLite's own files.
 stores='test(store::) | test(flows::matching)'
@@ -81,10 +81,6 @@ if [ "$mode" = quick ]; then
   PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -E "$stores"
   exit
 fi
-
-say "lints of the bench"
-# What tests/bench.sh needs and no test does; otherwise nobody would compile it.
-cargo clippy -p tests --features bench --bins --quiet -- -D warnings
 
 say "dependencies"
 cargo deny --config .cargo/deny.toml check bans licenses sources
