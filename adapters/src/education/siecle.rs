@@ -105,6 +105,10 @@ fn of_guardians(bytes: &[u8], pupil: &str, reported: &mut Vec<Finding>) -> Resul
         let detail = format!("{others} personne(s) à contacter, ni parent ni représentant légal, ne sont pas reprises.");
         reported.push(Finding::new(Place::Whole, "contacts-left-out", detail));
     }
+    if let Some(link) = links.iter().find(|link| is_legal(link)) {
+        let detail = "Un représentant légal pour l’école n’est pas toujours titulaire de l’autorité parentale : elle reste à dire.";
+        reported.push(Finding::new(Place::Element { line: link.line, name: "RESPONSABLE_ELEVE".into() }, "authority-unknown", detail));
+    }
     let guardians = links.iter().filter_map(|link| {
         let person = persons.iter().find(|person| same(id(person, "PERSONNE_ID"), link.text_of("PERSONNE_ID")))?;
         Some(guardian(link, person, addresses.iter().find(|at| same(id(at, "ADRESSE_ID"), person.text_of("ADRESSE_ID")))))
@@ -121,7 +125,8 @@ fn guardian(link: &Element, person: &Element, address: Option<&Element>) -> Subj
         .put("use_name", person.text_of("NOM_USAGE"))
         .put_all("given_names", [person.text_of("PRENOM")])
         .sex(title)
-        .put("parental_authority", if is_legal(link) { "oui" } else { "inconnu" })
+        // To represent a pupil before the school is not to hold parental authority: a judge may have withdrawn it.
+        .put("parental_authority", "inconnu")
         .put("phone", phones.into_iter().find(|phone| !phone.is_empty()).unwrap_or_default())
         .put("email", person.text_of("MEL"));
     addressed(subject, address)

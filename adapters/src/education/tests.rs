@@ -106,12 +106,12 @@ fn siecle_says_who_the_parents_are() {
             {"ref": "s1", "role": "enfant", "birth_name": "FICTIVE", "given_names": ["Capucine", "Zoé"], "sex": "F", "birth_date": "2014-02-27",
              "birth_place": "31555", "school": "0319901U", "school_class": "6E B"},
             {"ref": "s2", "role": "mere", "birth_name": "EXEMPLE", "use_name": "FICTIVE", "given_names": ["Zélie"], "sex": "F",
-             "parental_authority": "oui", "phone": "0500000001", "email": "zelie@exemple.invalid",
+             "parental_authority": "inconnu", "phone": "0500000001", "email": "zelie@exemple.invalid",
              "address": {"lines": ["12 impasse des Nuages", "Bât. Imaginé"], "postcode": "31700", "city": "BLAGNAC"}},
             {"ref": "s3", "role": "pere", "birth_name": "FICTIVE", "given_names": ["Anatole"], "sex": "M", "parental_authority": "inconnu"}
         ])
     );
-    assert_eq!(codes(&prefill.reported), ["old-encoding", "ine", "contacts-left-out"]);
+    assert_eq!(codes(&prefill.reported), ["old-encoding", "ine", "contacts-left-out", "authority-unknown"]);
     let lines = lines(siecle::prefill(SIECLE, None, &wanted("Homonyme", None, date!(2013 - 01 - 01))).unwrap());
     assert_eq!(lines, [20, 27]);
     let chosen = Wanted::Chosen(Choice { line: 27, birth_date: date!(2013 - 01 - 01) });
