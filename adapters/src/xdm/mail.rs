@@ -35,10 +35,12 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(code) = &self.refused {
+        // It becomes a header of a mail: no line of a label may become another one.
+        if let Some(code) = self.refused.as_deref().filter(|code| is_code(code)) {
             write!(f, "{REFUSED}[{code}] ")?;
         }
-        write!(f, "{XDM}{}", self.label)
+        let harmless = self.label.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c });
+        write!(f, "{XDM}{}", harmless.take(MAX_LABEL).collect::<String>().trim_end())
     }
 }
 
@@ -131,6 +133,8 @@ fn refused(code: &'static str, detail: &str) -> Refused {
 }
 
 const XDM: &str = "XDM/1.0/DDM+";
+/// Longest label, in characters: what is longer is no heading.
+const MAX_LABEL: usize = 200;
 const REFUSED: &str = "[KO Intégration système !]";
 
 #[cfg(test)]
@@ -145,6 +149,9 @@ mod tests {
         let refused = Subject::read("[KO Intégration système !][902] XDM/1.0/DDM+Signalement").unwrap();
         assert_eq!(refused, Subject { refused: Some("902".into()), label: "Signalement".into() });
         assert_eq!(Subject::read(&refused.to_string()), Some(refused));
+        let injected = Subject { refused: Some("9]\r\nBcc: x".into()), label: format!("a\r\nBcc: x\u{85}\u{2028}{}", "y".repeat(5000)) };
+        let written = injected.to_string();
+        assert!(!written.contains(['\r', '\n', '\u{85}', '\u{2028}']) && written.len() < 300 && written.starts_with("XDM/1.0/DDM+a"));
         assert!(Subject::read("Re: XDM/1.0/DDM+x").is_none() && Subject::read("Bonjour").is_none());
     }
 
