@@ -78,27 +78,7 @@ impl Files {
     /// # Errors
     /// What [`Mapping::write`] refuses.
     pub fn write(&self, document: Document, format: Format, records: &[Record<'_>]) -> Result<Written, Refused> {
-        let hidden = |record: &Record<'_>| record.envelope.pointer(LAST_ADDRESS).is_some_and(|at| at.get("hidden") == Some(&true.into()));
-        let mut reported = Vec::new();
-        let envelopes: Vec<Value> = records
-            .iter()
-            .map(|record| {
-                let mut envelope = record.envelope.clone();
-                if hidden(record)
-                    && let Some(payload) = envelope.get_mut("payload").and_then(Value::as_object_mut)
-                {
-                    payload.remove("derniere_adresse");
-                    let detail = "La dernière adresse est tenue secrète : elle n’est pas transmise (R64).";
-                    reported.push(Finding::new(Place::Path("payload.derniere_adresse".into()), "hidden", detail));
-                }
-                envelope
-            })
-            .collect();
-        let open: Vec<Record<'_>> =
-            envelopes.iter().zip(records).map(|(envelope, record)| Record { envelope, given: record.given }).collect();
-        let mut written = self.mapping(document).write(&open, format)?;
-        reported.append(&mut written.reported);
-        Ok(Written { reported, ..written })
+        self.mapping(document).write(records, format)
     }
 
     /// The columns of the CSV form of one of them.
@@ -167,8 +147,8 @@ fn answer(document: Document, records: &mut Records) {
 fn beyond(place: &Place) -> bool {
     match place {
         Place::Cell { column, .. } => matches!(column, Column::Unknown(_)),
-        // An element beside that the format has bears its own name; one that it has not bears that of the record.
-        Place::Element { name, .. } => name == "reponse",
+        // An element beside that the format has bears its own name; one that it has not bears that of the record or of the root.
+        Place::Element { name, .. } => matches!(name.as_str(), "reponse" | "reponses-adresse" | "reponses-placement"),
         // A row whose cells may be shifted: what stands in which column cannot be told.
         Place::Line(_) => true,
         Place::Path(_) | Place::File(_) | Place::Whole => false,
@@ -203,8 +183,6 @@ fn named(element: &Element, root: &str, findings: &mut Vec<Finding>) {
     findings.extend(names.filter_map(|name| Some(Source::named(name)?.finding(place()))));
     element.children.iter().for_each(|child| named(child, root, findings));
 }
-
-const LAST_ADDRESS: &str = "/payload/derniere_adresse";
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@
 use exchange::Party;
 use serde_json::{Map, Value, json};
 
+use crate::reading;
+
 pub mod identifier;
 pub mod link;
 pub(crate) mod section;
@@ -89,17 +91,28 @@ impl Hidden {
     }
 }
 
+/// Whether an address must not be revealed (R64). What is no clear “no” hides it.
+pub(crate) fn is_hidden(address: &Map<String, Value>) -> bool {
+    address.get("hidden").is_some_and(|hidden| !matches!(hidden, Value::Bool(false) | Value::Null))
+}
+
+/// Leaves of every hidden address below a value nothing but the mark: for a format whose readers would part the two.
+pub(crate) fn mask(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if is_hidden(members) {
+                members.retain(|name, _| name == "hidden");
+            }
+            members.values_mut().for_each(mask);
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// The parts of an envelope that the edge knows.
 pub(crate) fn route(kind: &str, context: &Context) -> Map<String, Value> {
-    let mut envelope = Map::new();
-    envelope.insert("type".into(), json!(kind));
-    envelope.insert("sender".into(), json!(context.sender));
-    envelope.insert("recipient".into(), json!(context.recipient));
-    envelope.extend(context.purpose.as_ref().map(|purpose| ("purpose".into(), json!(purpose))));
-    if !context.legal_basis.is_empty() {
-        envelope.insert("legal_basis".into(), json!(context.legal_basis));
-    }
-    envelope
+    reading::route(kind, [&context.sender, &context.recipient], context.purpose.as_deref(), &context.legal_basis)
 }
 
 /// Writes below `path` of an object (`constats_sante.texte`): after what stands there, parted by an empty line. `false`, and

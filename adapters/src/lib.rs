@@ -1,6 +1,7 @@
 //! One room per partner: bytes in, bytes out. No socket, no clock, no key, no database: an adapter
 //! cannot leak or decide. It turns a partner's own format into the canonical envelope, and back.
 
+mod archive;
 pub mod caf;
 pub mod departement;
 pub mod drop;
@@ -8,6 +9,8 @@ pub mod education;
 pub mod elements;
 pub mod fhir;
 pub mod forbidden;
+#[cfg(test)]
+mod frames;
 pub mod health;
 pub mod json;
 pub mod mapping;

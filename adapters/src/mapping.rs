@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use exchange::{AgreementId, DataClass, ExchangeId, Party, Pointer, Urgency};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::reading::{Finding, Reading, no_content};
+use crate::reading::{Finding, Reading, no_content, route};
 
 mod alone;
 mod known;
@@ -159,18 +159,11 @@ impl Mapping {
 
 impl Context {
     fn envelope(&self, kind: &str) -> Map<String, Value> {
-        let mut envelope = Map::new();
+        let mut envelope = route(kind, [&self.sender, &self.recipient], self.purpose.as_deref(), &self.legal_basis);
         let mut put = |name: &str, value: Value| envelope.insert(name.to_owned(), value);
-        put("type", kind.into());
-        put("sender", json!(self.sender));
-        put("recipient", json!(self.recipient));
         put("urgency", self.urgency.as_str().into());
-        self.purpose.as_ref().map(|purpose| put("purpose", purpose.as_str().into()));
         self.agreement.as_ref().map(|agreement| put("agreement", agreement.as_str().into()));
         self.in_reply_to.map(|id| put("in_reply_to", id.to_string().into()));
-        if !self.legal_basis.is_empty() {
-            put("legal_basis", json!(self.legal_basis));
-        }
         envelope
     }
 }

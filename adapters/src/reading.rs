@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use exchange::Party;
+use serde_json::{Map, Value, json};
 
 /// Where something stands, in the partner's own terms. Holds only names that the format itself defines: a column, an element or
 /// a file that a partner invented may be called after a child, and is told by its position.
@@ -136,6 +137,19 @@ pub struct Reading {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("refused at {} places, first at {}", .0.len(), .0.first().map(|first| first.place.to_string()).unwrap_or_default())]
 pub struct Refused(pub Vec<Finding>);
+
+/// The parts of an envelope that the edge knows, whatever the format.
+pub(crate) fn route(kind: &str, [sender, recipient]: [&Party; 2], purpose: Option<&str>, legal_basis: &[String]) -> Map<String, Value> {
+    let mut envelope = Map::new();
+    envelope.insert("type".to_owned(), kind.into());
+    envelope.insert("sender".to_owned(), json!(sender));
+    envelope.insert("recipient".to_owned(), json!(recipient));
+    envelope.extend(purpose.map(|purpose| ("purpose".to_owned(), purpose.into())));
+    if !legal_basis.is_empty() {
+        envelope.insert("legal_basis".to_owned(), json!(legal_basis));
+    }
+    envelope
+}
 
 /// An empty `Debug` for types that hold content.
 macro_rules! no_content {

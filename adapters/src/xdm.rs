@@ -9,7 +9,6 @@ mod cda;
 mod mail;
 mod metadata;
 mod read;
-mod tree;
 mod write;
 
 pub use archive::{MAX_BYTES, MAX_FILES, MAX_INFLATED};

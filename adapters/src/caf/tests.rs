@@ -10,12 +10,10 @@ use time::macros::date;
 use super::*;
 use crate::{
     drop::{Acknowledgement, DropName, Outcome, Remark},
-    mapping::Known,
+    frames::{codes, known, records},
     reading::Letter,
 };
 
-const COMPONENTS: &str = include_str!("../../../policies/catalogue/_components.toml");
-const CODES: &str = include_str!("../../../policies/catalogue/_codes.toml");
 const ADDRESS: &str = include_str!("../../../policies/catalogue/demande-adresse.toml");
 const PLACEMENT: &str = include_str!("../../../policies/catalogue/notification-placement.toml");
 const REQUEST_CSV: &[u8] = include_bytes!("../../vectors/caf/demande-adresse.csv");
@@ -24,35 +22,16 @@ const ANSWER_CSV: &[u8] = include_bytes!("../../vectors/caf/reponse-adresse.csv"
 const PLACEMENT_CSV: &[u8] = include_bytes!("../../vectors/caf/notification-placement.csv");
 const ID: &str = "01990000-0000-7000-8000-000000000001";
 
-static FILES: LazyLock<Files> = LazyLock::new(|| {
-    let known = |kind: &str| Known::parse(kind, COMPONENTS, CODES).unwrap();
-    Files::load(&known(ADDRESS), &known(PLACEMENT)).unwrap()
-});
-
-fn party(text: &str) -> exchange::Party {
-    serde_json::from_value(json!({"institution": text})).unwrap()
-}
+static FILES: LazyLock<Files> = LazyLock::new(|| Files::load(&known(ADDRESS), &known(PLACEMENT)).unwrap());
 
 fn context() -> Context {
-    Context {
-        sender: party("departement-31"),
-        recipient: party("caf-31"),
-        purpose: None,
-        legal_basis: Vec::new(),
-        agreement: None,
-        urgency: exchange::Urgency::Priority,
-        in_reply_to: None,
-    }
+    Context { urgency: exchange::Urgency::Priority, ..records("departement-31", "caf-31") }
 }
 
 fn one(document: Document, format: Format, bytes: &[u8]) -> (Letter, Vec<Finding>) {
     let records = FILES.read(document, format, bytes, &context()).unwrap();
     let [letter] = <[Letter; 1]>::try_from(records.reading.letters).unwrap();
     (letter, records.reading.reported)
-}
-
-fn codes(findings: &[Finding]) -> Vec<&str> {
-    findings.iter().map(|finding| finding.code).collect()
 }
 
 #[test]
@@ -125,7 +104,8 @@ fn an_answer_is_tied_to_its_request_and_holds_coordinates_only() {
     let (letter, reported) = one(Document::AddressAnswer, Format::Csv, shifted.as_bytes());
     assert!(letter.beside.is_empty() && codes(&reported).contains(&"cell-count"));
 
-    let more = "<reponses-adresse><reponse reference=\"X\"><resultat>trouvee</resultat><rsa>600</rsa></reponse></reponses-adresse>";
+    let more =
+        "<reponses-adresse rsa=\"600\"><reponse reference=\"X\"><resultat>trouvee</resultat><rsa>600</rsa></reponse></reponses-adresse>";
     let (letter, reported) = one(Document::AddressAnswer, Format::Xml, more.as_bytes());
     assert!(letter.beside.is_empty());
     assert!(reported.iter().any(|finding| finding.code == "unknown-element" && finding.detail.contains("R42")));

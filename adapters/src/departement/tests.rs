@@ -4,10 +4,12 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::{mapping::Known, reading::Letter};
+use crate::{
+    frames::{known, records, told},
+    mapping::Known,
+    reading::Letter,
+};
 
-const COMPONENTS: &str = include_str!("../../../policies/catalogue/_components.toml");
-const CODES: &str = include_str!("../../../policies/catalogue/_codes.toml");
 const IP: &str = include_str!("../../../policies/catalogue/information-preoccupante.toml");
 const RETOUR: &str = include_str!("../../../policies/catalogue/retour-information.toml");
 const A: &str = include_str!("../../vectors/departement/exemple-a.toml");
@@ -16,10 +18,6 @@ const A_CSV: &[u8] = include_bytes!("../../vectors/departement/exemple-a.csv");
 const B_XML: &[u8] = include_bytes!("../../vectors/departement/exemple-b.xml");
 const CALL_XML: &[u8] = include_bytes!("../../vectors/departement/transmission-119.xml");
 const RETURN_CSV: &[u8] = include_bytes!("../../vectors/departement/retour-119.csv");
-
-fn known(kind: &str) -> Known {
-    Known::parse(kind, COMPONENTS, CODES).unwrap()
-}
 
 fn a() -> &'static Mapping {
     static MAPPING: LazyLock<Mapping> = LazyLock::new(|| Mapping::load(A, &known(IP)).unwrap());
@@ -36,20 +34,7 @@ static LINE: LazyLock<Line119> = LazyLock::new(|| Line119::load(&known(IP), &kno
 static KNOWN: LazyLock<Known> = LazyLock::new(|| known(IP));
 
 fn context() -> Context {
-    let party = |text: &str| serde_json::from_value(json!({"institution": text})).unwrap();
-    Context {
-        sender: party("departement-82"),
-        recipient: party("departement-31"),
-        purpose: Some("ip".into()),
-        legal_basis: Vec::new(),
-        agreement: Some("p01-2026".parse().unwrap()),
-        urgency: exchange::Urgency::Ordinary,
-        in_reply_to: None,
-    }
-}
-
-fn told(findings: &[Finding]) -> Vec<(&'static str, String)> {
-    findings.iter().map(|finding| (finding.code, finding.place.to_string())).collect()
+    Context { purpose: Some("ip".into()), agreement: Some("p01-2026".parse().unwrap()), ..records("departement-82", "departement-31") }
 }
 
 fn plain(bytes: &[u8]) -> String {

@@ -17,6 +17,28 @@ fn a_tree_has_names_lines_and_texts() {
 }
 
 #[test]
+fn texts_and_elements_keep_their_order_and_namespace() {
+    let limits = Limits { bytes: 1000, depth: 3, elements: 5, text: 40 };
+    let text = "<a xmlns='u' xmlns:v='w'>un <b c='&lt;&#233;'>deux</b>\n trois &amp; quatre<![CDATA[ <cinq>]]><v:d/> <v:d/></a>";
+    let (root, _) = tree(text.as_bytes(), limits).unwrap();
+    assert_eq!(root.said().as_deref(), Some("un \n trois & quatre <cinq>"));
+    assert_eq!(root.child("b").unwrap().attribute("c"), Some("<é"));
+    let spelt = root.nodes().into_iter().map(|node| match node {
+        Node::Text(text) => text.to_owned(),
+        Node::Element(element) => format!("<{}>", element.name),
+    });
+    assert_eq!(spelt.collect::<Vec<_>>(), ["un ", "<b>", "\n trois & quatre <cinq>", "<d>", " ", "<d>"]);
+    let namespaces = [&root, &root.children[0], &root.children[1]].map(|element| element.namespace.as_deref());
+    assert_eq!(namespaces, [Some("u"), Some("u"), Some("w")]);
+    let code = |text: &str| tree(text.as_bytes(), limits).err().unwrap().0[0].code;
+    assert_eq!(code("<a><a><a><a>"), "too-deep");
+    assert_eq!(code("<a><b/><b/><b/><b/><b/></a>"), "too-large");
+    assert_eq!(code(&format!("<a>{}</a>", "x".repeat(41))), "too-large");
+    assert_eq!(code(&" ".repeat(1001)), "too-large");
+    assert_eq!(tree(b"<a/>", limits).unwrap().0.namespace, None);
+}
+
+#[test]
 fn passes_over_the_name_of_a_dtd() {
     let (root, _) = read(b"<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"a.dtd\">\n<a><b>1</b></a>", "a").unwrap();
     assert_eq!(root.text_of("b"), "1");
@@ -105,4 +127,10 @@ proptest! {
 #[test]
 fn a_control_character_cannot_be_written() {
     assert_eq!(write(&Element::leaf("a", "\u{1}")).unwrap_err().0[0].code, "control-character");
+}
+
+#[test]
+fn an_element_of_very_many_attributes_costs_little() {
+    let attributes: String = (0..100_000).map(|n| format!(" a{n}=''")).collect();
+    assert_eq!(refused(&format!("<a{attributes}/>")), "too-large");
 }

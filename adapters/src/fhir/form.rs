@@ -88,14 +88,22 @@ pub(super) fn leaves(url: &str, fields: Map<String, Value>) -> Vec<Extension> {
     if below.is_empty() { Vec::new() } else { vec![Extension { extension: below, url: url.into(), value: Map::new() }] }
 }
 
-/// Reads what [`leaves`] wrote.
-pub(super) fn read_leaves(node: &mut Node<'_>, into: &mut Map<String, Value>) {
+/// Reads what [`leaves`] wrote, after everything else that fills the object: a leaf goes where nothing stands, and neither below nor
+/// above what does. Any other stays where it is, and so does one of a reserved name, which no sender gives.
+pub(super) fn read_leaves(node: &mut Node<'_>, into: &mut Map<String, Value>, reserved: &[&str]) {
     let mut leaves = Leaves::new();
     node.each("extension", |_, mut leaf| {
         let Some(at) = leaf.peek_text("url").and_then(|path| format!("/{path}").parse::<Pointer>().ok()) else { return };
-        if at.segments().len() <= MAX_STEPS
-            && let Some(value) = value(&mut leaf)
-        {
+        let steps = at.segments();
+        let given = steps.first().is_none_or(|first| reserved.contains(&first.as_str()));
+        let crosses = |other: &Pointer| {
+            let shared = other.segments().iter().zip(steps).take_while(|(one, other)| one == other).count();
+            shared == steps.len().min(other.segments().len())
+        };
+        if given || steps.len() > MAX_STEPS || !is_free(into, steps) || leaves.iter().any(|(other, _)| crosses(other)) {
+            return;
+        }
+        if let Some(value) = value(&mut leaf) {
             leaf.drop_all(&["url"]);
             leaves.insert(at, value);
         }
@@ -103,6 +111,16 @@ pub(super) fn read_leaves(node: &mut Node<'_>, into: &mut Map<String, Value>) {
     node.drop_if("url", &[super::SUBJECT, super::ATTACHMENT]);
     if let Value::Object(read) = leaves.reveal() {
         merge(into, read);
+    }
+}
+
+/// Whether nothing stands at the end of steps, nor on the way to it but objects.
+fn is_free(map: &Map<String, Value>, steps: &[String]) -> bool {
+    let Some((first, rest)) = steps.split_first() else { return false };
+    match map.get(first) {
+        None => true,
+        Some(Value::Object(below)) => is_free(below, rest),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => false,
     }
 }
 

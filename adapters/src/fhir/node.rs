@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::names::{is_element, is_resource};
 use crate::{
-    health::identifier::{is_ins, is_nir},
+    forbidden::{has_nir, is_nir},
+    health::identifier::is_ins,
     reading::{Beside, Finding, Place},
 };
 
@@ -180,6 +181,10 @@ impl Rest {
         let (code, detail) = match name {
             "" => ("unknown-element", "Un élément que FHIR ne définit pas ici n’est pas repris ; il est gardé à part."),
             "extension" => ("unknown-extension", "Cette extension n’est pas connue : elle n’est pas reprise, et gardée à part."),
+            "status" | "docStatus" => (
+                "not-final",
+                "L’expéditeur ne donne pas ceci pour achevé (brouillon, interrompu ou saisi par erreur) : à vérifier par une personne.",
+            ),
             "modifierExtension" => (
                 "modifier-extension",
                 "Cette extension change le sens de ce qui l’entoure et n’est pas connue : à vérifier par une personne.",
@@ -202,6 +207,11 @@ impl Rest {
     fn clean(&mut self, at: &mut String, value: &mut Value) {
         match value {
             Value::String(text) if is_nir(text) => {
+                *value = Value::Null;
+                self.report(at, "nir", NIR_DROPPED);
+            }
+            Value::String(text) if has_nir(text) => self.report(at, "nir-in-text", NIR_IN_TEXT),
+            Value::Number(number) if is_nir(&number.to_string()) => {
                 *value = Value::Null;
                 self.report(at, "nir", NIR_DROPPED);
             }
@@ -247,6 +257,10 @@ pub(super) const INS_DROPPED: &str =
     "Le matricule INS n’est pas repris : il ne circule qu’entre acteurs de santé, avec une identité qualifiée.";
 /// Said where a NIR is left out.
 pub(super) const NIR_DROPPED: &str = "Un numéro de sécurité sociale n’est pas repris : il ne peut pas servir dans cet échange.";
+
+/// Said where a NIR stands in a longer text.
+const NIR_IN_TEXT: &str =
+    "Ce texte contient ce qui ressemble à un numéro de sécurité sociale : il est gardé à part, et la passerelle le tiendra scellé.";
 
 fn step(at: &str, key: &str) -> String {
     let name = key.strip_prefix('_').unwrap_or(key);

@@ -111,10 +111,23 @@ impl Entry {
 impl Reader<'_> {
     fn each(&mut self, entries: &mut [Entry], kind: &str, mut read: impl FnMut(&mut Self, Node<'_>)) {
         for entry in entries.iter_mut().filter(|entry| entry.kind == kind) {
+            if self.taken_back(entry) {
+                continue;
+            }
             let mut node = entry.node();
             self.labels(&mut node, "meta", "security");
             read(self, node);
         }
+    }
+
+    /// Whether the sender took a resource back: it then stays beside as a whole, and is told. Its words are no facts.
+    fn taken_back(&mut self, entry: &Entry) -> bool {
+        let back = is_error(&entry.resource);
+        if back {
+            let detail = "L’expéditeur dit que ceci a été saisi par erreur : ce n’est pas repris, et gardé à part.";
+            self.rest.report(&entry.at, "entered-in-error", detail);
+        }
+        back
     }
 
     /// Writes a text below a path of the payload, after what stands there; beside where something else stands there.
@@ -328,13 +341,15 @@ fn entries(bundle: &mut Map<String, Value>) -> Result<Vec<Entry>, Refused> {
                     continue;
                 }
             };
-            let full_url = entry.remove("fullUrl").and_then(|url| url.as_str().map(str::to_owned));
-            if let Some(Value::Object(resource)) = entry.remove("resource") {
+            // How the sender’s server would have stored it. What is not what it should be stays, and is told.
+            let mut node = Node::open(format!("Bundle.entry[{n}]"), &mut entry);
+            let full_url = node.text("fullUrl");
+            if node.peek("resource").is_some_and(Value::is_object)
+                && let Some(Value::Object(resource)) = node.take("resource")
+            {
                 let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default().to_owned();
                 found.push(Entry { at: resource_path(n, &kind), kind, full_url, resource });
             }
-            // How the sender’s server would have stored it.
-            let mut node = Node::open(format!("Bundle.entry[{n}]"), &mut entry);
             node.drop_all(&["id"]);
             if let Some(mut request) = node.child("request") {
                 request.drop_all(&["method", "url"]);
@@ -346,23 +361,33 @@ fn entries(bundle: &mut Map<String, Value>) -> Result<Vec<Entry>, Refused> {
     Ok(found)
 }
 
-/// The type that the Bundle says: its head first, then what was said, then the document.
+/// The type that the Bundle says: its head first, then what was said, then the document; each of them, if there are several, until
+/// one says it.
 fn exchange_type(entries: &[Entry]) -> Option<&'static str> {
     let of = |kind: &str, element: &str| {
-        let resource = entries.iter().filter(|entry| entry.kind == kind).find_map(|entry| entry.resource.get(element))?;
-        let codings = match resource {
-            Value::Object(one) if one.contains_key("coding") => one.get("coding").and_then(Value::as_array).cloned().unwrap_or_default(),
-            Value::Object(_) => vec![resource.clone()],
-            Value::Array(all) => all.iter().filter_map(|one| one.get("coding")?.as_array()).flatten().cloned().collect(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
-        };
-        codings.iter().find_map(|coding| {
-            let text = |key: &str| coding.get(key).and_then(Value::as_str);
-            let code = text("code").filter(|_| text("system") == Some(TYPE))?;
-            health::TYPES.into_iter().find(|known| *known == code)
-        })
+        let mut all = entries.iter().filter(|entry| entry.kind == kind).filter_map(|entry| entry.resource.get(element));
+        all.find_map(type_of)
     };
     of("MessageHeader", "eventCoding").or_else(|| of("Communication", "category")).or_else(|| of("Composition", "type"))
+}
+
+/// The exchange type that a coding, a concept or a list of them says.
+fn type_of(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Array(all) => all.iter().find_map(type_of),
+        Value::Object(one) => {
+            let text = |key: &str| one.get(key).and_then(Value::as_str);
+            let code = text("code").filter(|_| text("system") == Some(TYPE));
+            let own = code.and_then(|code| health::TYPES.into_iter().find(|known| *known == code));
+            own.or_else(|| one.get("coding").and_then(type_of))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// Whether a sender took a resource back: it was entered in error.
+fn is_error(resource: &Map<String, Value>) -> bool {
+    resource.get("status").and_then(Value::as_str) == Some("entered-in-error")
 }
 
 /// Leaves out what a server says of a resource; labels stay.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    frames::hospital,
     health::Context,
     reading::{Letter, Place, Reading, Refused},
 };
@@ -11,14 +12,7 @@ use crate::{
 mod properties;
 
 fn context() -> Context {
-    let party = |institution: &str, unit: &str| serde_json::from_value(json!({"institution": institution, "unit": unit})).unwrap();
-    Context {
-        sender: party("chu-toulouse", "pediatrie"),
-        recipient: party("departement-31", "crip"),
-        purpose: None,
-        legal_basis: Vec::new(),
-        health_leg: false,
-    }
+    hospital("departement-31:crip")
 }
 
 fn vector(name: &str) -> Vec<u8> {
@@ -336,4 +330,139 @@ fn a_parent_among_the_contacts_of_a_patient_is_a_person_of_the_exchange() {
     assert_eq!(reading.letters[0].envelope["subjects"], json!([{"ref": "s2", "role": "enfant"}, mother]));
     let kept = reading.letters[0].beside.iter().map(|one| one.value.to_string()).collect::<String>();
     assert!(kept.contains("VOISINE") && kept.contains("ECON") && !kept.contains("EXEMPLE"), "{kept}");
+}
+
+fn kept(reading: &Reading) -> String {
+    reading.letters[0].beside.iter().map(|one| one.value.to_string()).collect()
+}
+
+#[test]
+fn leaves_of_an_extension_never_overwrite() {
+    let leaf = |url: &str, value: &str| json!({"url": url, "valueString": value});
+    let patient = json!({"resourceType": "Patient", "id": "s1", "birthDate": "2014-02-27", "extension": [{"url": SUBJECT, "extension": [
+        leaf("ref", "s9"), leaf("role", "mere"), leaf("birth_date", "2013-01-01"), leaf("school", "0319901U"), leaf("school", "0319902V"),
+        leaf("school/name", "Dessous"), leaf("address/city", "Blagnac")]}], "address": [{"line": ["12 impasse des Nuages"]}]});
+    let reading = read_value(&message(said("x"), &[patient]));
+    let child = json!({"ref": "s1", "role": "enfant", "birth_date": "2014-02-27", "school": "0319901U",
+        "address": {"lines": ["12 impasse des Nuages"], "city": "Blagnac"}});
+    assert_eq!(reading.letters[0].envelope["subjects"], json!([child]));
+    for text in ["s9", "mere", "2013-01-01", "0319902V", "Dessous"] {
+        assert!(kept(&reading).contains(text), "{text}");
+    }
+    assert_eq!(places(&reading).iter().filter(|(_, code)| *code == "unknown-extension").count(), 5);
+    let file = json!({"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"data": "YWJj", "contentType": "text/plain",
+        "creation": "2026-11-21", "extension": [{"url": ATTACHMENT, "extension": [
+            leaf("name", "../dupont\u{202e}.txt"), leaf("class", "identite"), leaf("media_type", "a/b"), leaf("content", "/v1/x")]}]}}]});
+    let reading = read_value(&message(said("x"), &[file]));
+    let about = json!({"name": "dupont.txt", "class": "sante", "media_type": "text/plain", "size": 3});
+    assert_eq!(reading.letters[0].envelope["attachments"], json!([about]));
+    for text in ["../dupont", "identite", "a/b", "/v1/x", "2026-11-21"] {
+        assert!(kept(&reading).contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_heading_without_a_code_stays_with_what_stands_under_it() {
+    let text = |text: &str| json!({"status": "additional", "div": format!("<div>{text}</div>")});
+    let coded = |code: &str| json!({"coding": [{"system": SECTION, "code": code}]});
+    let composition = json!({"resourceType": "Composition", "status": "final", "section": [
+        {"title": "Propos de l’enfant", "section": [{"title": "À l’infirmière", "text": text("J’ai peur.")}, {"text": text("Chez papa.")}]},
+        {"title": "Entretien", "section": [{"title": "Seul", "text": text("Se tait.")}]},
+        {"title": "Faits", "code": coded("faits"), "section": [{"title": "Le 12 novembre", "text": text("Chute.")}]},
+        {"title": "Faits rapportés par la voisine", "code": coded("faits"), "text": text("Cris.")},
+        {"title": "Titre seul", "section": [{"title": "Dessous"}]}, {"title": "Vide", "section": [{}]}]});
+    let reading = read_value(&message(said("x"), &[composition]));
+    let payload = &reading.letters[0].envelope["payload"];
+    assert_eq!(payload["propos_enfant"], json!([{"verbatim": "À l’infirmière\nJ’ai peur."}, {"verbatim": "Chez papa."}]));
+    assert_eq!(payload["faits"], json!([{"texte": "Le 12 novembre\nChute."}, {"texte": "Faits rapportés par la voisine\nCris."}]));
+    assert_eq!(payload["constats_sante"]["texte"], "Entretien – Seul\nSe tait.\n\nTitre seul\nDessous\n\nVide");
+    assert!(places(&reading).contains(&("Bundle.entry[2].resource.ofType(Composition).section[0]".into(), "section-by-title")));
+}
+
+#[test]
+fn a_draft_and_an_error_are_not_read_as_done() {
+    let composition = |status: &str| {
+        json!({"resourceType": "Composition", "status": status, "section": [{"code": {"coding": [{"system": SECTION, "code": "faits"}]},
+            "text": {"status": "additional", "div": "<div>Vu seul.</div>"}}]})
+    };
+    let read = |status: &str| {
+        let reading = read_value(&message(said("x"), &[composition(status)]));
+        let codes: Vec<_> = places(&reading).into_iter().map(|(_, code)| code).collect();
+        (reading.letters[0].envelope["payload"]["faits"].is_array(), codes, kept(&reading).contains("Vu seul."))
+    };
+    assert_eq!(read("final"), (true, vec![], false));
+    assert_eq!(read("preliminary"), (true, vec!["not-final"], false), "read, since it tells of a danger, and told");
+    let (taken, codes, beside) = read("entered-in-error");
+    assert!(!taken && beside && codes.contains(&"entered-in-error"), "{codes:?}");
+    let mut draft = said("À relire.");
+    draft["status"] = json!("preparation");
+    let reading = read_value(&message(draft.clone(), &[]));
+    assert!(places(&reading).iter().any(|(_, code)| *code == "not-final"));
+    assert_eq!(reading.letters[0].envelope["payload"]["texte_libre"], "À relire.");
+    draft["status"] = json!("entered-in-error");
+    let reading = read_value(&message(draft, &[]));
+    assert_eq!(reading.letters[0].envelope.get("payload"), None);
+    assert!(kept(&reading).contains("À relire."));
+}
+
+#[test]
+fn any_communication_may_say_the_type() {
+    let category = |code: &str| json!([{"coding": [{"system": "urn:x", "code": "alert"}]}, {"coding": [{"system": TYPE, "code": code}]}]);
+    let mut typed = said("Vu seul.");
+    typed["category"] = category("signalement");
+    let mut other = said("Autre chose.");
+    other["category"] = json!([{"coding": [{"system": "urn:x", "code": "alert"}]}]);
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": other}, {"resource": typed}]});
+    let reading = read_value(&bundle);
+    let envelope = &reading.letters[0].envelope;
+    assert_eq!((&envelope["type"], &envelope["payload"]["texte_libre"]), (&json!("signalement"), &json!("Vu seul.")));
+    assert!(kept(&reading).contains("Autre chose."));
+    assert!(places(&reading).contains(&("Bundle.entry[0].resource.ofType(Communication)".into(), "second-exchange")));
+}
+
+#[test]
+fn a_hidden_address_is_never_parted_from_its_mark() {
+    let subjects = json!([{"ref": "s1", "role": "enfant", "address": {"lines": ["1 rue Cachée"], "city": "Blagnac", "city_code": "31069", "hidden": true}},
+        {"ref": "s2", "role": "mere", "address": {"lines": ["2 rue Dite"], "hidden": false}}]);
+    let document = json!({"type": "signalement", "sender": context().sender, "recipient": context().recipient, "subjects": subjects});
+    let written: Value = serde_json::from_slice(&write(&document, &[]).unwrap()).unwrap();
+    let persons: Vec<&Value> =
+        written["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]).filter(|one| one.get("extension").is_some()).collect();
+    assert!(persons.iter().any(|person| person["extension"].to_string().contains("1 rue Cachée")));
+    for person in persons {
+        assert!(!person["address"].to_string().contains("Cachée") && !person["address"].to_string().contains("Blagnac"));
+    }
+    let back = read(&serde_json::to_vec(&written).unwrap(), &context()).unwrap();
+    assert_eq!(back.letters[0].envelope["subjects"], subjects);
+}
+
+#[test]
+fn nothing_of_an_odd_entry_vanishes() {
+    let mut bundle = message(
+        said("x"),
+        &[json!({"resourceType": "Organization", "name": "Urgences pédiatriques", "identifier": [
+        {"system": "https://finess.esante.gouv.fr", "value": "310781406"}]})],
+    );
+    let entries = bundle["entry"].as_array_mut().unwrap();
+    entries.push(json!({"resource": "Signalement en texte"}));
+    entries.push(json!({"fullUrl": ["urn:dupont"], "resource": ["Encore"]}));
+    entries.push(json!("Un texte"));
+    let reading = read_value(&bundle);
+    for text in ["Urgences pédiatriques", "Signalement en texte", "urn:dupont", "Encore", "Un texte"] {
+        assert!(kept(&reading).contains(text), "{text}");
+    }
+    assert!(!kept(&reading).contains("310781406"));
+}
+
+#[test]
+fn an_address_that_is_old_or_for_a_time_is_not_home() {
+    let patient = json!({"resourceType": "Patient", "address": [{"use": "temp", "city": "Ailleurs"}, {"use": "old", "city": "Avant"},
+        {"period": {"end": "2020-01-01"}, "city": "Jadis"}, {"use": "home", "city": "Blagnac"}],
+        "telecom": [{"system": "phone", "use": "old", "value": "0500000001"}, {"system": "phone", "value": "0500000002"}]});
+    let reading = read_value(&message(said("x"), &[patient]));
+    let child = &reading.letters[0].envelope["subjects"][0];
+    assert_eq!((&child["address"], &child["phone"]), (&json!({"city": "Blagnac"}), &json!("0500000002")));
+    for text in ["Ailleurs", "Avant", "Jadis", "0500000001"] {
+        assert!(kept(&reading).contains(text), "{text}");
+    }
 }

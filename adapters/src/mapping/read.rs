@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use exchange::{Pointer, document::Leaves};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Context, Format, ITEM, MAX_ITEMS, MAX_RECORDS, Mapping, Records,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     elements::{self, Element},
-    forbidden,
+    forbidden::Forbidden,
     reading::{Beside, Column, Finding, Letter, Place, Reading, Refused},
     sheet::{Row, Sheet},
 };
@@ -125,7 +125,9 @@ impl Gathered<'_> {
         record.items += 1;
         if let Some(fault) = &row.fault {
             self.reported.push(fault.clone());
-            record.beside.push(Beside { place: Place::Line(row.line), value: Value::from(row.cells.clone()) });
+            let place = || Place::Line(row.line);
+            let cells: Vec<&String> = row.cells.iter().filter(|cell| travels(cell, place, &mut self.reported)).collect();
+            record.beside.push(Beside { place: place(), value: json!(cells) });
             return;
         }
         for (at, cell) in row.cells.iter().enumerate() {
@@ -146,18 +148,44 @@ impl Gathered<'_> {
         let xml = self.mapping.xml.as_ref().ok_or_else(absent)?;
         let (root, mut reported) = elements::read(bytes, &xml.root)?;
         self.reported.append(&mut reported);
+        let mut around: Vec<(u64, Value)> = Vec::new();
+        let of_a_schema = |name: &str| matches!(name, "schemaLocation" | "noNamespaceSchemaLocation");
+        let attributes = root.attributes.iter().filter(|(name, value)| !of_a_schema(name) && !value.trim().is_empty());
+        around.extend(attributes.map(|(name, value)| (root.line, json!({ format!("@{name}"): value }))));
+        if !root.text.trim().is_empty() {
+            around.push((root.line, root.text.as_str().into()));
+        }
         for element in root.children {
             if element.name == xml.record {
                 self.begin(element.line)?;
                 self.element(&element, "", None);
                 self.bounded(element.line)?;
             } else {
-                let place = Place::Element { line: element.line, name: xml.root.clone() };
-                let detail = "Un élément n’est pas du format : il n’est pas repris.";
-                self.reported.push(Finding::new(place, "unknown-element", detail));
+                around.push((element.line, element.to_value()));
             }
         }
+        self.around(&xml.root, around);
         Ok(())
+    }
+
+    /// What stands around the exchanges of a file. Of a file of one exchange it is about that one, and goes beside it; of a file of
+    /// several nobody can say about which, and it must not go to the file of another child: it is told.
+    fn around(&mut self, root: &str, around: Vec<(u64, Value)>) {
+        for (line, value) in around {
+            let place = Place::Element { line, name: root.to_owned() };
+            let reported = &mut self.reported;
+            match self.records.as_mut_slice() {
+                [only] => {
+                    let value = without_numbers(value, &place, reported);
+                    reported.push(Finding::new(place.clone(), "unknown-element", "Ceci n’est pas du format : c’est mis à part."));
+                    only.beside.push(Beside { place, value });
+                }
+                _ => {
+                    let detail = "Ceci n’est pas du format, et d’aucun échange du fichier : ce n’est pas repris.";
+                    reported.push(Finding::new(place, "unknown-element", detail).cured_by("Placez-le dans l’échange qu’il concerne."));
+                }
+            }
+        }
     }
 
     /// Takes what is in an element; `path` is relative to the record, or to the repeated element whose number `item` is.
@@ -183,8 +211,16 @@ impl Gathered<'_> {
                 self.element(child, "", Some(number));
             } else if self.is_list(&below, item) {
                 if done.insert(below.clone()) {
-                    let values: Vec<String> = element.children.iter().filter(|c| c.name == child.name).map(|c| c.text.clone()).collect();
+                    let same = element.children.iter().filter(|c| c.name == child.name && !c.text.trim().is_empty());
+                    let values: Vec<String> = same.map(|c| c.text.clone()).collect();
                     self.found(&below, item, &values, child.line);
+                }
+                // The values are its texts: what else stands in one of them is looked at by itself.
+                for (name, value) in &child.attributes {
+                    self.found(&join(&below, &format!("@{name}")), item, std::slice::from_ref(value), child.line);
+                }
+                for inner in &child.children {
+                    self.element(inner, &join(&below, &inner.name), item);
                 }
             } else {
                 self.element(child, &below, item);
@@ -246,15 +282,11 @@ impl Gathering {
         if values.iter().all(|value| value.trim().is_empty()) {
             return;
         }
-        if values.iter().any(|value| forbidden::is_nir(value) || forbidden::is_ine(value)) {
-            let detail = "Un numéro de sécurité sociale ou un INE n’est jamais repris (R56, R57).";
-            reported.push(Finding::new(place, "nir", detail).cured_by("Retirez ce numéro du fichier."));
+        let values: Vec<String> = values.iter().filter(|value| travels(value, || place.clone(), reported)).cloned().collect();
+        if values.is_empty() {
             return;
         }
-        if values.iter().any(|value| forbidden::has_nir(value)) {
-            let detail = "Ce texte contient ce qui ressemble à un numéro de sécurité sociale (R57) : la passerelle le tiendra à part.";
-            reported.push(Finding::new(place.clone(), "nir-in-text", detail).cured_by("Retirez ce numéro du texte."));
-        }
+        let values = values.as_slice();
         match known {
             Known::Field(index) => self.field(mapping, index, item, values, place, reported),
             Known::Given(index) => {
@@ -355,6 +387,29 @@ impl Gathering {
             }
         }
         add.into_iter().for_each(|(to, value)| self.leaves.insert(to, value));
+    }
+}
+
+/// Whether a text may travel: a number that may not is left out and told, one in a longer text is told.
+fn travels(text: &str, place: impl Fn() -> Place, reported: &mut Vec<Finding>) -> bool {
+    let held = Forbidden::in_text(text);
+    reported.extend(held.map(|held| held.finding(place())));
+    held != Some(Forbidden::Alone)
+}
+
+/// A value without the texts that may not travel.
+fn without_numbers(value: Value, place: &Place, reported: &mut Vec<Finding>) -> Value {
+    match value {
+        Value::String(text) => {
+            if travels(&text, || place.clone(), reported) {
+                text.into()
+            } else {
+                Value::Null
+            }
+        }
+        Value::Array(items) => items.into_iter().map(|item| without_numbers(item, place, reported)).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, without_numbers(value, place, reported))).collect(),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
     }
 }
 

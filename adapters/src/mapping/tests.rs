@@ -1,10 +1,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::reading::{Column, Place};
+use crate::{
+    frames::{self, told},
+    reading::{Column, Place},
+};
 
-const COMPONENTS: &str = include_str!("../../../policies/catalogue/_components.toml");
-const CODES: &str = include_str!("../../../policies/catalogue/_codes.toml");
 const KIND: &str = include_str!("../../../policies/catalogue/information-preoccupante.toml");
 
 const SMALL: &str = r#"
@@ -58,28 +59,15 @@ value = "enfant"
 "#;
 
 fn known() -> Known {
-    Known::parse(KIND, COMPONENTS, CODES).unwrap()
+    frames::known(KIND)
 }
 
 fn context() -> Context {
-    let party = |text: &str| serde_json::from_value(json!({"institution": text})).unwrap();
-    Context {
-        sender: party("college-0319901u"),
-        recipient: party("departement-31"),
-        purpose: None,
-        legal_basis: vec!["CASF L226-2-1".into()],
-        agreement: None,
-        urgency: Urgency::Ordinary,
-        in_reply_to: None,
-    }
+    Context { legal_basis: vec!["CASF L226-2-1".into()], ..frames::records("college-0319901u", "departement-31") }
 }
 
 fn read(text: &str, format: Format) -> Records {
     Mapping::load(SMALL, &known()).unwrap().read(text.as_bytes(), format, &context()).unwrap()
-}
-
-fn told(findings: &[Finding]) -> Vec<(&'static str, String)> {
-    findings.iter().map(|finding| (finding.code, finding.place.to_string())).collect()
 }
 
 /// The findings on the small mapping with one thing changed.
@@ -226,4 +214,58 @@ fn nobody_is_lost_in_silence() {
         [("left-out", "subjects[].role".to_owned()), ("left-out", "subjects[]".to_owned())],
         "a role that is not the fixed one, and a child of whom nothing else is known"
     );
+}
+
+#[test]
+fn nothing_in_or_around_a_record_vanishes() {
+    let text = "<dossiers xmlns:xsi='u' xsi:schemaLocation='u v' emetteur='CRIP voisine'>\n<dossier id='1'><danger niveau='haut'>securite</danger>\
+        <danger><precision>Fenêtre</precision>sante</danger><recit>Seule.</recit></dossier>\n<note auteur='moi'><b>À rappeler</b></note></dossiers>";
+    let records = read(text, Format::Xml);
+    let letter = &records.reading.letters[0];
+    assert_eq!(letter.envelope["payload"]["types_danger"], json!(["securite", "sante"]));
+    let kept: String = letter.beside.iter().map(|one| one.value.to_string()).collect();
+    for word in ["haut", "Fenêtre", "CRIP voisine", "moi", "À rappeler"] {
+        assert!(kept.contains(word), "{word} of {kept}");
+    }
+    assert_eq!(told(&records.reading.reported).len(), letter.beside.len(), "{:?}", told(&records.reading.reported));
+    // Of a file of several exchanges nobody knows about which: told, and not put into another child's file.
+    let two = text.replace("</dossier>", "</dossier><dossier id='2'><recit>Autre.</recit></dossier>");
+    let records = read(&two, Format::Xml);
+    let kept: String = records.reading.letters.iter().flat_map(|letter| &letter.beside).map(|one| one.value.to_string()).collect();
+    assert!(!kept.contains("À rappeler") && !kept.contains("CRIP voisine"));
+    let around = records.reading.reported.iter().filter(|one| one.place.to_string().ends_with("« dossiers »")).count();
+    assert_eq!(around, 2);
+}
+
+#[test]
+fn a_number_does_not_travel_in_a_row_that_is_set_apart() {
+    let text = "DOSSIER;NOM;NE_LE;DANGERS;RECIT\n1;FICTIVE;1 85 05 78 006 084;;Seule, n° 1850578006084.;de trop\n";
+    let records = read(text, Format::Csv);
+    let letter = &records.reading.letters[0];
+    assert_eq!(letter.beside[0].value, json!(["1", "FICTIVE", "", "Seule, n° 1850578006084.", "de trop"]));
+    let codes: Vec<_> = told(&records.reading.reported).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["cell-count", "nir", "nir-in-text", "empty-record"]);
+}
+
+#[test]
+fn a_hidden_address_leaves_only_with_its_mark() {
+    let address = json!({"lines": ["1 rue Cachée"], "city": "Blagnac", "hidden": true});
+    let envelope = json!({"type": "information-preoccupante", "subjects": [{"ref": "s1", "role": "enfant", "birth_name": "FICTIVE", "address": address}]});
+    let field = |column: &str, rest: &str| {
+        format!("\n[[field]]\ncolumn = \"{column}\"\nelement = \"{column}\"\nto = \"/subjects/-/address/{rest}\n")
+    };
+    let city = field("VILLE", "city\"\nclass = \"contact\"");
+    let mark = field("SECRET", "hidden\"\nclass = \"contact\"\nas = \"bool\"");
+    let given = BTreeMap::new();
+    let write = |mapping: &str| {
+        let mapping = Mapping::load(mapping, &known()).unwrap();
+        let written = mapping.write(&[Record { envelope: &envelope, given: &given }], Format::Csv).unwrap();
+        (String::from_utf8(written.bytes).unwrap(), told(&written.reported))
+    };
+    let (without, reported) = write(&format!("{SMALL}{city}"));
+    assert!(!without.contains("Blagnac") && without.contains("FICTIVE"));
+    assert!(reported.contains(&("hidden", "subjects[].address".to_owned())), "{reported:?}");
+    let (with, reported) = write(&format!("{SMALL}{city}{mark}"));
+    assert!(with.contains("Blagnac;oui"), "{with}");
+    assert!(!reported.iter().any(|(code, _)| *code == "hidden"));
 }

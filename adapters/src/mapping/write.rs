@@ -44,6 +44,7 @@ impl Mapping {
         for at in self.places.settle(&mut leaves) {
             left_out(&at.path(), "Le fichier n’a pas de place pour un élément de plus de cette liste.", &mut said, reported);
         }
+        self.hide(&mut leaves, reported);
         if !self.fields.iter().any(|field| super::path(&field.to) == "subjects[].ref") {
             renumbered(&mut leaves, reported);
         }
@@ -77,6 +78,25 @@ impl Mapping {
             left_out(&at.path(), "Rien de cet élément n’a de place dans le fichier : il n’y est pas.", &mut said, reported);
         }
         sorted
+    }
+
+    /// Takes out every address that must not be revealed, where the product has no place for that mark (R64).
+    fn hide(&self, leaves: &mut Leaves, reported: &mut Vec<Finding>) {
+        let is_mark = |at: &Pointer, leaf: &Value| {
+            at.segments().last().is_some_and(|last| last == "hidden") && !matches!(leaf, Value::Bool(false) | Value::Null)
+        };
+        let carried = |at: &Pointer, leaf: &Value| match self.places.find(at) {
+            Some((Belongs::Field(index), _)) => self.fields.get(index).is_some_and(|field| field.write(leaf, &self.words).is_some()),
+            Some((Belongs::Fixed(_), _)) | None => false,
+        };
+        let marks = leaves.iter().filter(|(at, leaf)| is_mark(at, leaf) && !carried(at, leaf)).map(|(at, _)| at.clone());
+        for mark in marks.collect::<Vec<_>>() {
+            let Some((_, address)) = mark.segments().split_last() else { continue };
+            leaves.retain(|at| !at.segments().starts_with(address));
+            let place = address.iter().fold(Pointer::default(), |at, segment| at.child(segment.as_str()));
+            let detail = "L’adresse est tenue secrète, et le fichier n’a pas de place pour le dire : elle n’est pas transmise (R64).";
+            reported.push(Finding::new(Place::Path(place.path()), "hidden", detail));
+        }
     }
 
     fn csv(&self, sorted: &[Sorted<'_>]) -> Result<Vec<u8>, Refused> {

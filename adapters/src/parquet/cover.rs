@@ -16,6 +16,7 @@ mod write;
 mod tests;
 
 use exchange::Party;
+use unicode_normalization::UnicodeNormalization;
 
 pub use archive::{ZIP_LIMIT, read_zip};
 pub use form::{blank, sheet_pdf};
@@ -76,6 +77,33 @@ impl Nature {
         }
     }
 
+    /// The nature that a sheet says, by its code or in the words of a court: `OPP`, « Ordonnance de placement provisoire ».
+    fn said(text: &str) -> Option<Self> {
+        let said = words(text).join("-");
+        Self::ALL.into_iter().find(|nature| said == nature.code() || said == words(nature.title()).join("-")).or(match said.as_str() {
+            "o-p-p" | "ordonnance-placement-provisoire" => Some(Self::Opp),
+            "st" => Some(Self::SoitTransmis),
+            "jugement-en-assistance-educative" => Some(Self::Jugement),
+            "avis-suites" | "suites" => Some(Self::AvisDeSuites),
+            _ => None,
+        })
+    }
+
+    /// The nature that the name of a file says, where it says one and no other.
+    fn named(name: &str) -> Option<Self> {
+        let last = name.rsplit('/').next().unwrap_or_default();
+        let words = format!("-{}-", words(last).join("-"));
+        let has = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(&format!("-{phrase}-")));
+        let found = [
+            (Self::Opp, has(&["opp", "o-p-p", "ordonnance-de-placement", "ordonnance-placement"])),
+            (Self::SoitTransmis, has(&["soit-transmis"])),
+            (Self::Jugement, has(&["jugement"])),
+            (Self::AvisDeSuites, has(&["avis-de-suites", "avis-suites"])),
+        ];
+        let mut found = found.into_iter().filter_map(|(nature, is)| is.then_some(nature));
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// The exchange type. The catalogue has none for decisions as such yet: they are what followed.
     const fn kind(self) -> &'static str {
         match self {
@@ -83,4 +111,10 @@ impl Nature {
             Self::Opp | Self::Jugement | Self::AvisDeSuites => "suites-judiciaires",
         }
     }
+}
+
+/// Words without accents, in lower case.
+fn words(text: &str) -> Vec<String> {
+    let plain: String = text.nfd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).flat_map(char::to_lowercase).collect();
+    plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -5,14 +5,14 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Map, Value, json};
 
-use super::{
-    ROLE, SECTION, TYPE,
-    tree::{Element, Node},
-};
-use crate::health::{
-    self, Hidden,
-    identifier::{ID_NAT_PS, is_ins, rpps},
-    link, section,
+use super::{ROLE, SECTION, TYPE};
+use crate::{
+    elements::{Element, Node},
+    health::{
+        self, Hidden,
+        identifier::{ID_NAT_PS, is_ins, rpps},
+        link, section,
+    },
 };
 
 /// What a document says of its exchange.
@@ -90,7 +90,7 @@ fn child(role: &Element) -> Map<String, Value> {
     insert(&mut subject, "sex", sex.map(str::to_owned));
     let born = patient.child("birthTime").and_then(|time| time.attribute("value")).and_then(day);
     insert(&mut subject, "birth_date", born);
-    let place = patient.at(&["birthplace", "place", "addr", "county"]).and_then(Element::text).filter(|code| code.len() == 5);
+    let place = patient.at(&["birthplace", "place", "addr", "county"]).and_then(Element::said).filter(|code| code.len() == 5);
     insert(&mut subject, "birth_place", place);
     subject
 }
@@ -135,8 +135,8 @@ fn author(author: &Element, document: &mut Document) {
     }
     let declarant = &mut document.declarant;
     if let Some(name) = author.at(&["assignedPerson", "name"]) {
-        insert(declarant, "nom", name.child("family").and_then(Element::text));
-        insert(declarant, "prenom", Some(name.all("given").filter_map(Element::text).collect::<Vec<_>>().join(" ")));
+        insert(declarant, "nom", name.child("family").and_then(Element::said));
+        insert(declarant, "prenom", Some(name.all("given").filter_map(Element::said).collect::<Vec<_>>().join(" ")));
     }
     insert(declarant, "fonction", author.child("code").and_then(|code| code.attribute("displayName")).map(str::to_owned));
     for (key, scheme) in [("telephone", "tel:"), ("courriel", "mailto:")] {
@@ -154,11 +154,11 @@ fn names(name: Option<&Element>, subject: &mut Map<String, Value>) {
             None => qualifiers.is_empty(),
         })
     };
-    let birth = qualified("family", &["BR"]).chain(qualified("family", &[])).find_map(Element::text);
+    let birth = qualified("family", &["BR"]).chain(qualified("family", &[])).find_map(Element::said);
     insert(subject, "birth_name", birth);
-    insert(subject, "use_name", qualified("family", &["CL", "SP"]).find_map(Element::text));
-    let first = qualified("given", &["BR"]).find_map(Element::text);
-    let all: Vec<_> = qualified("given", &[]).filter_map(Element::text).collect();
+    insert(subject, "use_name", qualified("family", &["CL", "SP"]).find_map(Element::said));
+    let first = qualified("given", &["BR"]).find_map(Element::said);
+    let all: Vec<_> = qualified("given", &[]).filter_map(Element::said).collect();
     let given = match (all.as_slice(), first) {
         ([], first) => first.into_iter().collect(),
         ([one], first) => health::given_names(one, first.as_deref()),
@@ -170,19 +170,27 @@ fn names(name: Option<&Element>, subject: &mut Map<String, Value>) {
 }
 
 fn contact(of: &Element, subject: &mut Map<String, Value>) {
-    if let Some(addr) = of.child("addr") {
+    let masked = of.all("addr").any(|addr| addr.attribute("nullFlavor") == Some("MSK"));
+    // One that is old, wrong or for a time only is not where somebody lives; it stays in the document.
+    let is_home = |addr: &&Element| {
+        !addr.attribute("use").unwrap_or_default().split(' ').any(|code| matches!(code, "OLD" | "BAD" | "TMP"))
+            && addr.child("useablePeriod").is_none_or(|period| period.child("high").is_none())
+    };
+    if masked {
+        subject.insert("address".into(), json!({"hidden": true}));
+    } else if let Some(addr) = of.all("addr").find(is_home) {
         let mut home = Map::new();
-        let mut lines: Vec<_> = addr.all("streetAddressLine").filter_map(Element::text).collect();
+        let mut lines: Vec<_> = addr.all("streetAddressLine").filter_map(Element::said).collect();
         if lines.is_empty() {
             let parts = ["houseNumber", "houseNumberNumeric", "streetNameType", "streetName", "additionalLocator"];
-            let line: Vec<_> = parts.iter().filter_map(|part| addr.child(part).and_then(Element::text)).collect();
+            let line: Vec<_> = parts.iter().filter_map(|part| addr.child(part).and_then(Element::said)).collect();
             lines.extend(Some(line.join(" ")).filter(|line| !line.is_empty()));
         }
         if !lines.is_empty() {
             home.insert("lines".into(), json!(lines));
         }
         for (key, part) in [("postcode", "postalCode"), ("city", "city"), ("city_code", "county")] {
-            insert(&mut home, key, addr.child(part).and_then(Element::text));
+            insert(&mut home, key, addr.child(part).and_then(Element::said));
         }
         if !home.is_empty() {
             subject.insert("address".into(), Value::Object(home));
@@ -197,7 +205,7 @@ fn telecom(of: &Element, scheme: &str) -> Option<String> {
 }
 
 /// The day of a time of HL7 (`20140227`, `20140227103000+0100`).
-fn day(value: &str) -> Option<String> {
+pub(super) fn day(value: &str) -> Option<String> {
     let digits = value.get(..8).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
     let day = format!("{}-{}-{}", digits.get(..4)?, digits.get(4..6)?, digits.get(6..)?);
     format!("{day}T00:00:00Z").parse::<exchange::Instant>().is_ok().then_some(day)
@@ -210,7 +218,7 @@ fn sections(of: &Element, depth: usize, found: &mut Vec<(&'static str, String, S
         if let (Some(code), Some(text)) = (code, part.child("text")) {
             let mut plain = String::new();
             narrative(text, &mut plain);
-            found.push((code, part.child("title").and_then(Element::text).unwrap_or_default(), plain.trim().to_owned()));
+            found.push((code, part.child("title").and_then(Element::said).unwrap_or_default(), plain.trim().to_owned()));
         }
         if depth < MAX_DEPTH {
             sections(part, depth + 1, found);
@@ -244,7 +252,7 @@ fn narrative(of: &Element, to: &mut String) {
 
 fn wrapped(text: &Element) -> Option<Result<(String, Vec<u8>), u64>> {
     let media_type = text.attribute("mediaType").unwrap_or("text/plain").to_owned();
-    let content = text.text()?;
+    let content = text.said()?;
     if text.attribute("representation") != Some("B64") {
         return Some(Ok((media_type, content.into_bytes())));
     }

@@ -1,16 +1,15 @@
 //! XDS metadata in ebRIM: what `METADATA.XML` says of each document, read and written.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
-use super::{
-    SOURCE, TYPE,
-    tree::{Element, escaped},
-};
+use super::{SOURCE, TYPE, cda::day};
 use crate::{
+    elements::{Element, escaped},
+    forbidden::is_nir,
     health::{
         self, Hidden,
-        identifier::{is_ins, is_nir},
+        identifier::{ID_NAT_PS, is_ins, rpps},
     },
     reading::{Beside, Place},
 };
@@ -29,6 +28,23 @@ pub(super) struct Described {
     pub(super) size: Option<String>,
     /// The exchange type, where the type code is one of ours.
     pub(super) kind: Option<&'static str>,
+    /// Who the document is about and who wrote it, for the documents that do not say it themselves.
+    pub(super) about: About,
+}
+
+/// Persons of a document, as its metadata name them.
+#[derive(Default)]
+pub(super) struct About {
+    /// Fields of a subject, without its role and name.
+    pub(super) child: Map<String, Value>,
+    /// Fields of `declarant`.
+    pub(super) declarant: Map<String, Value>,
+    /// RPPS of who wrote.
+    pub(super) number: Option<String>,
+    /// What of it has no field.
+    pub(super) rest: Vec<Beside>,
+    /// The institution of who wrote, which the header of a document names as well.
+    pub(super) institution: Vec<Beside>,
 }
 
 /// What is in a file of metadata.
@@ -46,7 +62,7 @@ pub(super) struct Metadata {
 pub(super) fn read(root: &Element) -> Metadata {
     let mut metadata = Metadata::default();
     let list = find(root, "RegistryObjectList", 0).unwrap_or(root);
-    for object in list.children() {
+    for object in &list.children {
         match object.name.as_str() {
             "ExtrinsicObject" => {
                 let described = document(object, &mut metadata);
@@ -63,7 +79,7 @@ pub(super) fn read(root: &Element) -> Metadata {
         }
     }
     let before = metadata.beside.len();
-    metadata.beside.retain(|one| !is_personal(&one.value.to_string()));
+    metadata.beside.retain(|one| !texts(&one.value).into_iter().any(is_personal));
     metadata.ins |= metadata.beside.len() < before;
     metadata
 }
@@ -72,7 +88,7 @@ fn find<'e>(of: &'e Element, name: &str, depth: usize) -> Option<&'e Element> {
     if depth > 5 {
         return None;
     }
-    of.children().find(|child| child.name == name).or_else(|| of.children().find_map(|child| find(child, name, depth + 1)))
+    of.children.iter().find(|child| child.name == name).or_else(|| of.children.iter().find_map(|child| find(child, name, depth + 1)))
 }
 
 fn document(object: &Element, metadata: &mut Metadata) -> Described {
@@ -82,14 +98,17 @@ fn document(object: &Element, metadata: &mut Metadata) -> Described {
     metadata.ins |= names_ins(object);
     metadata.beside.extend(object.child("Description").and_then(localized).map(|text| beside(object.line, "Description", json!(text))));
     for slot in object.all("Slot") {
-        let values: Vec<_> = slot.child("ValueList").into_iter().flat_map(|list| list.all("Value")).filter_map(Element::text).collect();
+        let values: Vec<_> = slot.child("ValueList").into_iter().flat_map(|list| list.all("Value")).filter_map(Element::said).collect();
         let value = values.first().cloned();
         match slot.attribute("name").unwrap_or_default() {
             "URI" => described.uri = value.unwrap_or_default(),
             "hash" => described.hash = value,
             "size" => described.size = value,
-            "creationTime" | "languageCode" | "repositoryUniqueId" | "sourcePatientId" | "sourcePatientInfo" | "serviceStartTime"
-            | "serviceStopTime" | "legalAuthenticator" => {}
+            "sourcePatientInfo" => described.about.patient(slot.line, &values),
+            "creationTime" | "languageCode" | "repositoryUniqueId" | "sourcePatientId" => {}
+            "serviceStartTime" | "serviceStopTime" | "legalAuthenticator" => {
+                described.about.rest.extend(values.into_iter().map(|value| beside(slot.line, "Slot", json!(value))));
+            }
             _ => metadata.beside.push(beside(slot.line, "Slot", json!(values))),
         }
     }
@@ -99,16 +118,113 @@ fn document(object: &Element, metadata: &mut Metadata) -> Described {
             TYPE_CODE if scheme(class).as_deref() == Some(TYPE) => described.kind = health::TYPES.into_iter().find(|known| *known == code),
             CONFIDENTIALITY if code == "N" || metadata.hidden.note(code) => {}
             CONFIDENTIALITY => metadata.beside.push(beside(class.line, "confidentialityCode", json!(code))),
-            AUTHOR | CLASS_CODE | TYPE_CODE | FORMAT | FACILITY | PRACTICE => {}
+            AUTHOR => described.about.author(class),
+            CLASS_CODE | TYPE_CODE | FORMAT | FACILITY | PRACTICE => {}
             _ => metadata.beside.push(beside(class.line, "Classification", json!(code))),
         }
     }
+    let about = &mut described.about;
+    let before = about.rest.len();
+    about.rest.retain(|one| !texts(&one.value).into_iter().any(is_personal));
+    metadata.ins |= about.rest.len() < before;
     described
+}
+
+impl About {
+    /// Whether nothing is said.
+    pub(super) fn is_empty(&self) -> bool {
+        self.child.is_empty() && self.declarant.is_empty() && self.number.is_none() && self.rest.is_empty() && self.institution.is_empty()
+    }
+
+    /// `sourcePatientInfo`: fields of a PID segment of HL7 v2 (`PID-5|NOM^Prénom^^^^^L`).
+    fn patient(&mut self, line: u64, values: &[String]) {
+        for value in values {
+            let (field, text) = value.split_once('|').unwrap_or(("", value));
+            let taken = match field {
+                "PID-5" => self.names(text),
+                "PID-7" => day(text).is_some_and(|day| put(&mut self.child, "birth_date", &day)),
+                "PID-8" => match text {
+                    "F" | "M" => put(&mut self.child, "sex", text),
+                    "U" => put(&mut self.child, "sex", "inconnu"),
+                    _ => false,
+                },
+                _ => false,
+            };
+            if !taken && !text.trim().is_empty() {
+                self.rest.push(beside(line, "sourcePatientInfo", json!(value)));
+            }
+        }
+    }
+
+    /// A name: `L` is the one at birth, as one without a type; `D` the one in use.
+    fn names(&mut self, text: &str) -> bool {
+        // Another name of the same person, or more of it than a field holds.
+        if text.contains('~') || text.split('^').enumerate().any(|(n, part)| !matches!(n, 0 | 1 | 6) && !part.trim().is_empty()) {
+            return false;
+        }
+        let part = |n: usize| text.split('^').nth(n).unwrap_or_default().trim();
+        let (family, given) = (part(0), part(1));
+        let family = match part(6) {
+            "L" | "" => put(&mut self.child, "birth_name", family) || family.is_empty(),
+            "D" => put(&mut self.child, "use_name", family) || family.is_empty(),
+            _ => false,
+        };
+        let same = json!([given]);
+        let free = given.is_empty() || self.child.get("given_names").is_none_or(|known| *known == same);
+        if family && free && !given.is_empty() {
+            self.child.insert("given_names".into(), same);
+        }
+        family && free
+    }
+
+    /// An author: `authorPerson` (XCN: number, name, given name, authority of the number), and what else is said of him.
+    fn author(&mut self, class: &Element) {
+        for slot in class.all("Slot") {
+            let name = slot.attribute("name").unwrap_or_default();
+            for value in slot.child("ValueList").into_iter().flat_map(|list| list.all("Value")).filter_map(Element::said) {
+                let taken = match name {
+                    "authorPerson" => self.person(&value),
+                    // `authorSpecialty` and `authorRole` are codes or words; the words are the function.
+                    "authorSpecialty" | "authorRole" => {
+                        let shown =
+                            value.split('^').nth(1).filter(|shown| !shown.is_empty()).or((!value.contains('^')).then_some(value.as_str()));
+                        shown.is_some_and(|shown| put(&mut self.declarant, "fonction", shown))
+                    }
+                    _ => false,
+                };
+                let rest = if name == "authorInstitution" { &mut self.institution } else { &mut self.rest };
+                rest.extend((!taken).then(|| beside(slot.line, "author", json!(value))));
+            }
+        }
+    }
+
+    fn person(&mut self, value: &str) -> bool {
+        let part = |n: usize| value.split('^').nth(n).unwrap_or_default().trim();
+        if self.declarant.contains_key("nom") || part(1).is_empty() {
+            return false;
+        }
+        put(&mut self.declarant, "nom", part(1));
+        put(&mut self.declarant, "prenom", part(2));
+        let number = part(8).split('&').any(|authority| authority == ID_NAT_PS).then(|| rpps(part(0))).flatten();
+        self.number = number.map(str::to_owned);
+        // What else a XCN may hold: further given names, titles, a number that is none of RPPS.
+        let more = [3, 4, 5, 6].into_iter().any(|n| !part(n).is_empty());
+        !more && (part(0).is_empty() || self.number.is_some())
+    }
+}
+
+/// Writes a text where nothing stands. `false`: something does, or the text is empty.
+fn put(map: &mut Map<String, Value>, key: &str, text: &str) -> bool {
+    let free = !text.trim().is_empty() && !map.contains_key(key);
+    if free {
+        map.insert(key.to_owned(), json!(text));
+    }
+    free
 }
 
 /// The scheme of a code: the value of its one slot.
 fn scheme(class: &Element) -> Option<String> {
-    class.all("Slot").find(|slot| slot.attribute("name") == Some("codingScheme"))?.at(&["ValueList", "Value"])?.text()
+    class.all("Slot").find(|slot| slot.attribute("name") == Some("codingScheme"))?.at(&["ValueList", "Value"])?.said()
 }
 
 fn localized(name: &Element) -> Option<String> {
@@ -121,14 +237,19 @@ fn beside(line: u64, name: &str, value: Value) -> Beside {
 
 /// Whether an object names its patient by an INS, in the form of HL7 (`…^^^&1.2.250.1.213.1.4.8&ISO^NH`).
 fn names_ins(object: &Element) -> bool {
-    let slots = object.all("Slot").flat_map(|slot| slot.child("ValueList")).flat_map(|list| list.all("Value")).filter_map(Element::text);
+    let slots = object.all("Slot").flat_map(|slot| slot.child("ValueList")).flat_map(|list| list.all("Value")).filter_map(Element::said);
     let ids = object.all("ExternalIdentifier").filter_map(|id| id.attribute("value").map(str::to_owned));
     slots.chain(ids).any(|value| is_personal(&value))
 }
 
-/// Whether a text bears an INS or a NIR.
+/// Whether a text is a NIR, or has one or an INS as a part of its own.
 fn is_personal(text: &str) -> bool {
-    text.split(['&', '^', '"', ' ', '|']).any(|part| is_ins(part) || is_nir(part))
+    is_nir(text) || text.split(['&', '^', '|']).any(|part| is_ins(part) || is_nir(part))
+}
+
+/// The texts of a value that is kept beside: one, or a list of them.
+pub(super) fn texts(value: &Value) -> Vec<&str> {
+    value.as_str().into_iter().chain(value.as_array().into_iter().flatten().filter_map(Value::as_str)).collect()
 }
 
 /// A document as it will be described.

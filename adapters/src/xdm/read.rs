@@ -4,12 +4,13 @@ use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::{
-    archive::{self, File},
+    archive::{self, Archive, File},
     cda::{self, Document},
-    metadata::{self, Described},
-    tree::{self, NotXml},
+    metadata::{self, About, Described},
 };
 use crate::{
+    elements::{self, Element, Limits},
+    forbidden::{Forbidden, has_nir},
     health::{self, Context, Hidden, section},
     reading::{Beside, Finding, Letter, Place, Reading, Refused},
 };
@@ -18,26 +19,28 @@ use crate::{
 /// type code is one of ours, which is told.
 ///
 /// # Errors
-/// [`Refused`] when the bytes are not an archive, or one that no honest software writes: files that leave it, two of one name,
-/// more or larger ones than any mail carries.
+/// [`Refused`] when the bytes are not an archive, are more than any mail carries, or no file of them can be read.
 pub fn read(bytes: &[u8], context: &Context, otherwise: &str) -> Result<Reading, Refused> {
     // 1. The files, and what the metadata say of them.
-    let mut files = archive::read(bytes)?;
-    let mut reader = Reader::default();
+    let Archive { mut files, reported, beside, partial } = archive::read(bytes)?;
+    let mut reader = Reader { reported, beside, ..Reader::default() };
     let described = reader.metadata(&files);
     // 2. Every document is a file of the exchange: in the order of the metadata, then those that nothing describes.
     let mut taken = vec![false; files.len()];
-    for (folder, document) in &described {
-        reader.described(&mut files, &mut taken, folder, document);
+    for (folder, document) in described {
+        reader.described(&mut files, &mut taken, &folder, document);
     }
-    let left = |(n, file): &(usize, &mut File)| !taken.get(*n).is_some_and(|taken| *taken) && !is_furniture(&file.name);
-    for (n, file) in files.iter_mut().enumerate().filter(left) {
-        reader.report(
-            archive::place(n, &file.name),
-            "not-described",
-            "Rien ne décrit ce fichier dans les métadonnées : il est joint tel quel.",
-        );
-        reader.file(n, file, None);
+    for (file, taken) in files.iter_mut().zip(taken) {
+        if taken || reader.is_furniture(file) {
+            continue;
+        }
+        let detail = "Rien ne décrit ce fichier dans les métadonnées : il est joint tel quel.";
+        reader.report(archive::place(file), "not-described", detail);
+        reader.file(file, None);
+    }
+    if partial {
+        // What could not be read of it is still in it.
+        reader.attach("IHE_XDM.zip", super::MEDIA_TYPE, None, bytes.to_vec());
     }
     // 3. What the files wrap, unless it is there already.
     reader.wrapped();
@@ -50,6 +53,12 @@ struct Reader {
     kind: Option<&'static str>,
     hidden: Hidden,
     ins: bool,
+    /// Numbers of the files of metadata that were read.
+    metadata: Vec<usize>,
+    /// Whether a document said itself who it is about.
+    header: bool,
+    /// Persons of documents that do not say it, as the metadata name them.
+    about: Vec<About>,
     subjects: Vec<Map<String, Value>>,
     declarant: Map<String, Value>,
     number: Option<String>,
@@ -65,25 +74,20 @@ impl Reader {
     /// What the metadata of every folder describe, with the folder.
     fn metadata(&mut self, files: &[File]) -> Vec<(String, Described)> {
         let mut described = Vec::new();
-        for (n, file) in files.iter().enumerate().filter(|(_, file)| ends_with(&file.name, "METADATA.XML")) {
+        for file in files.iter().filter(|file| is(&file.name, "METADATA.XML")) {
             let folder = file.name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-            match tree::read(&file.bytes) {
+            match self.tree(file) {
                 Ok(root) => {
                     let metadata = metadata::read(&root);
+                    // One that describes nothing is kept as a file: nobody knows what it says.
+                    self.metadata.extend((!metadata.documents.is_empty()).then_some(file.n));
                     self.hidden.guardians |= metadata.hidden.guardians;
                     self.hidden.patient |= metadata.hidden.patient;
                     self.ins |= metadata.ins;
-                    for one in &metadata.beside {
-                        self.report(
-                            one.place.clone(),
-                            "not-taken",
-                            "Cette métadonnée n’est pas reprise dans l’échange ; elle est gardée à part.",
-                        );
-                    }
-                    self.beside.extend(metadata.beside);
+                    metadata.beside.into_iter().for_each(|one| self.aside(one));
                     described.extend(metadata.documents.into_iter().map(|document| (folder.clone(), document)));
                 }
-                Err(why) => self.not_xml(archive::place(n, &file.name), why),
+                Err(why) => self.not_xml(archive::place(file), why),
             }
         }
         if described.is_empty() {
@@ -96,13 +100,14 @@ impl Reader {
         described
     }
 
-    fn described(&mut self, files: &mut [File], taken: &mut [bool], folder: &str, document: &Described) {
+    fn described(&mut self, files: &mut [File], taken: &mut [bool], folder: &str, document: Described) {
         self.kind = self.kind.or(document.kind);
         let name = format!("{folder}{}", document.uri.trim_start_matches("./").replace('\\', "/"));
         let found = files.iter_mut().enumerate().find(|(_, file)| file.name.eq_ignore_ascii_case(&name) && !document.uri.is_empty());
         let Some((n, file)) = found else {
             let place = Place::Element { line: document.line, name: "ExtrinsicObject".into() };
             self.report(place, "file-not-there", "Le document que les métadonnées décrivent n’est pas dans l’archive.");
+            self.about.push(document.about);
             return;
         };
         match taken.get_mut(n) {
@@ -110,7 +115,7 @@ impl Reader {
             // Described twice: once is enough.
             _ => return,
         }
-        let place = archive::place(n, &file.name);
+        let place = archive::place(file);
         let hash: String = Sha1::digest(&file.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         if document.hash.as_ref().is_some_and(|declared| !declared.eq_ignore_ascii_case(&hash)) {
             self.report(
@@ -122,35 +127,55 @@ impl Reader {
         if document.size.as_ref().is_some_and(|declared| *declared != file.bytes.len().to_string()) {
             self.report(place, "bad-size", "La taille annoncée n’est pas celle du fichier.");
         }
-        self.file(n, file, Some(document));
+        if !self.file(file, Some(&document)) {
+            self.about.push(document.about);
+        }
     }
 
-    /// One file: kept as it is, and looked into where it is a CDA.
-    fn file(&mut self, n: usize, file: &mut File, document: Option<&Described>) {
-        let last = file.name.rsplit('/').next().unwrap_or_default();
-        let mut about = Map::from_iter([
-            ("name".to_owned(), json!(last)),
-            ("class".to_owned(), json!(HEALTH)),
-            ("size".to_owned(), json!(file.bytes.len())),
-            ("media_type".to_owned(), json!(document.and_then(|document| document.media_type.as_deref()).unwrap_or_else(|| guess(last)))),
-        ]);
-        let title = document.and_then(|document| document.title.clone());
-        about.extend(title.map(|title| ("title".to_owned(), json!(title))));
-        let title = about.get("title").cloned();
-        self.attachments.push(about);
-        let xml = document.and_then(|document| document.media_type.as_deref()).is_some_and(|media_type| media_type.ends_with("xml"));
-        if xml || ends_with(last, ".XML") {
-            match tree::read(&file.bytes).map(|root| cda::read(&root)) {
-                Ok(Some(document)) => self.document(n, &file.name, document, title),
+    /// What describes the archive itself, where XDM puts it.
+    fn is_furniture(&self, file: &File) -> bool {
+        let at_the_top = ["INDEX.HTM", "README.TXT"].iter().any(|known| file.name.eq_ignore_ascii_case(known));
+        at_the_top || self.metadata.contains(&file.n)
+    }
+
+    /// One file: kept as it is, and looked into where it is a CDA. Whether it says itself who it is about.
+    fn file(&mut self, file: &mut File, document: Option<&Described>) -> bool {
+        let last = archive::last(&file.name);
+        let media_type = document.and_then(|document| document.media_type.as_deref());
+        let title = document.and_then(|document| document.title.as_deref());
+        let mut says = false;
+        let place = archive::place(file);
+        if media_type.is_some_and(|media_type| media_type.ends_with("xml")) || ends_with(last, ".XML") {
+            match self.tree(file).map(|root| cda::read(&root)) {
+                Ok(Some(document)) => {
+                    says = true;
+                    self.document(place, document, title);
+                }
                 Ok(None) => {}
-                Err(why) => self.not_xml(archive::place(n, &file.name), why),
+                // Of metadata it was said where they were read.
+                Err(_) if is(last, "METADATA.XML") => {}
+                Err(why) => self.not_xml(place, why),
             }
         }
-        self.files.push(std::mem::take(&mut file.bytes));
+        let media_type = media_type.unwrap_or_else(|| guess(last)).to_owned();
+        self.attach(last, &media_type, title, std::mem::take(&mut file.bytes));
+        says
     }
 
-    fn document(&mut self, n: usize, name: &str, document: Document, title: Option<Value>) {
-        let place = archive::place(n, name);
+    fn attach(&mut self, name: &str, media_type: &str, title: Option<&str>, bytes: Vec<u8>) {
+        let mut about = Map::from_iter([
+            ("name".to_owned(), json!(name)),
+            ("class".to_owned(), json!(HEALTH)),
+            ("size".to_owned(), json!(bytes.len())),
+            ("media_type".to_owned(), json!(media_type)),
+        ]);
+        about.extend(title.map(|title| ("title".to_owned(), json!(title))));
+        self.attachments.push(about);
+        self.files.push(bytes);
+    }
+
+    fn document(&mut self, place: Place, document: Document, title: Option<&str>) {
+        self.header = true;
         self.kind = self.kind.or(document.kind);
         self.hidden.guardians |= document.hidden.guardians;
         self.hidden.patient |= document.hidden.patient;
@@ -177,7 +202,7 @@ impl Reader {
         }
         self.sections.extend(document.sections);
         match document.wrapped {
-            Some(Ok((media_type, bytes))) => self.wrapped.push((title, media_type, bytes)),
+            Some(Ok((media_type, bytes))) => self.wrapped.push((title.map(|title| json!(title)), media_type, bytes)),
             Some(Err(line)) => {
                 let place = Place::Element { line, name: "nonXMLBody/text".into() };
                 self.report(
@@ -206,6 +231,44 @@ impl Reader {
         }
     }
 
+    /// Persons whom only the metadata name: taken where no document names any, and the same ones are named once. Whoever differs from
+    /// those of a document is kept beside.
+    fn about(&mut self, kind: &str) {
+        let names = health::names_persons(kind);
+        for mut about in std::mem::take(&mut self.about).into_iter().filter(|about| !about.is_empty()) {
+            let mut child = std::mem::take(&mut about.child);
+            let matches = |known: &Map<String, Value>| {
+                child.iter().all(|(key, value)| match (key.as_str(), known.get(key), value) {
+                    ("given_names", Some(Value::Array(known)), Value::Array(given)) => known.first() == given.first(),
+                    (_, known, value) => known == Some(value),
+                })
+            };
+            let place = || Place::File("METADATA.XML".into());
+            if child.is_empty() || self.subjects.iter().any(matches) {
+                // Said already.
+            } else if names && !self.header && self.subjects.len() < MAX_PERSONS {
+                child.insert("role".into(), json!("enfant"));
+                self.subjects.push(child);
+            } else {
+                about.rest.push(Beside { place: place(), value: Value::Object(child) });
+            }
+            let wrote = (std::mem::take(&mut about.declarant), about.number.take());
+            let same = wrote.0.iter().all(|(key, value)| self.declarant.get(key) == Some(value))
+                && wrote.1.as_ref().is_none_or(|_| wrote.1 == self.number);
+            if same {
+                // Said already.
+            } else if names && !self.header && self.declarant.is_empty() {
+                (self.declarant, self.number) = wrote;
+            } else {
+                about.rest.push(Beside { place: place(), value: json!({"author": wrote.0, "number": wrote.1}) });
+            }
+            let institution = if self.header { Vec::new() } else { about.institution };
+            for one in about.rest.into_iter().chain(institution) {
+                self.aside(one);
+            }
+        }
+    }
+
     fn finish(mut self, context: &Context, otherwise: &str) -> Reading {
         if self.kind.is_none() {
             let place = Place::File("METADATA.XML".into());
@@ -217,6 +280,7 @@ impl Reader {
             self.report(Place::File("METADATA.XML".into()), "ins", detail);
         }
         let kind = self.kind.map_or_else(|| otherwise.to_owned(), str::to_owned);
+        self.about(&kind);
         let mut fields = Map::new();
         for (code, title, text) in std::mem::take(&mut self.sections) {
             if !text.is_empty() {
@@ -254,13 +318,28 @@ impl Reader {
         Reading { letters: vec![Letter { envelope, attachments: self.files, beside: self.beside }], reported: self.reported }
     }
 
-    fn not_xml(&mut self, place: Place, why: NotXml) {
-        let (code, detail) = match why {
-            NotXml::Malformed => ("not-xml", "Ce fichier n’est pas du XML bien formé en UTF-8 : il n’est pas lu."),
-            NotXml::Doctype => ("doctype", "Ce fichier déclare un type de document (DTD) : il n’est pas lu."),
-            NotXml::TooLarge => ("too-large", "Ce fichier a trop d’éléments ou trop de niveaux : il n’est pas lu."),
-        };
-        self.report(place, code, detail);
+    /// Keeps a metadatum beside, and says so.
+    fn aside(&mut self, one: Beside) {
+        let detail = "Cette métadonnée n’est pas reprise dans l’échange ; elle est gardée à part.";
+        self.report(one.place.clone(), "not-taken", detail);
+        if metadata::texts(&one.value).into_iter().any(has_nir) {
+            self.reported.push(Forbidden::InText.finding(one.place.clone()));
+        }
+        self.beside.push(one);
+    }
+
+    fn tree(&mut self, file: &File) -> Result<Element, Refused> {
+        let (root, tolerated) = elements::tree(&file.bytes, LIMITS)?;
+        for one in tolerated {
+            self.report(archive::place(file), one.code, &one.detail);
+        }
+        Ok(root)
+    }
+
+    fn not_xml(&mut self, place: Place, why: Refused) {
+        for one in why.0 {
+            self.report(place.clone(), one.code, &format!("{} Il n’est pas lu.", one.detail));
+        }
     }
 
     fn report(&mut self, place: Place, code: &'static str, detail: &str) {
@@ -275,9 +354,9 @@ fn is_same(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     ["birth_name", "given_names", "birth_date", "role"].iter().all(|key| one.get(*key) == other.get(*key))
 }
 
-/// What describes the archive itself.
-fn is_furniture(name: &str) -> bool {
-    ["METADATA.XML", "INDEX.HTM", "README.TXT"].iter().any(|known| ends_with(name, known))
+/// Whether a name is this one, whatever its folders.
+fn is(name: &str, known: &str) -> bool {
+    archive::last(name).eq_ignore_ascii_case(known)
 }
 
 fn ends_with(name: &str, ending: &str) -> bool {
@@ -296,6 +375,8 @@ fn guess(name: &str) -> &'static str {
     }
 }
 
+/// How much of a file of XML is read: a document may hold another file in one text.
+const LIMITS: Limits = Limits { bytes: 64 << 20, depth: 64, elements: 100_000, text: 64 << 20 };
 /// How many persons are taken out of an archive.
 const MAX_PERSONS: usize = 100;
 /// How many findings one archive may have.

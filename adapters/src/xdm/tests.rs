@@ -1,27 +1,18 @@
-use std::{
-    fs,
-    io::{Cursor, Write as _},
-};
+use std::fs;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use zip::{ZipWriter, write::SimpleFileOptions};
 
 use super::*;
 use crate::{
+    archive::tests::zipped,
+    frames::hospital,
     health::Context,
     reading::{Letter, Place, Reading, Refused},
 };
 
 fn context() -> Context {
-    let party = |institution: &str, unit: &str| serde_json::from_value(json!({"institution": institution, "unit": unit})).unwrap();
-    Context {
-        sender: party("chu-toulouse", "pediatrie"),
-        recipient: party("parquet-toulouse", "permanence"),
-        purpose: None,
-        legal_basis: Vec::new(),
-        health_leg: false,
-    }
+    hospital("parquet-toulouse:permanence")
 }
 
 fn issue() -> Issue<'static> {
@@ -39,15 +30,6 @@ fn read_ip(bytes: &[u8]) -> Result<Reading, Refused> {
 
 fn told(reading: &Reading) -> Vec<(String, &'static str)> {
     reading.reported.iter().map(|finding| (finding.place.to_string(), finding.code)).collect()
-}
-
-fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        archive.start_file(*name, SimpleFileOptions::default()).unwrap();
-        archive.write_all(bytes).unwrap();
-    }
-    archive.finish().unwrap().into_inner()
 }
 
 /// An archive with one CDA of these words, described with our type code or not.
@@ -80,7 +62,7 @@ type Change<'a> = &'a dyn Fn(&str, &[u8]) -> Option<Vec<u8>>;
 #[test]
 fn what_was_changed_or_is_not_described_is_told_and_kept() {
     let whole = vector("IHE_XDM.zip");
-    let files = archive::read(&whole).unwrap();
+    let files = archive::read(&whole).unwrap().files;
     let with = |change: Change<'_>| {
         let files: Vec<_> = files.iter().filter_map(|file| Some((file.name.as_str(), change(&file.name, &file.bytes)?))).collect();
         zipped(&files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect::<Vec<_>>())
@@ -102,7 +84,7 @@ fn what_was_changed_or_is_not_described_is_told_and_kept() {
         })
     });
     let reading = read_ip(&dtd).unwrap();
-    assert!(codes(&dtd).contains(&"doctype") && reading.letters[0].attachments.len() == 2, "kept, and not looked into");
+    assert!(codes(&dtd).contains(&"doctype") && reading.letters[0].attachments.len() == 3, "kept, the metadata too, and not looked into");
     assert_eq!(
         (&reading.letters[0].envelope["type"], reading.letters[0].envelope.get("subjects")),
         (&json!("information-preoccupante"), None)
@@ -111,38 +93,128 @@ fn what_was_changed_or_is_not_described_is_told_and_kept() {
 }
 
 #[test]
-fn refuses_an_archive_that_no_honest_software_writes() {
-    let refused = |bytes: &[u8]| {
-        let Refused(findings) = read_ip(bytes).unwrap_err();
-        assert!(!format!("{findings:?}").to_lowercase().contains("dupont"));
-        findings[0].code
-    };
-    for name in ["../dupont.xml", "/dupont.xml", "a/../../dupont.xml", "a\\dupont.xml", "C:dupont.xml", "a//dupont.xml", "./dupont.xml"] {
-        assert_eq!(refused(&zipped(&[(name, b"x")])), "bad-name", "{name}");
-    }
-    assert_eq!(refused(&zipped(&[("a.xml", b"x"), ("A.XML", b"y")])), "duplicate");
-    // Two files of exactly one name: the names have one length, so the bytes of an honest archive are turned into it.
-    let mut twice = zipped(&[("aaaa.xml", b"x"), ("bbbb.xml", b"y")]);
-    while let Some(at) = twice.windows(4).position(|four| four == b"bbbb") {
-        twice[at..at + 4].copy_from_slice(b"aaaa");
-    }
-    assert_eq!(refused(&twice), "duplicate");
-    let many: Vec<_> = (0..65).map(|n| format!("{n}.txt")).collect();
-    assert_eq!(refused(&zipped(&many.iter().map(|name| (name.as_str(), b"x".as_slice())).collect::<Vec<_>>())), "too-many");
-    assert_eq!(refused(&zipped(&[("a.txt", &vec![0; 3 * 1024 * 1024])])), "too-large", "a bomb by its ratio");
-    // A bomb that lies about its size: what comes out is counted.
-    let mut lies = zipped(&[("a.txt", &vec![0; 3 * 1024 * 1024])]);
-    let size = (3_u32 * 1024 * 1024).to_le_bytes();
-    let places: Vec<_> = lies.windows(4).enumerate().filter(|(_, four)| *four == size).map(|(at, _)| at).collect();
-    for at in places {
-        lies[at..at + 4].copy_from_slice(&10_u32.to_le_bytes());
-    }
-    assert!(matches!(refused(&lies), "too-large" | "not-zip"));
+fn refuses_only_what_is_no_archive_or_holds_nothing() {
+    let refused = |bytes: &[u8]| read_ip(bytes).unwrap_err().0[0].code;
     assert_eq!(refused(&vec![0; MAX_BYTES + 1]), "too-large");
     assert_eq!(refused(b"PK"), "not-zip");
     let mut cut = vector("IHE_XDM.zip");
     cut.truncate(cut.len() / 2);
     assert_eq!(refused(&cut), "not-zip");
+    assert_eq!(refused(&zipped(&[("a.txt", &vec![0; 3 * 1024 * 1024])])), "too-large", "a bomb and nothing else");
+}
+
+#[test]
+fn a_danger_comes_in_an_odd_archive() {
+    let whole = read_ip(&vector("IHE_XDM.zip")).unwrap();
+    // Bytes of a mail server behind its end: the archive itself is kept too.
+    let longer = [vector("IHE_XDM.zip"), b"\r\n-- \r\n".to_vec()].concat();
+    let reading = read_ip(&longer).unwrap();
+    assert_eq!(reading.letters[0].envelope["subjects"], whole.letters[0].envelope["subjects"]);
+    assert!(told(&reading).contains(&("l’ensemble".into(), "after-end")));
+    assert_eq!(reading.letters[0].attachments.last(), Some(&longer));
+    assert_eq!(reading.letters[0].envelope["attachments"][2]["name"], "IHE_XDM.zip");
+    // Backslashes of a Windows program, a bomb among good files, a name that leaves the archive.
+    let files = archive::read(&vector("IHE_XDM.zip")).unwrap().files;
+    let names: Vec<_> = files.iter().map(|file| file.name.replace('/', "\\")).collect();
+    let mut odd: Vec<(&str, &[u8])> = files.iter().zip(&names).map(|(file, name)| (name.as_str(), file.bytes.as_slice())).collect();
+    let bomb = vec![0; 3 * 1024 * 1024];
+    odd.push(("IHE_XDM\\SUBSET01\\BOMB.TXT", &bomb));
+    odd.push(("../../dupont\r\nBcc: x.txt", b"vu seule"));
+    let reading = read_ip(&zipped(&odd)).unwrap();
+    assert_eq!(reading.letters[0].envelope["subjects"], whole.letters[0].envelope["subjects"]);
+    let codes: Vec<_> = told(&reading).into_iter().map(|(_, code)| code).collect();
+    assert!(codes.contains(&"too-large") && codes.contains(&"bad-name"), "{codes:?}");
+    assert_eq!(reading.letters[0].attachments.last().unwrap(), b"vu seule");
+    assert_eq!(reading.letters[0].envelope["attachments"][2]["name"], "dupontBcc_ x.txt");
+    assert!(reading.letters[0].beside.iter().any(|one| one.value == "../../dupont\r\nBcc: x.txt"));
+    assert!(!format!("{:?}", reading.reported).contains("dupont"));
+}
+
+#[test]
+fn only_what_describes_the_archive_is_left_out_of_it() {
+    let reading = read_ip(&zipped(&[
+        ("README.TXT", b"Ouvrez INDEX.HTM"),
+        ("IHE_XDM/SUBSET01/COMPTE-README.TXT", b"Seule le soir."),
+        ("IHE_XDM/SUBSET01/README.TXT", b"Le soir."),
+        ("IHE_XDM/SUBSET01/METADATA.XML", b"<pas de fin"),
+        ("AUTRE-METADATA.XML", b"<a/>"),
+        ("IHE_XDM/SUBSET02/METADATA.XML", b"<a><b>Seule</b></a>"),
+    ]))
+    .unwrap();
+    let kept: Vec<_> = reading.letters[0].attachments.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    assert_eq!(kept, ["Seule le soir.", "Le soir.", "<pas de fin", "<a/>", "<a><b>Seule</b></a>"]);
+    assert!(told(&reading).contains(&("fichier « METADATA.XML »".into(), "not-xml")));
+}
+
+#[test]
+fn metadata_say_who_a_document_is_about_that_does_not_say_it_itself() {
+    let slot = |name: &str, values: &[&str]| {
+        let values: String = values.iter().map(|value| format!("<Value>{}</Value>", crate::elements::escaped(value))).collect();
+        format!("<Slot name='{name}'><ValueList>{values}</ValueList></Slot>")
+    };
+    let described = |uri: &str, born: &str| {
+        let info = ["PID-5|FICTIVE^Capucine^^^^^L", "PID-7|20140227", "PID-8|F", &format!("PID-11|{born}")];
+        let author = [
+            slot("authorPerson", &["79927398713^INVENTEE^Odile^^^^^^&1.2.250.1.71.4.2.1&ISO^D"]),
+            slot("authorSpecialty", &["SM40^Pédiatrie^1.2.250"]),
+            slot("authorInstitution", &["CHU inventé"]),
+        ];
+        format!(
+            "<ExtrinsicObject mimeType='application/pdf'>{}{}<Classification classificationScheme='urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d'>{}\
+             </Classification></ExtrinsicObject>",
+            slot("URI", &[uri]),
+            slot("sourcePatientInfo", &info),
+            author.concat()
+        )
+    };
+    let archive = |objects: &str, more: &[(&str, &[u8])]| {
+        let metadata = format!("<a><RegistryObjectList>{objects}</RegistryObjectList></a>");
+        zipped(&[&[("S/METADATA.XML", metadata.as_bytes()), ("S/LETTRE.PDF", b"%PDF-1.7".as_slice())], more].concat())
+    };
+    // A PDF alone: the metadata are all that names the child.
+    let twice = described("LETTRE.PDF", "Blagnac") + &described("AILLEURS.PDF", "Blagnac");
+    let reading = read_ip(&archive(&twice, &[])).unwrap();
+    let Letter { envelope, beside, .. } = &reading.letters[0];
+    let child = json!({"ref": "s1", "role": "enfant", "birth_name": "FICTIVE", "given_names": ["Capucine"], "birth_date": "2014-02-27", "sex": "F"});
+    assert_eq!(envelope["subjects"], json!([child]));
+    assert_eq!(envelope["payload"]["declarant"], json!({"nom": "INVENTEE", "prenom": "Odile", "fonction": "Pédiatrie"}));
+    assert_eq!(envelope["payload"]["constats_sante"]["auteur"], "79927398713");
+    let kept: Vec<_> = beside.iter().map(|one| one.value.clone()).collect();
+    assert!(kept.contains(&json!("PID-11|Blagnac")) && kept.contains(&json!("CHU inventé")), "{kept:?}");
+    assert_eq!(told(&reading).iter().filter(|(_, code)| *code == "not-taken").count(), kept.len());
+    // With a document that says it: what it says counts, and another child of the metadata stands beside.
+    let cda = "<ClinicalDocument><recordTarget><patientRole><patient><name><family>AUTRE</family></name></patient></patientRole></recordTarget></ClinicalDocument>";
+    let reading = read_ip(&archive(&described("LETTRE.PDF", ""), &[("S/DOC0002.XML", cda.as_bytes())])).unwrap();
+    assert_eq!(reading.letters[0].envelope["subjects"], json!([{"ref": "s1", "role": "enfant", "birth_name": "AUTRE"}]));
+    assert!(reading.letters[0].beside.iter().any(|one| one.value["birth_name"] == "FICTIVE"));
+    // The same child, said twice, is one.
+    let same = "<ClinicalDocument><recordTarget><patientRole><patient><name><family>FICTIVE</family><given>Capucine</given><given>Lise</given></name>\
+        <administrativeGenderCode code='F'/><birthTime value='20140227'/></patient></patientRole></recordTarget></ClinicalDocument>";
+    let reading = read_ip(&archive(&described("LETTRE.PDF", ""), &[("S/DOC0002.XML", same.as_bytes())])).unwrap();
+    assert_eq!(reading.letters[0].envelope["subjects"].as_array().unwrap().len(), 1);
+    assert!(!reading.letters[0].beside.iter().any(|one| one.value.to_string().contains("FICTIVE")));
+}
+
+#[test]
+fn a_hidden_address_stays_where_it_is() {
+    let document = json!({"type": "signalement", "subjects": [
+        {"ref": "s1", "role": "enfant", "birth_name": "FICTIVE", "address": {"lines": ["1 rue Cachée"], "city": "Blagnac", "hidden": true}},
+        {"ref": "s2", "role": "mere", "birth_name": "EXEMPLE", "address": {"lines": ["2 rue Dite"], "hidden": false}}],
+        "payload": {"derniere_adresse": {"lines": ["3 rue Cachée"], "hidden": true}}});
+    let archive = write(&document, &issue(), None).unwrap();
+    let files = archive::read(&archive).unwrap().files;
+    let all: String = files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect();
+    assert!(!all.contains("Cachée") && !all.contains("Blagnac") && all.contains("2 rue Dite"));
+    let reading = read_ip(&archive).unwrap();
+    assert_eq!(reading.letters[0].envelope["subjects"][0]["address"], json!({"hidden": true}), "that there is one is said");
+}
+
+#[test]
+fn an_address_for_a_time_is_not_home() {
+    let cda = "<ClinicalDocument><recordTarget><patientRole><addr use='TMP'><city>Ailleurs</city></addr><addr use='HP OLD'><city>Avant</city></addr>\
+        <addr use='HP'><city>Blagnac</city></addr><patient><name><family>FICTIVE</family></name></patient></patientRole></recordTarget></ClinicalDocument>";
+    let reading = read_ip(&archive_of(cda)).unwrap();
+    assert_eq!(reading.letters[0].envelope["subjects"][0]["address"], json!({"city": "Blagnac"}));
 }
 
 #[test]
@@ -170,7 +242,7 @@ fn a_document_is_written_with_its_labels_and_what_was_withheld() {
     let pdf = b"%PDF-1.7";
     let archive = write(&document, &issue(), Some(pdf)).unwrap();
     assert_eq!(archive, write(&document, &issue(), Some(pdf)).unwrap(), "the same bytes for the same document");
-    let files = archive::read(&archive).unwrap();
+    let files = archive::read(&archive).unwrap().files;
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     let folder = "IHE_XDM/SUBSET01/";
     assert_eq!(
@@ -258,7 +330,6 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0_usize..2000, byte: u8) {
         let _ = read_ip(&bytes);
-        let _ = tree::read(&bytes);
         let _ = disposition(&bytes);
         let _ = Subject::read(&String::from_utf8_lossy(&bytes));
         // A byte of a good archive, another one.

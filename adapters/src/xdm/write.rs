@@ -4,13 +4,12 @@ use exchange::{Instant, document::Leaves};
 use serde_json::{Map, Value};
 
 use super::{
-    SECTION, TYPE,
-    archive::{self, File},
+    SECTION, TYPE, archive,
     metadata::{self, Entry, Submission},
-    tree::escaped,
 };
 use crate::{
-    health::Hidden,
+    elements::escaped,
+    health::{self, Hidden},
     reading::{Finding, Place, Refused},
 };
 
@@ -44,17 +43,18 @@ pub fn write(document: &Value, issue: &Issue<'_>, pdf: Option<&[u8]>) -> Result<
     let mut entries = vec![Entry { uri: "DOC0001.XML".into(), title: issue.title, media_type: "text/xml", bytes: &cda }];
     entries.extend(pdf.map(|bytes| Entry { uri: "DOC0002.PDF".into(), title: issue.title, media_type: "application/pdf", bytes }));
     let metadata = metadata::write(&submission, &entries).into_bytes();
-    let file = |name: &str, bytes: Vec<u8>| File { name: name.into(), bytes };
-    let mut files = vec![file("INDEX.HTM", index(entries.len()).into_bytes()), file("README.TXT", README.into())];
-    files.push(file("IHE_XDM/SUBSET01/METADATA.XML", metadata));
-    files.push(file("IHE_XDM/SUBSET01/DOC0001.XML", cda.clone()));
-    files.extend(pdf.map(|bytes| file("IHE_XDM/SUBSET01/DOC0002.PDF", bytes.to_vec())));
+    let index = index(entries.len());
+    let mut files = vec![("INDEX.HTM", index.as_bytes()), ("README.TXT", README.as_bytes())];
+    files.push(("IHE_XDM/SUBSET01/METADATA.XML", &metadata));
+    files.push(("IHE_XDM/SUBSET01/DOC0001.XML", &cda));
+    files.extend(pdf.map(|bytes| ("IHE_XDM/SUBSET01/DOC0002.PDF", bytes)));
     archive::write(&files).map_err(|_| refused("too-large", "Les fichiers sont trop volumineux pour une archive."))
 }
 
 /// The document in CDA R2 with the header of the CI-SIS.
 fn cda(document: &Value, issue: &Issue<'_>, time: &str, kind: &str, hidden: Hidden) -> String {
     let mut rest = document.as_object().cloned().unwrap_or_default();
+    rest.values_mut().for_each(health::mask);
     let mut out =
         String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ClinicalDocument xmlns=\"urn:hl7-org:v3\">\n<realmCode code=\"FR\"/>\n");
     out.push_str("<typeId root=\"2.16.840.1.113883.1.3\" extension=\"POCD_HD000040\"/>\n");
@@ -76,7 +76,7 @@ fn cda(document: &Value, issue: &Issue<'_>, time: &str, kind: &str, hidden: Hidd
     out.push_str("<component><structuredBody>\n");
     for Section { code, title, text } in &sections {
         let code = code.map(|code| format!("<code code=\"{code}\" codeSystem=\"{SECTION}\"/>")).unwrap_or_default();
-        let text = escaped(text).replace('\n', "<br/>");
+        let text = escaped(text).replace("&#10;", "<br/>");
         out.push_str(&format!(
             "<component><section>{code}<title>{}</title><text><paragraph>{text}</paragraph></text></section></component>\n",
             escaped(title)

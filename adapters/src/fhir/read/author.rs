@@ -143,23 +143,18 @@ fn telecom(node: &mut Node<'_>, declarant: &mut Map<String, Value>) {
     });
 }
 
-/// An establishment: the certificate names it better. Its name and a well-formed FINESS number say nothing more.
+/// An establishment: the certificate names it better than a well-formed FINESS number. Its name may be that of a ward, and stays.
 fn organization(node: &mut Node<'_>) {
     if node.peek("active") == Some(&json!(true)) {
         node.drop_all(&["active"]);
     }
-    let mut known = false;
     node.each("identifier", |_, mut identifier| {
         let system = identifier.peek_text("system").unwrap_or_default();
         let number = identifier::oid(system) == ID_NAT_STRUCT || system == FINESS;
         if number && identifier.peek_text("value").and_then(finess).is_some() {
             drop_identifier(&mut identifier);
-            known = true;
         }
     });
-    if known {
-        node.drop_all(&["name"]);
-    }
 }
 
 fn drop_identifier(identifier: &mut Node<'_>) {

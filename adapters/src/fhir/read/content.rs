@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Entry, Reader, file::Binaries, take_type};
+use super::{Entry, Reader, file::Binaries, take_type, type_of};
 use crate::{
     fhir::{DANGER, SECTION, form, node::Node, write::URI},
     health::section,
@@ -15,20 +15,30 @@ impl Reader<'_> {
         if node.peek_text("questionnaire").is_some_and(|questionnaire| questionnaire.starts_with("urn:passerelle:fhir:questionnaire:")) {
             node.drop_all(&["questionnaire"]);
         }
-        node.drop_if("status", &["completed", "amended", "in-progress"]);
+        node.drop_if("status", &["completed", "amended"]);
         node.drop_all(&["authored"]);
         for key in ["subject", "author", "source", "encounter"] {
             self.resolve(&mut node, key);
         }
     }
 
-    /// The Communication: one for a Bundle. Another one is another exchange, and stays beside.
+    /// The Communication: one for a Bundle, the one that says the type of the exchange, else the first. Another one is another
+    /// exchange, and stays beside.
     pub(super) fn communication(&mut self, entries: &mut [Entry], binaries: &mut Binaries) {
-        let mut all = entries.iter_mut().filter(|entry| entry.kind == "Communication");
-        let Some(first) = all.next() else { return };
-        let mut node = first.node();
+        let mut all = Vec::new();
+        for (n, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.kind == "Communication") {
+            if !self.taken_back(entry) {
+                all.push((n, entry.at.clone(), entry.resource.get("category").and_then(type_of) == Some(self.kind)));
+            }
+        }
+        let chosen = all.iter().position(|(_, _, says)| *says).unwrap_or(0);
+        if all.is_empty() {
+            return;
+        }
+        let (n, ..) = all.remove(chosen);
+        let Some(mut node) = entries.get_mut(n).map(Entry::node) else { return };
         self.labels(&mut node, "meta", "security");
-        node.drop_if("status", &["completed", "in-progress", "preparation"]);
+        node.drop_if("status", &["completed", "in-progress"]);
         node.drop_all(&["sent", "received"]);
         let kind = self.kind;
         node.each("category", |_, mut category| category.each("coding", |_, mut coding| take_type(&mut coding, kind)));
@@ -50,8 +60,7 @@ impl Reader<'_> {
             }
             part.drop_all(&["id"]);
         });
-        let more: Vec<_> = all.map(|entry| entry.at.clone()).collect();
-        for at in more {
+        for (_, at, _) in all {
             self.rest.report(
                 &at,
                 "second-exchange",
@@ -113,7 +122,7 @@ impl Reader<'_> {
             let code = self.kind;
             kind.each("coding", |_, mut coding| take_type(&mut coding, code));
         }
-        node.drop_if("status", &["final", "preliminary", "amended"]);
+        node.drop_if("status", &["final", "amended"]);
         // N says nothing that an exchange of this kind does not say better; R and V are R55's matter, and stay to be seen.
         node.drop_if("confidentiality", &["N"]);
         node.drop_all(&["date"]);
@@ -122,10 +131,12 @@ impl Reader<'_> {
         self.resolve(&mut node, "encounter");
         let author = self.resolve(&mut node, "author");
         self.author = self.author.or(author);
-        self.sections(&mut node, None, 0);
+        self.sections(&mut node, None, "", 0);
     }
 
-    fn sections(&mut self, node: &mut Node<'_>, inherited: Option<&'static str>, depth: usize) {
+    /// The sections below a node, under the code and the headings of those above them. Whether anything was said.
+    fn sections(&mut self, node: &mut Node<'_>, inherited: Option<&'static str>, above: &str, depth: usize) -> bool {
+        let mut any = false;
         node.each("section", |_, mut part| {
             let mut code = None;
             if let Some(mut concept) = part.child("code") {
@@ -137,42 +148,65 @@ impl Reader<'_> {
                     }
                 });
             }
-            let code = code.or(inherited);
             let at = part.at.clone();
             let title = part.text("title").unwrap_or_default();
+            let titled = section::titled(&title);
+            // The child's words are a class of their own, which no other words share: a plain heading over them counts as their code.
+            if code.is_none() && titled == Some(WORDS) {
+                if inherited != titled {
+                    let detail = "Cette section n’a pas de code : elle est lue comme les propos de l’enfant, d’après son titre.";
+                    self.rest.report(&at, "section-by-title", detail);
+                }
+                code = titled;
+            }
+            // A heading that only says what the code says is no word of the sender.
+            let plain_title = code.is_some() && (titled == code || title.trim().is_empty());
+            let heading = match (above, title.trim()) {
+                (above, _) if plain_title => above.to_owned(),
+                (above, "") => above.to_owned(),
+                ("", title) => title.to_owned(),
+                (above, title) => format!("{above} – {title}"),
+            };
+            let code = code.or(inherited);
             let said = part.child("text").and_then(|mut narrative| {
                 let text = narrative.peek_text("div").and_then(plain)?;
                 narrative.drop_all(&["div", "status", "id"]);
                 Some(text)
             });
-            match said {
-                Some(text) => self.section(&at, code, &title, text.trim()),
-                // A heading over other sections says nothing alone; over nothing it is a text.
-                None if part.peek("section").is_none() => self.section(&at, code, "", title.trim()),
-                None => {}
-            }
+            let mut spoke = said.as_ref().is_some_and(|text| self.section(&at, code, &heading, text.trim()));
             self.resolve(&mut part, "entry");
             part.drop_all(&["id"]);
             if depth < MAX_SECTIONS {
-                self.sections(&mut part, code, depth + 1);
+                spoke |= self.sections(&mut part, code, &heading, depth + 1);
             }
+            if !spoke && !title.trim().is_empty() {
+                // A heading over nothing is a text.
+                spoke = self.section(&at, code, above, title.trim());
+            }
+            any |= spoke;
         });
+        any
     }
 
-    /// One text under its heading.
-    fn section(&mut self, at: &str, code: Option<&'static str>, title: &str, text: &str) {
+    /// One text under its heading; whether there is one.
+    fn section(&mut self, at: &str, code: Option<&'static str>, heading: &str, text: &str) -> bool {
         if text.is_empty() {
-            return;
+            return false;
         }
         if code.is_none() {
             self.rest.report(at, "unknown-section", "Le code de cette section n’est pas connu : elle est lue avec les constats de santé.");
         }
-        if !section::put(&mut self.fields, self.kind, code, title, text) {
+        // Where the field has room for a text alone, the heading stands above it.
+        let text = if heading.is_empty() || !section::has_field(self.kind, code) { text.to_owned() } else { format!("{heading}\n{text}") };
+        if !section::put(&mut self.fields, self.kind, code, heading, &text) {
             self.rest.keep(at.to_owned(), "", json!(text));
         }
+        true
     }
 }
 
+/// The section of what the child said.
+const WORDS: &str = "propos-enfant";
 const MAX_SECTIONS: usize = 8;
 
 /// The text of a narrative: paragraphs by lines, without markup. Nothing where the markup is not closed: it then stays as it is.

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::{Entry, Reader};
-use crate::fhir::{ATTACHMENT, CLASS, form, node::Node};
+use crate::{
+    archive::file_name,
+    fhir::{ATTACHMENT, CLASS, form, node::Node},
+    reading::{Beside, Place},
+};
 
 /// The bytes of the Bundle by their entry, until a file takes them.
 pub(super) type Binaries = BTreeMap<usize, Bytes>;
@@ -65,7 +69,7 @@ impl Reader<'_> {
                 });
             });
             node.drop_if("status", &["current"]);
-            node.drop_if("docStatus", &["final", "preliminary", "amended"]);
+            node.drop_if("docStatus", &["final", "amended"]);
             node.drop_all(&["date"]);
             let mut class = None;
             node.each("category", |_, mut category| {
@@ -107,16 +111,17 @@ impl Reader<'_> {
             return;
         };
         let mut about = Map::new();
-        attachment.each("extension", |_, mut extension| {
-            if extension.peek_text("url") == Some(ATTACHMENT) {
-                form::read_leaves(&mut extension, &mut about);
-            }
-        });
         let media_type = attachment.text("contentType").or(media_type);
         about.extend(media_type.map(|media_type| ("media_type".to_owned(), json!(media_type))));
         about.extend(attachment.text("title").map(|title| ("title".to_owned(), json!(title))));
         about.insert("class".into(), json!(class.unwrap_or(HEALTH)));
         about.insert("size".into(), json!(bytes.len()));
+        attachment.each("extension", |_, mut extension| {
+            if extension.peek_text("url") == Some(ATTACHMENT) {
+                form::read_leaves(&mut extension, &mut about, &["content"]);
+            }
+        });
+        self.named(&at, &mut about);
         if attachment.peek("size").is_some_and(|size| size.as_u64() != u64::try_from(bytes.len()).ok()) {
             self.rest.report(&at, "bad-size", "La taille annoncée n’est pas celle du fichier.");
         } else {
@@ -131,9 +136,24 @@ impl Reader<'_> {
         } else {
             attachment.drop_all(&["hash"]);
         }
-        attachment.drop_all(&["url", "language", "creation", "id"]);
+        attachment.drop_all(&["url", "language", "id"]);
         self.attachments.push(about);
         self.files.push(bytes);
+    }
+
+    /// Makes the name that a sender gave a file a harmless label; one that had to be changed is kept beside as it came.
+    fn named(&mut self, at: &str, about: &mut Map<String, Value>) {
+        let Some(Value::String(given)) = about.get("name").cloned() else { return };
+        let label = file_name(&given);
+        if label.as_ref() == Some(&given) {
+            return;
+        }
+        match label {
+            Some(label) => drop(about.insert("name".into(), json!(label))),
+            None => drop(about.remove("name")),
+        }
+        self.rest.report(at, "bad-name", "Le nom de ce fichier ne convient pas : le fichier est joint sous un autre nom.");
+        self.rest.beside.push(Beside { place: Place::Path(at.to_owned()), value: json!(given) });
     }
 }
 

@@ -9,9 +9,10 @@ use crate::{
         BIRTH_PLACE, FR_CORE, GIVEN_NAMES, INSEE_CODE, RELIABILITY, ROLE, SUBJECT, form,
         node::{INS_DROPPED, Node},
     },
+    forbidden::is_nir,
     health::{
         self,
-        identifier::{self, is_ins, is_nir, is_real_ins},
+        identifier::{self, is_ins, is_real_ins},
         link,
     },
     reading::{Beside, Place},
@@ -88,6 +89,12 @@ impl Reader<'_> {
         }
         telecom(node, subject);
         address(node, subject);
+        // How the exchange calls a person, and who that is to the child, is said above.
+        node.each("extension", |_, mut extension| {
+            if extension.peek_text("url") == Some(SUBJECT) {
+                form::read_leaves(&mut extension, subject, &["ref", "role"]);
+            }
+        });
     }
 
     /// No identifier of a person has a place in an envelope: local ones stay beside, NIR and INS are left out.
@@ -172,7 +179,6 @@ fn references(ids: Vec<Option<String>>) -> Vec<String> {
 fn extensions(node: &mut Node<'_>, subject: &mut Map<String, Value>) -> bool {
     let mut qualified = false;
     node.each("extension", |_, mut extension| match extension.peek_text("url") {
-        Some(SUBJECT) => form::read_leaves(&mut extension, subject),
         Some(BIRTH_PLACE) => {
             if let Some(mut place) = extension.child("valueAddress") {
                 insert(subject, "birth_place", insee(&mut place));
@@ -257,6 +263,9 @@ fn gender(node: &mut Node<'_>, subject: &mut Map<String, Value>) {
 /// The first telephone and the first e-mail; the others stay beside.
 fn telecom(node: &mut Node<'_>, subject: &mut Map<String, Value>) {
     node.each("telecom", |_, mut point| {
+        if point.peek_text("use") == Some("old") || point.child("period").is_some_and(|period| period.peek("end").is_some()) {
+            return;
+        }
         let key = match point.peek_text("system") {
             Some("phone" | "sms") => "phone",
             Some("email") => "email",
@@ -269,11 +278,12 @@ fn telecom(node: &mut Node<'_>, subject: &mut Map<String, Value>) {
     });
 }
 
-/// The first address that is not an old one; the others stay beside.
+/// The first address where somebody lives: not an old one, nor one for a time, nor one whose time ends. The others stay beside.
 fn address(node: &mut Node<'_>, subject: &mut Map<String, Value>) {
     let mut home = Map::new();
     node.each("address", |_, mut address| {
-        if !home.is_empty() || matches!(address.peek_text("use"), Some("old" | "billing")) {
+        let ends = address.child("period").is_some_and(|period| period.peek("end").is_some());
+        if !home.is_empty() || ends || matches!(address.peek_text("use"), Some("old" | "billing" | "temp")) {
             return;
         }
         let lines = address.texts("line");
@@ -292,12 +302,8 @@ fn address(node: &mut Node<'_>, subject: &mut Map<String, Value>) {
             address.drop_all(&["use", "type"]);
         }
     });
-    if home.is_empty() {
-        return;
-    }
-    match subject.get_mut("address") {
-        Some(Value::Object(known)) => known.extend(home),
-        _ => drop(subject.insert("address".into(), Value::Object(home))),
+    if !home.is_empty() {
+        subject.insert("address".into(), Value::Object(home));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         FR_CORE, INSEE, ROLE, SUBJECT, address, form,
         types::{Address, Coding, Concept, ContactPoint, Entry, Extension, HumanName, Meta, Person, Reference, Since},
     },
-    health::link,
+    health::{self, link},
 };
 
 /// Persons of a message, and which of them are the children it is about.
@@ -103,6 +103,10 @@ fn names(subject: &mut Map<String, Value>) -> Vec<HumanName> {
 
 fn home(subject: &mut Map<String, Value>) -> Vec<Address> {
     let Some(Value::Object(home)) = subject.get_mut("address") else { return Vec::new() };
+    if health::is_hidden(home) {
+        // A reader who does not know our mark would show the address without it (R64): both stand in the extension, or nowhere.
+        return Vec::new();
+    }
     let plain = home
         .get("lines")
         .and_then(Value::as_array)

@@ -5,12 +5,12 @@ use std::io::BufRead;
 
 use quick_xml::{
     Reader,
-    escape::resolve_predefined_entity,
     events::{BytesStart, Event as Piece},
 };
 
 use super::{Form, MAX_EVENTS, MAX_PIECE, MAX_VALUE, MAX_VARIABLES, Source, broken_off, refused, too_large, too_many};
 use crate::{
+    elements,
     olinpe::{
         event::{Event, Odd},
         metered::Metered,
@@ -86,10 +86,9 @@ impl<R: BufRead> XmlEvents<R> {
                 Step::Value
             }
             Piece::GeneralRef(entity) => {
-                match (entity.resolve_char_ref(), resolve_predefined_entity(&entity)) {
-                    (Ok(Some(letter)), _) => self.value.push(letter),
-                    (_, Some(text)) => self.value.push_str(text),
-                    _ => return Err(refused("entity", Place::Line(self.line()), ENTITY)),
+                match elements::entity(&entity) {
+                    Some(text) => self.value.push_str(&text),
+                    None => return Err(refused("entity", Place::Line(self.line()), ENTITY)),
                 }
                 Step::Value
             }

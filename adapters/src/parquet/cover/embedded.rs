@@ -7,7 +7,7 @@
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
-use memchr::memmem::{find, find_iter, rfind};
+use memchr::memmem::{find, rfind, rfind_iter};
 
 use super::NAMESPACE;
 
@@ -23,11 +23,16 @@ const MAX_STREAMS: usize = 200_000;
 /// How far before its content the dictionary of a stream is looked for.
 const DICTIONARY: usize = 1024;
 
-/// Every embedded file that names the namespace of the sheet, from the oldest revision of the PDF to the newest.
-pub fn sheets(pdf: &[u8]) -> Vec<Vec<u8>> {
+/// Every embedded file that names the namespace of the sheet, from the oldest revision of the PDF to the newest, and whether all of
+/// them were tried. A newer revision stands behind an older one, so that they are looked for from the end.
+pub fn sheets(pdf: &[u8]) -> (Vec<Vec<u8>>, bool) {
     let mut found = Vec::new();
     let mut tried = 0;
-    for keyword in find_iter(pdf, b"stream").take(MAX_STREAMS) {
+    for (streams, keyword) in rfind_iter(pdf, b"stream").enumerate() {
+        if streams >= MAX_STREAMS {
+            tried = MAX_TRIED + 1;
+            break;
+        }
         let after = keyword + b"stream".len();
         let content = match pdf.get(after..after + 2) {
             Some(b"\r\n") => after + 2,
@@ -47,7 +52,8 @@ pub fn sheets(pdf: &[u8]) -> Vec<Vec<u8>> {
         let sheet = decode(dictionary, pdf.get(content..).unwrap_or_default());
         found.extend(sheet.filter(|bytes| find(bytes, NAMESPACE.as_bytes()).is_some()));
     }
-    found
+    found.reverse();
+    (found, tried <= MAX_TRIED)
 }
 
 fn decode(dictionary: &[u8], content: &[u8]) -> Option<Vec<u8>> {

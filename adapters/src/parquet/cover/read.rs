@@ -8,18 +8,24 @@ use serde_json::{Map, Value, json};
 use super::parse::{Given, Parsed, parse};
 use super::rows::{CHILD, Form, ROWS, is_date, is_natinf, natinf_line};
 use super::{Context, Nature, SHEET, embedded};
+use crate::forbidden::Forbidden;
 use crate::parquet::pack::sha256;
-use crate::reading::{Beside, Finding, Letter, Place, Reading, Refused};
+use crate::reading::{Beside, Finding, Letter, Place, Reading, Refused, route};
 
 /// Reads a PDF, with its sheet where one travels inside.
 ///
 /// # Errors
 /// [`Refused`] for no bytes at all.
 pub fn read_pdf(pdf: Vec<u8>, context: &Context) -> Result<Reading, Refused> {
-    let mut sheets = embedded::sheets(&pdf);
+    let (mut sheets, all_tried) = embedded::sheets(&pdf);
     let newest = sheets.pop();
     let several = sheets.iter().any(|older| Some(older) != newest.as_ref());
-    let mut reading = assemble(newest.as_deref().map(parse), vec![pdf], None, context)?;
+    let unseen = newest.is_none() && !all_tried;
+    let mut reading = assemble(newest.as_deref().map(parse), Papers { bytes: vec![pdf], sheet: None, called: None }, context)?;
+    if unseen {
+        let detail = "Le PDF a trop de fichiers joints : le bordereau n’a été cherché que dans les plus récents.";
+        reading.reported.push(finding(Place::File(SHEET.to_owned()), "too-many", detail));
+    }
     if several {
         let detail = "Le PDF contient plusieurs bordereaux : le dernier est lu, les autres restent dans le PDF.";
         reading.reported.push(finding(Place::File(SHEET.to_owned()), "too-many", detail));
@@ -33,18 +39,24 @@ pub fn read_pdf(pdf: Vec<u8>, context: &Context) -> Result<Reading, Refused> {
 /// [`Refused`] for no bytes at all.
 pub fn read_beside(pdf: Vec<u8>, sheet: Vec<u8>, context: &Context) -> Result<Reading, Refused> {
     let parsed = parse(&sheet);
-    assemble(Some(parsed), vec![pdf], Some(sheet), context)
+    assemble(Some(parsed), Papers { bytes: vec![pdf], sheet: Some(sheet), called: None }, context)
+}
+
+/// What came with a sheet.
+pub struct Papers {
+    /// The papers, the decision first.
+    pub bytes: Vec<Vec<u8>>,
+    /// The sheet itself, where it is a file of its own and kept as one.
+    pub sheet: Option<Vec<u8>>,
+    /// What the names of the papers say that they are.
+    pub called: Option<Nature>,
 }
 
 /// Papers and a sheet as one letter.
-pub fn assemble(
-    sheet: Option<Result<Parsed, Finding>>,
-    papers: Vec<Vec<u8>>,
-    kept: Option<Vec<u8>>,
-    context: &Context,
-) -> Result<Reading, Refused> {
-    let papers: Vec<Vec<u8>> = papers.into_iter().filter(|paper| !paper.is_empty()).collect();
-    let mut form = Filled::default();
+pub fn assemble(sheet: Option<Result<Parsed, Finding>>, papers: Papers, context: &Context) -> Result<Reading, Refused> {
+    let Papers { bytes, sheet: kept, called } = papers;
+    let papers: Vec<Vec<u8>> = bytes.into_iter().filter(|paper| !paper.is_empty()).collect();
+    let mut form = Filled { called, ..Filled::default() };
     if papers.is_empty() {
         let none = finding(Place::Whole, "missing", "Aucun document n’accompagne le bordereau.");
         if kept.is_none() {
@@ -54,12 +66,15 @@ pub fn assemble(
     }
     match sheet {
         Some(Ok(parsed)) => form.fill(parsed),
-        Some(Err(fault)) => form.reported.push(fault),
+        Some(Err(fault)) => {
+            form.reported.push(fault);
+            form.by_name();
+        }
         None => {
-            let mut none =
-                finding(Place::File(SHEET.to_owned()), "missing", "Aucun bordereau : le document est enregistré comme soit-transmis.");
-            none.cure = Some("Joindre le bordereau au PDF, ou le saisir à réception.".to_owned());
-            form.reported.push(none);
+            let detail = format!("Aucun bordereau : le document est enregistré comme {}.", form.assumed().title().to_lowercase());
+            let none = finding(Place::File(SHEET.to_owned()), "missing", &detail);
+            form.reported.push(none.cured_by("Joindre le bordereau au PDF, ou le saisir à réception."));
+            form.by_name();
         }
     }
     let nature = form.nature.unwrap_or(Nature::SoitTransmis);
@@ -74,15 +89,7 @@ pub fn assemble(
 
 /// What the edge knows, and the papers.
 fn address(envelope: &mut Map<String, Value>, nature: Nature, described: Vec<Value>, context: &Context) {
-    envelope.insert("type".to_owned(), json!(nature.kind()));
-    envelope.insert("sender".to_owned(), json!(context.sender));
-    envelope.insert("recipient".to_owned(), json!(context.recipient));
-    if let Some(purpose) = &context.purpose {
-        envelope.insert("purpose".to_owned(), json!(purpose));
-    }
-    if !context.legal_basis.is_empty() {
-        envelope.insert("legal_basis".to_owned(), json!(context.legal_basis));
-    }
+    envelope.extend(route(nature.kind(), [&context.sender, &context.recipient], context.purpose.as_deref(), &context.legal_basis));
     envelope.entry("payload").or_insert_with(|| json!({}));
     envelope.insert("attachments".to_owned(), Value::Array(described));
 }
@@ -126,6 +133,8 @@ fn media_type(bytes: &[u8]) -> (&'static str, &'static str) {
 #[derive(Default)]
 struct Filled {
     nature: Option<Nature>,
+    /// What the names of the papers say.
+    called: Option<Nature>,
     leaves: Leaves,
     /// How many values each list has.
     counts: BTreeMap<Pointer, usize>,
@@ -137,9 +146,13 @@ struct Filled {
 
 impl Filled {
     fn fill(&mut self, parsed: Parsed) {
+        self.reported.extend(parsed.tolerated);
         self.nature = self.read_nature(&parsed.fields);
         let kind = self.nature.unwrap_or(Nature::SoitTransmis).kind();
         for given in parsed.fields.iter().filter(|given| given.name != "nature") {
+            if !self.travels(given) {
+                continue;
+            }
             match given.child {
                 Some(child) => self.child(given, child),
                 None => self.field(given, kind),
@@ -155,6 +168,9 @@ impl Filled {
             self.order();
         }
         for odd in parsed.odd {
+            if !self.travels(&odd) {
+                continue;
+            }
             self.aside(odd, "unknown-element", "Élément ou attribut que le bordereau ne connaît pas.");
         }
     }
@@ -163,7 +179,7 @@ impl Filled {
     fn read_nature(&mut self, fields: &[Given]) -> Option<Nature> {
         let mut nature = None;
         for given in fields.iter().filter(|given| given.name == "nature") {
-            let read = Nature::ALL.into_iter().find(|nature| nature.code() == given.value);
+            let read = Nature::said(&given.value);
             match (nature, read) {
                 (None, Some(_)) => nature = read,
                 (Some(_), _) => self.aside(given.clone(), "too-many", "Une seule nature est lue."),
@@ -171,10 +187,33 @@ impl Filled {
             }
         }
         if nature.is_none() {
-            let detail = "La nature de la décision manque : le document est enregistré comme soit-transmis.";
-            self.reported.push(finding(Place::File(SHEET.to_owned()), "missing", detail));
+            let detail =
+                format!("La nature de la décision manque : le document est enregistré comme {}.", self.assumed().title().to_lowercase());
+            self.reported.push(finding(Place::File(SHEET.to_owned()), "missing", &detail));
+            self.name_told();
         }
-        nature
+        nature.or(self.called)
+    }
+
+    /// The nature where no sheet says it: what the paper is called, else a soit-transmis.
+    fn assumed(&self) -> Nature {
+        self.called.unwrap_or(Nature::SoitTransmis)
+    }
+
+    /// Takes the nature from the name of the paper, where no sheet can be read.
+    fn by_name(&mut self) {
+        self.nature = self.called;
+        self.name_told();
+        if self.nature == Some(Nature::Opp) {
+            self.order();
+        }
+    }
+
+    fn name_told(&mut self) {
+        if self.called.is_some() {
+            let detail = "La nature de la décision est lue dans le nom du fichier : à vérifier à la lecture.";
+            self.reported.push(finding(Place::File(SHEET.to_owned()), "nature-by-name", detail));
+        }
     }
 
     fn field(&mut self, given: &Given, kind: &str) {
@@ -250,6 +289,13 @@ impl Filled {
         if !text.is_empty() {
             self.leaves.insert(at, json!(text.join("\n")));
         }
+    }
+
+    /// Whether a value may travel: a NIR does not, one in a longer text is told. The sheet itself stays the file that came.
+    fn travels(&mut self, given: &Given) -> bool {
+        let held = Forbidden::in_text(&given.value);
+        self.reported.extend(held.map(|held| held.finding(Place::Element { line: given.line, name: given.name.clone() })));
+        held != Some(Forbidden::Alone)
     }
 
     fn aside(&mut self, given: Given, code: &'static str, detail: &str) {

@@ -1,12 +1,12 @@
-use std::io::{Cursor, Write as _};
+use std::io::Write as _;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use time::macros::date;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
+use crate::archive::tests::zipped as zip;
+use crate::frames::{self, party};
 use crate::reading::{Letter, Place, Reading};
 
 mod hostile;
@@ -18,13 +18,8 @@ const ODD: &[u8] = include_bytes!("../../../vectors/parquet/odd.xml");
 const PDF: &[u8] = b"%PDF-1.4\n% a decision\n%%EOF\n";
 
 fn context() -> Context {
-    let party = |institution: &str, unit: &str| serde_json::from_value(json!({"institution": institution, "unit": unit})).unwrap();
-    Context {
-        sender: party("parquet-villimagine", "mineurs"),
-        recipient: party("departement-00", "crip"),
-        purpose: None,
-        legal_basis: Vec::new(),
-    }
+    let (sender, recipient) = (party("parquet-villimagine:mineurs"), party("departement-00:crip"));
+    Context { sender, recipient, purpose: None, legal_basis: Vec::new() }
 }
 
 fn beside(sheet: &[u8]) -> Reading {
@@ -37,7 +32,7 @@ fn letter(reading: &Reading) -> &Letter {
 }
 
 fn codes(reading: &Reading) -> Vec<&'static str> {
-    reading.reported.iter().map(|finding| finding.code).collect()
+    frames::codes(&reading.reported)
 }
 
 /// The envelope without its papers.
@@ -49,15 +44,6 @@ fn bare(letter: &Letter) -> Value {
 
 fn vector(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
-}
-
-fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(CompressionMethod::Deflated)).unwrap();
-        writer.write_all(bytes).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
 }
 
 #[test]
@@ -213,6 +199,59 @@ fn a_sheet_inside_is_found_whoever_wrote_the_pdf() {
     let reading = read_pdf(both, &context()).unwrap();
     assert_eq!(codes(&reading), ["too-many"]);
     assert_eq!(letter(&reading).envelope["type"], "soit-transmis");
+}
+
+#[test]
+fn the_newest_sheet_is_found_behind_many_other_files() {
+    let many = pdf_with("/Type /EmbeddedFile", b"x").repeat(70);
+    let reading = read_pdf([many.clone(), pdf_with("/Type /EmbeddedFile", OPP)].concat(), &context()).unwrap();
+    assert!(reading.reported.is_empty(), "{:?}", reading.reported);
+    assert_eq!(letter(&reading).envelope["type"], "suites-judiciaires");
+    let reading = read_pdf([pdf_with("/Type /EmbeddedFile", OPP), many].concat(), &context()).unwrap();
+    assert_eq!(codes(&reading), ["missing", "too-many"], "it is said that not all were looked into");
+}
+
+#[test]
+fn an_order_is_an_order_in_the_words_of_a_court_and_by_its_name() {
+    let nature = |said: &str| {
+        let reading = beside(format!("<bordereau xmlns='{NAMESPACE}'><nature>{said}</nature></bordereau>").as_bytes());
+        (letter(&reading).envelope["attachments"][0]["title"].as_str().unwrap().to_owned(), reading.reported.len())
+    };
+    for said in ["OPP", "opp", "O.P.P.", "Ordonnance de placement provisoire", "ORDONNANCE  DE PLACEMENT PROVISOIRE"] {
+        assert_eq!(nature(said), ("Ordonnance de placement provisoire".to_owned(), 0), "{said}");
+    }
+    assert_eq!(nature("Avis de suites").0, "Avis de suites");
+    assert_eq!(nature("Soit transmis").0, "Soit-transmis");
+    assert_eq!(nature("ordonnance").0, "Soit-transmis");
+    // Without a sheet, the name of the paper says it where it says one thing; that is told.
+    let named = |names: &[&str]| {
+        let files: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, PDF)).collect();
+        let reading = read_zip(&zip(&files), ZIP_LIMIT, &context()).unwrap();
+        (
+            letter(&reading).envelope["type"].as_str().unwrap().to_owned(),
+            letter(&reading).envelope["payload"].clone(),
+            codes(&reading).len(),
+        )
+    };
+    for name in ["OPP.pdf", "2026-11-24 opp FICTIVE.pdf", "Ordonnance_de_placement_provisoire.pdf"] {
+        assert_eq!(named(&[name]), ("suites-judiciaires".into(), json!({"suites": ["opp"]}), 2), "{name}");
+    }
+    for name in ["opposition.pdf", "soit-transmis après OPP.pdf", "decision.pdf"] {
+        assert_eq!(named(&[name]), ("soit-transmis".into(), json!({}), 1), "{name}");
+    }
+    assert_eq!(named(&["OPP.pdf", "jugement.pdf"]).0, "soit-transmis");
+}
+
+#[test]
+fn a_nir_is_not_taken_from_a_sheet() {
+    let sheet = format!(
+        "<bordereau xmlns='{NAMESPACE}'><nature>opp</nature><numero-dossier>1 85 05 78 006 084 36</numero-dossier><inconnu>1850578006084</inconnu>\
+         <precision>né, 1-85-05-78-006-084, vu</precision></bordereau>"
+    );
+    let reading = beside(sheet.as_bytes());
+    assert_eq!(letter(&reading).envelope["payload"], json!({"suites": ["opp"], "precision": "né, 1-85-05-78-006-084, vu"}));
+    assert!(letter(&reading).beside.is_empty());
+    assert_eq!(codes(&reading), ["nir", "nir-in-text", "nir"]);
 }
 
 #[test]

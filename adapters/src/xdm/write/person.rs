@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
+    elements::escaped,
     health::{
+        self,
         identifier::{ID_NAT_PS, rpps},
         link,
     },
-    xdm::{ROLE, tree::escaped},
+    xdm::ROLE,
 };
 
 /// Persons, and what the header has no place for.
@@ -98,7 +100,7 @@ pub(super) fn author(document: &mut Map<String, Value>, time: &str, from: &str) 
     let declarant = payload.and_then(|payload| payload.get_mut("declarant")).and_then(Value::as_object_mut).unwrap_or(&mut empty);
     let id = number.map_or("<id nullFlavor=\"UNK\"/>".to_owned(), |number| format!("<id root=\"{ID_NAT_PS}\" extension=\"8{number}\"/>"));
     let function = text(declarant, "fonction");
-    let code = function.map(|shown| format!("<code code=\"declarant\" codeSystem=\"{ROLE}\" displayName=\"{}\"/>", attribute(&shown)));
+    let code = function.map(|shown| format!("<code code=\"declarant\" codeSystem=\"{ROLE}\" displayName=\"{}\"/>", escaped(&shown)));
     let telecom = telecom(declarant, [("telephone", "tel:"), ("courriel", "mailto:")]);
     let part = |tag: &str, text: Option<String>| text.map(|text| format!("<{tag}>{}</{tag}>", escaped(&text))).unwrap_or_default();
     let names = part("family", text(declarant, "nom")) + &part("given", text(declarant, "prenom"));
@@ -141,7 +143,11 @@ fn name(subject: &mut Map<String, Value>) -> String {
 
 fn contact(subject: &mut Map<String, Value>) -> String {
     let mut out = String::new();
-    if let Some(Value::Object(home)) = subject.get_mut("address") {
+    if subject.get("address").and_then(Value::as_object).is_some_and(health::is_hidden) {
+        // Nobody reads our mark in a file that others print and file away: the address does not leave (R64), and CDA says it is masked.
+        subject.remove("address");
+        out = "<addr nullFlavor=\"MSK\"/>".to_owned();
+    } else if let Some(Value::Object(home)) = subject.get_mut("address") {
         let lines: Option<Vec<String>> = home
             .get("lines")
             .and_then(Value::as_array)
@@ -162,12 +168,7 @@ fn contact(subject: &mut Map<String, Value>) -> String {
 }
 
 fn telecom(of: &mut Map<String, Value>, points: [(&str, &str); 2]) -> String {
-    points.into_iter().filter_map(|(key, scheme)| Some(format!("<telecom value=\"{scheme}{}\"/>", attribute(&text(of, key)?)))).collect()
-}
-
-/// A text as the value of an attribute, whose ends of lines are not normalised away.
-fn attribute(text: &str) -> String {
-    escaped(text).replace('\n', "&#10;").replace('\t', "&#9;")
+    points.into_iter().filter_map(|(key, scheme)| Some(format!("<telecom value=\"{scheme}{}\"/>", escaped(&text(of, key)?)))).collect()
 }
 
 fn is_day(text: &str) -> bool {
