@@ -4,7 +4,8 @@
 #   tests/check.sh           all checks and all tests
 #   tests/check.sh --quick   format, lints, unit tests: the inner loop
 #   tests/check.sh --long    also the full kill loops (1,000 for each database) and all other faults as often as tests/FAULTS.md
-#                            says, which it writes; the long searches, and every mutant of the rules
+#                            says, which it writes; the long searches, every mutant of the rules, and ten minutes of
+#                            fuzzing for each parser of an adapter
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +14,7 @@ case "${1:-}" in
   "") ;;
   --quick) mode=quick ;;
   --long) mode=long ;;
-  *) sed -n '2,8p' "$0"; exit 2 ;;
+  *) sed -n '2,9p' "$0"; exit 2 ;;
 esac
 
 tools="$PWD/target/tools"
@@ -118,6 +119,13 @@ if [ "$mode" = long ]; then
   cargo run -p prove --quiet -- mutate
 else
   cargo run -p prove --quiet -- mutate --every 8
+fi
+
+if [ "$mode" = long ]; then
+  say "fuzzing"
+  # Each parser of a partner's bytes for ten minutes, in 256 MiB.
+  need g++ g++ "libFuzzer is C++"
+  adapters/fuzz/run.sh 600
 fi
 
 say "demonstration"
