@@ -95,8 +95,14 @@ async fn submit(
 ) -> Result<Response, Refusal> {
     let accepted = match sent {
         Deposited::Whole(sent) => {
-            let deposit =
-                accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: sent.json()?, attached: &[], room };
+            let deposit = accept::Deposit {
+                caller: &caller,
+                key: sent.header("idempotency-key"),
+                bytes: sent.json()?,
+                attached: &[],
+                beside: &[],
+                room,
+            };
             accept::accept(&edge.rooms, deposit).await?
         }
         Deposited::InParts { key, parts } => accept::accept_with_attachments(&edge.rooms, &caller, (key.as_deref(), room), parts?).await?,

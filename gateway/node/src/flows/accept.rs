@@ -7,6 +7,7 @@ mod corrected;
 mod depositor;
 mod in_parts;
 mod keep;
+mod letter;
 mod made;
 mod parts;
 mod room;
@@ -16,7 +17,7 @@ mod turn;
 
 use std::sync::Arc;
 
-use adapters::json;
+use adapters::{json, reading::Beside};
 use exchange::{
     ExchangeId, FollowUpId, Instant, Kind, Party,
     envelope::{Draft, Excluded, FieldFault},
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 
 pub use attached::{Attached, AttachmentLimits};
 pub use in_parts::accept_with_attachments;
+pub use letter::{LetterDeposit, accept_letter};
 pub use parts::Parts;
 pub use room::Room;
 pub use turn::KeyTurns;
@@ -53,6 +55,8 @@ pub struct Deposit<'a> {
     pub bytes: &'a [u8],
     /// What came with it.
     pub attached: &'a [Attached],
+    /// What a partner's own format holds that the envelope has no place for.
+    pub beside: &'a [Beside],
     /// Whether there is room for it, whatever it is about.
     pub room: Room,
 }
@@ -77,7 +81,8 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     deposit.room.admit(&law, deposit.bytes, now)?;
 
     // 1. Read: the partner's bytes become our words.
-    let native = json::read(deposit.bytes)?;
+    let mut native = json::read(deposit.bytes)?;
+    native.canonical = letter::with_beside(native.canonical, deposit.beside)?;
     let exchange_type = declared_type(&law, &native.envelope, now)?;
 
     // 2. Identify: who deposits, and with what right to be believed.
@@ -104,6 +109,7 @@ pub async fn accept(rooms: &Rooms, deposit: Deposit<'_>) -> Result<Accepted, Ref
     // What the gateway may have to make another exchange of: nothing else is held twice.
     let mut source = made::is_source(&law, exchange_type).then(|| native.envelope.clone());
     let mut draft = read(rooms, &law, Reads { caller: deposit.caller, author: &author, exchange_type, form, answered }, native, now)?;
+    letter::keep_beside(&mut draft, exchange_type, deposit.beside);
     let placed = attached::place(&mut draft, exchange_type, deposit.attached)?;
     route::sending_unit(&law, exchange_type, &author, &mut draft)?;
     let corrected = corrected::find(rooms, &law, exchange_type, &author, &mut draft, now).await?;

@@ -50,7 +50,8 @@ pub(super) async fn rectification(
         Rectification::Retrait { motive } => Ok(Json(withdraw::withdraw(&edge.rooms, &caller, id, &motive).await?).into_response()),
         Rectification::Correction { envelope } => {
             let bytes = correcting(envelope, id)?;
-            let deposit = accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: &bytes, attached: &[], room };
+            let deposit =
+                accept::Deposit { caller: &caller, key: sent.header("idempotency-key"), bytes: &bytes, attached: &[], beside: &[], room };
             let accepted = accept::accept(&edge.rooms, deposit).await?;
             let place = [(header::LOCATION, format!("/v1/exchanges/{}", accepted.id))];
             Ok((StatusCode::CREATED, place, Json(json!({"id": accepted.id, "receipt": accepted.receipt}))).into_response())

@@ -156,6 +156,40 @@ pub(super) async fn receive(
     tokio::time::timeout(RECEIVED_WITHIN, receiving).await.map_err(|_| AttachmentFault::TooSlow)?
 }
 
+/// Seals files that are in memory already: what an adapter found in a partner's own format. What was begun is in `unnamed`,
+/// whatever comes of it.
+///
+/// # Errors
+/// As [`receive`].
+pub(super) async fn hold(
+    (institution, danger): (&InstitutionId, bool),
+    files: Vec<Vec<u8>>,
+    unnamed: &mut Unnamed,
+) -> Result<Vec<Attached>, Refusal> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rooms = unnamed.rooms.clone();
+    let _place = rooms.attachments.place(institution, danger).ok_or(AttachmentFault::Busy)?;
+    let AttachmentLimits { count, .. } = rooms.attachment_limits;
+    if files.len() > count {
+        return Err(AttachmentFault::TooMany { at_most: count }.into());
+    }
+    let mut all = Vec::new();
+    for file in files {
+        if !rooms.attachments.has_room() {
+            return Err(AttachmentFault::NoRoom.into());
+        }
+        let id = AttachmentId::new();
+        unnamed.ids.push(id);
+        let mut coming = Coming::begin(&rooms, id)?;
+        coming.take(&file).await?;
+        let sha256 = coming.digest();
+        all.push(coming.end(sha256).await?);
+    }
+    Ok(all)
+}
+
 /// The digests of every part that follows the envelope, of a deposit whose key is known: nothing of it is kept.
 ///
 /// # Errors
@@ -190,6 +224,13 @@ pub(super) fn compared<'d>(canonical: &[u8], digests: impl IntoIterator<Item = &
     all
 }
 
+/// SHA-256 of a file, in lower-case hexadecimal.
+pub(super) fn digest(file: &[u8]) -> String {
+    let mut sum = Context::new(&SHA256);
+    sum.update(file);
+    hex(sum)
+}
+
 fn hex(sum: Context) -> String {
     sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -198,33 +239,66 @@ async fn one(rooms: &Rooms, id: AttachmentId, mut part: Part) -> Result<Attached
     let announced = part.header("content-id").and_then(digest_of);
     let media_type = part.header("content-type").map(short);
     let name = part.file_name().map(short);
-    let key = AttachmentKey::random().map_err(|_| Refusal::Internal("seal"))?;
-    let mut sealer = ChunkSealer::new(id, &key);
-    let (mut sum, mut size, mut n) = (Context::new(&SHA256), 0_u64, 0_u32);
-    let at_most = rooms.attachment_limits.bytes;
+    let mut coming = Coming::begin(rooms, id)?;
     while let Some(bytes) = part.chunk().await? {
-        size += bytes.len() as u64;
-        if size > at_most {
-            return Err(AttachmentFault::TooLarge { at_most: at_most / (1024 * 1024) }.into());
-        }
-        sum.update(&bytes);
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let (later, block) = sealer.take(rest).map_err(|_| Refusal::Internal("seal"))?;
-            if let Some(block) = block {
-                rooms.attachments.keep(id, n, block, rooms.clock.now()).await?;
-                n += 1;
-            }
-            rest = later;
-        }
+        coming.take(&bytes).await?;
     }
-    let sha256 = hex(sum);
+    let sha256 = coming.digest();
     if announced.is_some_and(|announced| announced != sha256) {
         return Err(AttachmentFault::Altered.into());
     }
-    let last = sealer.finish().map_err(|_| Refusal::Internal("seal"))?;
-    rooms.attachments.keep(id, n, last, rooms.clock.now()).await?;
-    Ok(Attached { id, key, sha256, size, media_type, name })
+    Ok(Attached { media_type, name, ..coming.end(sha256).await? })
+}
+
+/// An attachment while it comes: counted, digested and sealed, and never more than a block of it in memory.
+struct Coming<'r> {
+    rooms: &'r Rooms,
+    id: AttachmentId,
+    key: AttachmentKey,
+    sealer: ChunkSealer,
+    sum: Context,
+    size: u64,
+    blocks: u32,
+}
+
+impl<'r> Coming<'r> {
+    fn begin(rooms: &'r Rooms, id: AttachmentId) -> Result<Self, Refusal> {
+        let key = AttachmentKey::random().map_err(|_| Refusal::Internal("seal"))?;
+        let sealer = ChunkSealer::new(id, &key);
+        Ok(Self { rooms, id, key, sealer, sum: Context::new(&SHA256), size: 0, blocks: 0 })
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let at_most = self.rooms.attachment_limits.bytes;
+        self.size += bytes.len() as u64;
+        if self.size > at_most {
+            return Err(AttachmentFault::TooLarge { at_most: at_most / (1024 * 1024) }.into());
+        }
+        self.sum.update(bytes);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (later, block) = self.sealer.take(rest).map_err(|_| Refusal::Internal("seal"))?;
+            if let Some(block) = block {
+                self.rooms.attachments.keep(self.id, self.blocks, block, self.rooms.clock.now()).await?;
+                self.blocks += 1;
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The digest of all that came.
+    fn digest(&self) -> String {
+        hex(self.sum.clone())
+    }
+
+    /// Keeps what is left: now all of it is durable.
+    async fn end(self, sha256: String) -> Result<Attached, Refusal> {
+        let Self { rooms, id, key, sealer, size, blocks, .. } = self;
+        let last = sealer.finish().map_err(|_| Refusal::Internal("seal"))?;
+        rooms.attachments.keep(id, blocks, last, rooms.clock.now()).await?;
+        Ok(Attached { id, key, sha256, size, media_type: None, name: None })
+    }
 }
 
 /// `<…>` or not, `sha256:` or not, with a domain or not: 64 hexadecimal digits. Anything else announces nothing.

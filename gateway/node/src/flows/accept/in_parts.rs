@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use adapters::json;
 
-use super::{Accepted, Deposit, Depositor, Room, accept, attached, declared_type, earlier, identify, parts::Parts, repeated, usable_key};
+use super::{
+    Accepted, Attached, Deposit, Depositor, Room, accept, attached, declared_type, earlier, identify, parts::Parts, repeated, usable_key,
+};
 use crate::{
     flows::{Caller, Rooms},
     refusal::Refusal,
@@ -24,7 +26,7 @@ pub async fn accept_with_attachments(
     let bytes = attached::envelope(rooms, &mut parts).await?;
     let danger = match welcome(rooms, caller, (key, room), &bytes).await {
         Ok(Welcome::New { danger }) => danger,
-        Ok(Welcome::Repeat { author, key, canonical }) => {
+        Ok(Welcome::Repeat { author, key, canonical, danger: _ }) => {
             let digests = attached::digests(rooms, &mut parts).await?;
             let body = attached::compared(&canonical, digests.iter().map(String::as_str));
             // Of a key that was used nothing new is made out of files that were not kept.
@@ -38,10 +40,20 @@ pub async fn accept_with_attachments(
     };
     let mut unnamed = attached::Unnamed::new(rooms);
     let received = attached::receive((&caller.institution, danger), &mut parts, &mut unnamed).await;
+    with_files(rooms, unnamed, received, Deposit { caller, key, bytes: &bytes, attached: &[], beside: &[], room: Room::ForAll }).await
+}
+
+/// Accepts a deposit with the files that were received for it; what was received for nothing is taken away again.
+pub(super) async fn with_files(
+    rooms: &Arc<Rooms>,
+    unnamed: attached::Unnamed,
+    received: Result<Vec<Attached>, Refusal>,
+    deposit: Deposit<'_>,
+) -> Result<Accepted, Refusal> {
     // Whoever sends may vanish now, and the exchange be accepted all the same: nothing is taken away behind its back.
     let ids = unnamed.leave();
     let accepted = match received {
-        Ok(attached) => match accept(rooms, Deposit { caller, key, bytes: &bytes, attached: &attached, room: Room::ForAll }).await {
+        Ok(attached) => match accept(rooms, Deposit { attached: &attached, ..deposit }).await {
             // A commit whose answer was lost may have happened.
             Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
             other => other,
@@ -55,15 +67,20 @@ pub async fn accept_with_attachments(
 }
 
 /// What is to be done with a deposit whose files are still to come.
-enum Welcome {
+pub(super) enum Welcome {
     /// They are received.
     New { danger: bool },
     /// Its key is known: they are compared.
-    Repeat { author: Depositor, key: String, canonical: Vec<u8> },
+    Repeat { author: Depositor, key: String, canonical: Vec<u8>, danger: bool },
 }
 
 /// What can be said of a deposit by its envelope and its author alone.
-async fn welcome(rooms: &Rooms, caller: &Caller, (key, room): (Option<&str>, Room), envelope: &[u8]) -> Result<Welcome, Refusal> {
+pub(super) async fn welcome(
+    rooms: &Rooms,
+    caller: &Caller,
+    (key, room): (Option<&str>, Room),
+    envelope: &[u8],
+) -> Result<Welcome, Refusal> {
     let law = rooms.law.load_full();
     room.admit(&law, envelope, rooms.clock.now())?;
     let native = json::read(envelope)?;
@@ -71,7 +88,7 @@ async fn welcome(rooms: &Rooms, caller: &Caller, (key, room): (Option<&str>, Roo
     let author = identify(&law, caller, exchange_type)?;
     match usable_key(rooms, key, exchange_type)? {
         Some(key) if !earlier(rooms, caller, &author, &key).await?.is_empty() => {
-            Ok(Welcome::Repeat { author, key, canonical: native.canonical })
+            Ok(Welcome::Repeat { author, key, canonical: native.canonical, danger: exchange_type.danger })
         }
         Some(_) | None => Ok(Welcome::New { danger: exchange_type.danger }),
     }
