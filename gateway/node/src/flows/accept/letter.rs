@@ -40,7 +40,9 @@ pub struct LetterDeposit<'a> {
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn accept_letter(rooms: &Arc<Rooms>, caller: &Caller, deposit: LetterDeposit<'_>) -> Result<Accepted, Refusal> {
     let LetterDeposit { letter, key, room } = deposit;
-    let Letter { envelope, attachments, beside } = letter;
+    let Letter { mut envelope, attachments, beside } = letter;
+    let digests: Vec<String> = attachments.iter().map(|file| attached::digest(file)).collect();
+    name(&mut envelope, &digests);
     let bytes = canonical::bytes(&envelope).map_err(|_| Refusal::Malformed("enveloppe"))?;
 
     // 1. By its envelope alone: what cannot be accepted is refused before its files are sealed, and a repeat seals none again.
@@ -48,7 +50,6 @@ pub async fn accept_letter(rooms: &Arc<Rooms>, caller: &Caller, deposit: LetterD
     let danger = match welcome {
         Welcome::New { danger } => danger,
         Welcome::Repeat { author, key, canonical, danger } => {
-            let digests: Vec<String> = attachments.iter().map(|file| attached::digest(file)).collect();
             let body = attached::compared(&with_beside(canonical, &beside)?, digests.iter().map(String::as_str));
             if let Some(earlier) = repeated(rooms, caller, &author, &key, &body).await? {
                 return Ok(earlier);
@@ -62,6 +63,17 @@ pub async fn accept_letter(rooms: &Arc<Rooms>, caller: &Caller, deposit: LetterD
     let received = attached::hold((&caller.institution, danger), attachments, &mut unnamed).await;
     let deposit = Deposit { caller, key, bytes: &bytes, attached: &[], beside: &beside, room: Room::ForAll };
     with_files(rooms, unnamed, received, deposit).await
+}
+
+/// Says of each attachment which content is its own: an adapter gives both in one order and knows no digest.
+fn name(envelope: &mut Value, digests: &[String]) {
+    let Some(Value::Array(described)) = envelope.get_mut("attachments") else { return };
+    for (one, digest) in described.iter_mut().zip(digests) {
+        if let Value::Object(one) = one {
+            // Another digest that a partner gave stays: then the content is none of what is described.
+            one.entry("sha256").or_insert_with(|| json!(digest));
+        }
+    }
 }
 
 /// What digest, receipt and comparison are about: the envelope, and what came beside it.
