@@ -4,6 +4,7 @@
 //! reader may see it; the other writers answer requests of a FHIR client. What each element becomes, and what is lost, stands in
 //! the room's README. Nothing here decides who may read what: the document comes from the gateway with that decided.
 
+mod answer;
 mod capability;
 mod form;
 mod names;
@@ -14,10 +15,11 @@ mod task;
 mod types;
 mod write;
 
+pub use answer::{Accepted, of_accepted};
 pub use capability::capability_statement;
 pub use outcome::{of_findings, of_problem, of_refused};
-pub use read::{MAX_BYTES, read};
-pub use task::mailbox;
+pub use read::{Asked, MAX_BYTES, Named, Opened, read};
+pub use task::{Answer, Page, mailbox, read_answer, task};
 pub use write::write;
 
 /// The media type of everything in this room.
@@ -33,6 +35,9 @@ pub const DANGER: &str = "urn:passerelle:fhir:danger";
 pub const ROLE: &str = "urn:passerelle:fhir:role";
 /// Our code system of classes of files (CL-classe-piece).
 pub const CLASS: &str = "urn:passerelle:fhir:class";
+
+/// Our code system of what a unit answers: `not-for-us`, and `read-back` for the code told on the telephone.
+pub const ANSWER: &str = "urn:passerelle:fhir:answer";
 
 /// Extension of a person: what neither Patient nor RelatedPerson has.
 const SUBJECT: &str = "urn:passerelle:fhir:subject";

@@ -26,15 +26,27 @@ pub fn capability_statement(date: &str, version: &str, base: &str) -> Result<Vec
             },
             "resource": [
                 {
+                    "type": "Task",
+                    "documentation": "Ce qui attend dans la boîte du service, sans contenu. Le mettre à jour en « accepted » ou « rejected », avec la \
+                                      raison, c’est répondre.",
+                    "interaction": [interaction("search-type"), interaction("read"), interaction("update")],
+                    "versioning": "no-version",
+                    "searchParam": [
+                        {"name": "owner", "type": "reference", "documentation": "Le service dont on lit la boîte ; sans lui, celui du professionnel."},
+                        {"name": "status", "type": "token", "documentation": "requested, received ou cancelled."}
+                    ]
+                },
+                {
                     "type": "Bundle",
-                    "documentation": "Lecture d’une livraison par son identifiant : un Bundle « message », avec ce que ce lecteur peut en voir.",
-                    "interaction": [interaction("read"), interaction("create")],
+                    "documentation": "Ce qu’un Task a pour « focus » : un Bundle « message », avec ce que ce lecteur peut en voir. Chaque lecture est \
+                                      consignée avant de répondre.",
+                    "interaction": [interaction("read")],
                     "versioning": "no-version"
                 },
                 {
-                    "type": "Task",
-                    "documentation": "Ce qui attend dans la boîte du service, sans contenu.",
-                    "interaction": [interaction("search-type")],
+                    "type": "Binary",
+                    "documentation": "Une pièce, octet pour octet, à l’adresse que donne le Bundle.",
+                    "interaction": [interaction("read")],
                     "versioning": "no-version"
                 }
             ],

@@ -17,16 +17,23 @@ pub fn of_refused(refused: &Refused) -> Result<Vec<u8>, serde_json::Error> {
 ///
 /// # Errors
 /// Never.
-pub fn of_findings(findings: &[Finding]) -> Result<Vec<u8>, serde_json::Error> {
-    if findings.is_empty() {
-        let details = Concept { coding: Vec::new(), text: Some("Tout a été repris.".into()) };
-        return outcome(vec![Issue { severity: "information", code: "informational", details, diagnostics: None, expression: Vec::new() }]);
-    }
-    outcome(findings.iter().map(|finding| issue("warning", finding)).collect())
+pub fn of_findings(reported: &[Finding]) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&findings(reported))
 }
 
-/// A `application/problem+json` of the gateway (RFC 9457): the refusal itself, then each of its `errors[]`, whose pointers into
-/// the envelope stand in `diagnostics` since they are no FHIRPath.
+/// The same, as a part of another answer.
+pub(super) fn findings(reported: &[Finding]) -> OperationOutcome {
+    let issue = if reported.is_empty() {
+        let details = Concept { coding: Vec::new(), text: Some("Tout a été repris.".into()) };
+        vec![Issue { severity: "information", code: "informational", details, diagnostics: None, expression: Vec::new() }]
+    } else {
+        reported.iter().map(|finding| issue("warning", finding)).collect()
+    };
+    OperationOutcome { resource_type: "OperationOutcome", issue }
+}
+
+/// A `application/problem+json` of the gateway (RFC 9457): the refusal itself, then each of its `errors[]`, with the FHIRPath of
+/// where the field stands in a Bundle. Its pointer into the envelope stands in `diagnostics`.
 ///
 /// # Errors
 /// Never for a problem of the gateway.
@@ -45,16 +52,40 @@ pub fn of_problem(problem: &Value) -> Result<Vec<u8>, serde_json::Error> {
     for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| error.get(key).and_then(Value::as_str);
         let details = coded(text("code"), text("detail").unwrap_or("Ce champ ne convient pas."));
-        let diagnostics = text("pointer").map(|pointer| format!("Champ de l’enveloppe : {pointer}"));
-        issues.push(Issue {
-            severity: "error",
-            code: finding_code(text("code").unwrap_or_default()),
-            details,
-            diagnostics,
-            expression: Vec::new(),
-        });
+        let pointer = text("pointer").unwrap_or_default();
+        let diagnostics = pointer.starts_with('/').then(|| format!("Champ de l’enveloppe : {pointer}"));
+        let expression = expression(pointer).into_iter().collect();
+        let code = finding_code(text("code").unwrap_or_default());
+        issues.push(Issue { severity: "error", code, details, diagnostics, expression });
     }
     outcome(issues)
+}
+
+/// Where the field of an envelope stands in a Bundle. A place that an adapter named is a FHIRPath already.
+fn expression(pointer: &str) -> Option<String> {
+    let Some(field) = pointer.strip_prefix('/') else {
+        let whole = pointer == Place::Whole.to_string();
+        return if whole { Some("Bundle".into()) } else { Some(pointer.to_owned()).filter(|path| !path.is_empty()) };
+    };
+    let of = |resource: &str| Some(format!("Bundle.entry.resource.ofType({resource})"));
+    let mut steps = field.split('/');
+    match steps.next()? {
+        "type" => Some(format!("{}.event", of("MessageHeader")?)),
+        "sender" => Some(format!("{}.sender", of("Communication")?)),
+        "recipient" => Some(format!("{}.recipient", of("Communication")?)),
+        "in_reply_to" => Some(format!("{}.inResponseTo", of("Communication")?)),
+        "urgency" => Some(format!("{}.priority", of("Communication")?)),
+        "attachments" => Some(format!("{}.content.attachment", of("DocumentReference")?)),
+        // A patient, or somebody related to one.
+        "subjects" => Some("Bundle.entry.resource".into()),
+        part if super::FORM.contains(&part) => {
+            let link = steps.fold(part.to_owned(), |path, step| {
+                if step.bytes().all(|b| b.is_ascii_digit()) { format!("{path}[]") } else { format!("{path}.{step}") }
+            });
+            Some(format!("{}.descendants().where(linkId='{link}')", of("QuestionnaireResponse")?))
+        }
+        _ => None,
+    }
 }
 
 fn outcome(issue: Vec<Issue>) -> Result<Vec<u8>, serde_json::Error> {
@@ -84,7 +115,7 @@ fn finding_code(code: &str) -> &'static str {
         "missing" | "file-not-there" => "required",
         "unknown-type" | "bad-code" | "unknown-section" => "code-invalid",
         "bad-rpps" | "bad-date" | "bad-size" | "bad-hash" | "name-use" => "value",
-        "ins" | "ins-not-qualified" | "ins-not-usable" | "nir" | "hidden" => "business-rule",
+        "ins" | "ins-not-qualified" | "ins-not-usable" | "nir" | "hidden" | "sender-mismatch" => "business-rule",
         "not-taken" | "unknown-resource" | "second-exchange" => "not-supported",
         _ => "processing",
     }
@@ -97,6 +128,7 @@ fn issue_code(status: u64) -> &'static str {
         401 => "login",
         403 => "forbidden",
         404 => "not-found",
+        406 => "not-supported",
         409 => "conflict",
         410 => "deleted",
         413 => "too-long",

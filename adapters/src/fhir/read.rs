@@ -18,7 +18,10 @@ use crate::{
 mod author;
 mod content;
 mod file;
+mod opened;
 mod person;
+
+pub use opened::{Asked, Named, Opened};
 
 /// How large a Bundle may be. Larger files go as parts of a multipart deposit.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -33,11 +36,11 @@ const MAX_ENTRIES: usize = 500;
 /// # Errors
 /// [`Refused`] when the bytes are not a JSON Bundle, are too large, or nothing says which exchange it is.
 pub fn read(bytes: &[u8], context: &Context) -> Result<Reading, Refused> {
-    // 1. A Bundle with its entries apart.
-    let mut bundle = parse(bytes)?;
-    let mut entries = entries(&mut bundle)?;
-    // 2. Which exchange it is: without that there is nobody to hand it to.
-    let kind = exchange_type(&entries).ok_or_else(no_type)?;
+    Ok(Opened::of(bytes)?.read(context))
+}
+
+/// Reads a Bundle whose entries are apart.
+fn understand(mut bundle: Map<String, Value>, mut entries: Vec<Entry>, kind: &'static str, context: &Context) -> Reading {
     let index = Index::of(&entries);
     let mut reader = Reader {
         context,
@@ -54,7 +57,7 @@ pub fn read(bytes: &[u8], context: &Context) -> Result<Reading, Refused> {
     let mut whole = Node::open("Bundle".into(), &mut bundle);
     drop_meta(&mut whole);
     reader.labels(&mut whole, "meta", "security");
-    // 3. Each resource by its kind; whatever refers to another has read it before.
+    // 1. Each resource by its kind; whatever refers to another has read it before.
     let mut binaries = reader.binaries(&mut entries);
     if health::names_persons(kind) {
         reader.persons(&mut entries);
@@ -65,8 +68,8 @@ pub fn read(bytes: &[u8], context: &Context) -> Result<Reading, Refused> {
     reader.each(&mut entries, "Composition", Reader::composition);
     reader.documents(&mut entries, &mut binaries);
     reader.author(&mut entries);
-    // 4. What is left of each, and of the Bundle itself.
-    Ok(reader.finish(bundle, entries))
+    // 2. What is left of each, and of the Bundle itself.
+    reader.finish(bundle, entries)
 }
 
 /// A Bundle half read.

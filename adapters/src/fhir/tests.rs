@@ -9,6 +9,7 @@ use crate::{
     reading::{Letter, Place, Reading, Refused},
 };
 
+mod edge;
 mod properties;
 
 fn context() -> Context {
@@ -207,9 +208,8 @@ fn the_listing_and_the_outcomes_are_of_fhir() {
         {"delivery": "d2", "urgency": "ordinary", "delivered_at": "2026-11-24T09:00:00.000Z", "opened_at": "2026-11-24T10:00:00.000Z", "incomplete": false},
         {"delivery": "d3", "urgency": "ordinary", "delivered_at": "2026-11-24T09:00:00.000Z", "withdrawn_at": "2026-11-24T11:00:00.000Z", "incomplete": false}],
         "after": 3});
-    let bundle: Value =
-        serde_json::from_slice(&mailbox(&page, "https://g/fhir", "https://g/fhir/Task", Some("https://g/fhir/Task?after=3")).unwrap())
-            .unwrap();
+    let at = Page { base: "https://g/fhir", this: "https://g/fhir/Task", next: Some("https://g/fhir/Task?after=3"), reported: &[] };
+    let bundle: Value = serde_json::from_slice(&mailbox(&page, &at).unwrap()).unwrap();
     let task = |n: usize| bundle["entry"][n]["resource"].clone();
     assert_eq!(
         (task(0)["status"].clone(), task(0)["priority"].clone(), task(0)["intent"].clone()),

@@ -291,6 +291,8 @@ pub(super) struct Task {
     pub(super) based_on: Vec<Reference>,
     pub(super) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status_reason: Option<Concept>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) business_status: Option<Concept>,
     pub(super) intent: &'static str,
     pub(super) priority: &'static str,
@@ -303,6 +305,8 @@ pub(super) struct Task {
     pub(super) last_modified: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) requester: Option<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<Reference>,
 }
 
 /// What went wrong, or what is to be known.
