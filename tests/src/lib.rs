@@ -18,6 +18,7 @@ pub mod interposer;
 pub mod kept;
 pub mod people;
 pub mod process;
+pub mod python;
 pub mod scene;
 pub mod service;
 pub mod simulation;

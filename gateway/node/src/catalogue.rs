@@ -91,7 +91,7 @@ pub struct ExchangeType {
     pub answers: Vec<TypeCode>,
     /// May answer any type.
     pub answers_any: bool,
-    /// Native formats.
+    /// Formats in which it may be deposited: `json`, `fhir-bundle`, `portal`…
     pub native: Vec<String>,
     /// Retention class of the content, for example `ip`.
     pub retention: String,
@@ -291,6 +291,11 @@ impl Catalogue {
 }
 
 impl ExchangeType {
+    /// Whether it may be deposited in a format beside our own JSON.
+    pub fn comes_in(&self, format: &str) -> bool {
+        self.native.iter().any(|native| native == format)
+    }
+
     /// The form of this name; the type itself for none, or for a name that it no longer has.
     pub fn form(&self, name: Option<&str>) -> &Self {
         name.and_then(|name| self.forms.get(name)).unwrap_or(self)

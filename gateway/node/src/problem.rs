@@ -2,6 +2,8 @@
 //!
 //! Logged once, here, with the code and the request's id; never with a body, a name or a text of ours.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
@@ -13,6 +15,10 @@ use crate::refusal::{Fault, Refusal};
 
 /// Name of the header that carries the request id, and of `instance`.
 pub const REQUEST_ID: &str = "x-request-id";
+
+/// The problem that an answer tells: for an edge that tells it in the words of another format.
+#[derive(Clone)]
+pub struct Told(pub Arc<Value>);
 
 tokio::task_local! {
     /// Id of the request being answered.
@@ -58,7 +64,9 @@ impl IntoResponse for Refusal {
         }
         problem.insert("instance".into(), json!(format!("urn:passerelle:request:{request}")));
         let status = StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(Value::Object(problem))).into_response();
+        let problem = Value::Object(problem);
+        let mut response = (status, axum::Json(&problem)).into_response();
+        response.extensions_mut().insert(Told(Arc::new(problem)));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static("fr"));

@@ -9,6 +9,7 @@ mod task;
 
 use std::time::Duration;
 
+use adapters::reading::Refused;
 use exchange::{ExchangeId, Instant, canonical, envelope::FieldFault};
 
 pub use attachment::AttachmentFault;
@@ -23,6 +24,9 @@ pub enum Refusal {
     /// The bytes are not a document that we read.
     #[error("unreadable: {0}")]
     Unreadable(#[from] canonical::Unreadable),
+    /// The bytes are not understood in the partner's own format, or name another sender than the certificate.
+    #[error("native: {0}")]
+    Native(#[from] Refused),
     /// The request itself is malformed (a path, a query, a header).
     #[error("malformed `{0}`")]
     Malformed(&'static str),
@@ -94,6 +98,12 @@ pub enum Refusal {
     /// Another media type is needed.
     #[error("media type")]
     MediaType,
+    /// No answer of ours is of a media type that the caller takes.
+    #[error("not acceptable")]
+    NotAcceptable,
+    /// The exchange type is not deposited in this format.
+    #[error("format closed for the type")]
+    FormatClosed,
     /// Too many requests.
     #[error("too many requests")]
     TooMany {

@@ -3,28 +3,31 @@
 mod attachments;
 mod caller;
 mod crowd;
+mod fhir;
+mod media;
 mod open_api;
 mod policy_sets;
 mod rectification;
+mod sent;
 mod tasks;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use exchange::{DeliveryId, ExchangeId};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use attachments::Deposited;
 use caller::{Fresh, Segment};
+use sent::{Sent, header};
 
 pub use caller::Edge;
 
@@ -71,6 +74,14 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/v1/clocks", get(clocks))
         .route("/v1/keys", get(keys))
         .route("/v1/openapi.json", get(open_api::document))
+        .route("/fhir", post(fhir::deposit)) // a hospital hands us a Bundle
+        .route("/fhir/", post(fhir::deposit_at_the_slash))
+        .route("/fhir/$process-message", post(fhir::process_message))
+        .route("/fhir/metadata", get(fhir::metadata)) // and asks what may be asked
+        .route("/fhir/Task", get(fhir::tasks)) // what waits
+        .route("/fhir/Task/{id}", get(fhir::task).put(fhir::answer).head(nothing_here)) // and answers
+        .route("/fhir/Bundle/{id}", get(fhir::bundle).head(nothing_here)) // a professional reads
+        .route("/fhir/Binary/{id}", get(fhir::binary).head(nothing_here)) // with its files
         .route("/log/checkpoint", get(checkpoint)) // anyone with a certificate may check the log
         .route("/log/tile/{*path}", get(tile))
         .route("/log/proof/{leaf}", get(proof))
@@ -78,6 +89,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .method_not_allowed_fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(edge.clone(), crowd::hold_back))
+        .layer(middleware::from_fn(fhir::speak))
         .layer(middleware::from_fn(caller::identify_request))
         .with_state(edge)
 }
@@ -85,30 +97,33 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
 /// Deposits one exchange.
 #[utoipa::path(post, path = "/v1/exchanges", tag = "échanges",
     params(("Idempotency-Key" = String, Header, description = "16 à 64 caractères parmi A-Za-z0-9_-, tirés au hasard, gardés pour les répétitions")),
-    request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue) ; avec pièces : multipart/related, l’enveloppe d’abord, puis une partie par pièce, dont le Content-ID est l’empreinte SHA-256"),
-    responses((status = 201, description = "Accepté et gardé", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
+    request_body(content = Value, content_type = "application/json", description = "Enveloppe canonique du type (voir GET /v1/catalogue) ; avec pièces : multipart/related, l’enveloppe d’abord, puis une partie par pièce, dont le Content-ID est l’empreinte SHA-256 ; ou un Bundle FHIR (application/fhir+json), pour les types dont le catalogue dit fhir-bundle"),
+    responses((status = 201, description = "Accepté et gardé : id, receipt ; reported : ce qui n’a pas été repris d’un format de partenaire", body = Value), (status = "default", description = "Refus (RFC 9457)", content_type = "application/problem+json", body = Value)))]
 async fn submit(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
     Extension(room): Extension<accept::Room>,
     sent: Deposited,
 ) -> Result<Response, Refusal> {
-    let accepted = match sent {
+    let (accepted, reported) = match sent {
         Deposited::Whole(sent) => {
-            let deposit = accept::Deposit {
-                caller: &caller,
-                key: sent.header("idempotency-key"),
-                bytes: sent.json()?,
-                attached: &[],
-                beside: &[],
-                room,
-            };
-            accept::accept(&edge.rooms, deposit).await?
+            let key = sent.header("idempotency-key");
+            match sent.native()? {
+                None => {
+                    let deposit = accept::Deposit { caller: &caller, key, bytes: sent.json()?, attached: &[], beside: &[], room };
+                    (accept::accept(&edge.rooms, deposit).await?, Vec::new())
+                }
+                Some(native) => {
+                    let taken = accept::accept_native(&edge.rooms, &caller, accept::NativeDeposit { native, key, room }).await?;
+                    (taken.accepted, taken.reported)
+                }
+            }
         }
-        Deposited::InParts { key, parts } => accept::accept_with_attachments(&edge.rooms, &caller, (key.as_deref(), room), parts?).await?,
+        Deposited::InParts { key, parts } => {
+            (accept::accept_with_attachments(&edge.rooms, &caller, (key.as_deref(), room), parts?).await?, Vec::new())
+        }
     };
-    let place = [(header::LOCATION, format!("/v1/exchanges/{}", accepted.id))];
-    Ok((StatusCode::CREATED, place, Json(json!({"id": accepted.id, "receipt": accepted.receipt}))).into_response())
+    Ok(sent::created(&accepted, &reported))
 }
 
 /// What became of an exchange, as the law lets this person see it.
@@ -161,8 +176,17 @@ async fn mailbox(
 
 /// The content of a delivery as the law lets this professional read it.
 #[utoipa::path(get, path = "/v1/mailbox/{delivery}", tag = "boîte", params(("delivery" = String, Path, description = "Identifiant de la remise")),
-    responses((status = 200, description = "Document, avec ce qui a été retenu et pourquoi", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
-async fn open(State(edge): State<Arc<Edge>>, caller: Caller, Segment(id): Segment) -> Result<Response, Refusal> {
+    responses((status = 200, description = "Document, avec ce qui a été retenu et pourquoi ; un Bundle FHIR si Accept demande application/fhir+json", body = Value), (status = "default", description = "Refus", content_type = "application/problem+json", body = Value)))]
+async fn open(
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    base: fhir::Base,
+    Segment(id): Segment,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    if media::asks_for_fhir(&headers) {
+        return fhir::opened(&edge, &caller, &base, &id).await;
+    }
     let document = collect::open(&edge.rooms, &caller, delivery_id(&id)?).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(document)).into_response())
 }
@@ -332,57 +356,6 @@ struct Motive {
 #[serde(deny_unknown_fields)]
 struct Revocation {
     jti: String,
-}
-
-/// Headers and body of a request; what is wrong with them is said once the handler asks.
-struct Sent {
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-}
-
-impl FromRequest<Arc<Edge>> for Sent {
-    type Rejection = Infallible;
-
-    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Infallible> {
-        Ok(Self { headers: request.headers().clone(), body: Bytes::from_request(request, edge).await })
-    }
-}
-
-/// A header as text; one that is none is a text that nothing accepts.
-fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
-}
-
-impl Sent {
-    fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
-    }
-
-    /// JSON bytes whose announced digest (RFC 9530) is theirs.
-    fn json(&self) -> Result<&Bytes, Refusal> {
-        let body = self.body.as_ref().map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
-            _ => Refusal::Malformed("body"),
-        })?;
-        let media = self.header("content-type").unwrap_or("application/json");
-        if !media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(Refusal::MediaType);
-        }
-        if let Some(announced) = self.header("content-digest") {
-            caller::check_digest(announced, body)?;
-        }
-        Ok(body)
-    }
-
-    /// What a body says; nothing when there is none.
-    fn parsed_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
-        if self.body.as_ref().is_ok_and(|body| body.is_empty()) { Ok(T::default()) } else { self.parsed() }
-    }
-
-    fn parsed<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        let value = exchange::canonical::parse(self.json()?)?;
-        serde_json::from_value(value).map_err(|_| Refusal::Malformed("body"))
-    }
 }
 
 fn exchange_id(text: &str) -> Result<ExchangeId, Refusal> {

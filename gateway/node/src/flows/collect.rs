@@ -18,7 +18,7 @@ use exchange::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use mailbox::{Ask, Notice, Page, mailbox};
+pub use mailbox::{Ask, Notice, Page, mailbox, notice};
 
 use super::{
     Caller, Law, Rooms, answers_for, gone, is_danger,

@@ -1,5 +1,6 @@
 //! The faces of refusals: code, status, and what a person is told, in French, with what would cure it.
 
+mod native;
 mod policy_set;
 
 use exchange::{canonical, envelope::FieldFault};
@@ -42,6 +43,7 @@ impl Refusal {
                 &format!("Le document n’est pas du JSON lisible sans ambiguïté : {}.", unreadable(why)),
                 "Renvoyez le document en JSON (UTF-8, sans clé répétée, 32 niveaux au plus).",
             ),
+            Self::Native(refused) => native::native(refused),
             Self::Malformed(what) => face(
                 "malformed",
                 400,
@@ -182,7 +184,22 @@ impl Refusal {
                 415,
                 "Format non pris en charge",
                 "Ce type de média n’est pas lu ici.",
-                "Envoyez application/json, ou multipart/related pour un dépôt avec pièces.",
+                "Envoyez application/json ou application/fhir+json, ou multipart/related pour un dépôt avec pièces ; sous /fhir, \
+                 application/fhir+json.",
+            ),
+            Self::NotAcceptable => face(
+                "not-acceptable",
+                406,
+                "Format de réponse non disponible",
+                "Aucun des formats que demande l’en-tête Accept n’est écrit ici.",
+                "Demandez application/fhir+json sous /fhir, application/json ailleurs, ou rien.",
+            ),
+            Self::FormatClosed => face(
+                "format-not-open",
+                415,
+                "Format non ouvert pour ce type",
+                "Ce type d’échange ne se dépose pas dans ce format.",
+                "Déposez l’enveloppe en JSON par POST /v1/exchanges ; GET /v1/catalogue dit les formats de chaque type.",
             ),
             Self::TooMany { .. } => face(
                 "too-many-requests",

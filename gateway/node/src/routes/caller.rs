@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::crowd::Crowd;
+use super::crowd::{self, Crowd};
 use crate::{
     agreements::InForce,
     config::Limits,
@@ -130,8 +130,7 @@ impl Edge {
             return Err(Refusal::Certificate(CertificateFault::Siren));
         }
         // 2. How much it may ask: deposits have a budget of their own.
-        let path = parts.uri.path();
-        let deposit = parts.method == axum::http::Method::POST && (path == "/v1/exchanges" || path.ends_with("/rectification"));
+        let deposit = crowd::deposits(&parts.method, parts.uri.path());
         self.door.admit(&peer.thumbprint, deposit).map_err(|retry_after| Refusal::TooMany { retry_after })?;
         // 3. Who acts for it.
         let author = match bearer(parts) {
@@ -214,6 +213,7 @@ pub async fn identify_request(request: Request, next: Next) -> Response {
     let method = match request.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
+        "PUT" => "PUT",
         "DELETE" => "DELETE",
         _ => "other",
     };
@@ -267,6 +267,7 @@ pub fn catalogue(rooms: &Rooms) -> Value {
                 "to": exchange_type.to.iter().map(|to| &to.kind).collect::<Vec<_>>(),
                 "clocks": exchange_type.clocks,
                 "obligations": exchange_type.obligations,
+                "native": exchange_type.native,
                 "schema": law.catalogue.json_schema(exchange_type),
             })
         })

@@ -133,6 +133,11 @@ async fn gathered(crowd: &Crowd, request: Request) -> Result<(Request, impl Size
     Ok((Request::from_parts(parts, Body::from(bytes)), Some((share, _places))))
 }
 
+/// Whether a request deposits an exchange: what it is about stands in its body.
+pub(super) fn deposits(method: &Method, path: &str) -> bool {
+    *method == Method::POST && (path == DEPOSITS || BUNDLES.contains(&path) || path.ends_with("/rectification"))
+}
+
 /// Lets a request in, or tells it to come again.
 pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let (mut request, _places) = match gathered(&edge.crowd, request).await {
@@ -149,10 +154,10 @@ pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, request: Request, n
     metrics::gauge!(IN_PROGRESS).increment(1.0);
     let place = Inside(edge.clone());
     let (path, method) = (request.uri().path(), request.method());
-    let arrived = path.starts_with("/v1/mailbox");
+    let arrived = ARRIVED.iter().any(|read| path.starts_with(read));
     let room = if inside < if arrived { edge.crowd.at_most * 2 } else { edge.crowd.at_most } { Room::ForAll } else { Room::ForDanger };
     match room {
-        Room::ForDanger if !(*method == Method::POST && (path == DEPOSITS || path.ends_with("/rectification"))) => {
+        Room::ForDanger if !deposits(method, path) => {
             metrics::counter!(SHED, "kind" => "request").increment(1);
             Refusal::Overloaded.into_response()
         }
@@ -181,5 +186,9 @@ const IN_PARTS: usize = 16;
 /// How long a body may take, its wait for a place included: 1 MiB at 9 kB a second.
 const GATHERED_WITHIN: Duration = Duration::from_secs(120);
 const DEPOSITS: &str = "/v1/exchanges";
+/// Where Bundles are deposited.
+const BUNDLES: [&str; 3] = ["/fhir", "/fhir/", "/fhir/$process-message"];
+/// Where what has arrived is read and answered.
+const ARRIVED: [&str; 4] = ["/v1/mailbox", "/fhir/Task", "/fhir/Bundle", "/fhir/Binary"];
 const IN_PROGRESS: &str = "passerelle_requests_in_progress";
 const SHED: &str = "passerelle_shed_total";

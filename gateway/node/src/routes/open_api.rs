@@ -54,6 +54,15 @@ use super::{Edge, Fresh};
         super::checkpoint,
         super::tile,
         super::proof,
+        super::fhir::deposit,
+        super::fhir::deposit_at_the_slash,
+        super::fhir::process_message,
+        super::fhir::metadata,
+        super::fhir::tasks,
+        super::fhir::task,
+        super::fhir::answer,
+        super::fhir::bundle,
+        super::fhir::binary,
         document,
     )
 )]

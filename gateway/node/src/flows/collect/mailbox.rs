@@ -5,9 +5,10 @@ use std::time::Duration;
 use exchange::{DeliveryId, Instant, Party, ProfessionalId, UnitId};
 use serde::Serialize;
 
+use super::{known_to, nothing_there};
 use crate::{
     directory::{Professional, day::day_in_france},
-    flows::{Author, Caller, Rooms, acting_unit},
+    flows::{Author, Caller, Rooms, acting_unit, gone},
     refusal::{CertificateFault, Refusal},
     store::delivery::{DeliveryRow, MailboxQuery},
 };
@@ -48,6 +49,9 @@ pub struct Notice {
     /// Who sent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<Party>,
+    /// The unit for which it waits: whose mailbox it is needs no saying in its own listing.
+    #[serde(skip)]
+    pub recipient: Party,
     /// Urgency.
     pub urgency: &'static str,
     /// When it arrived.
@@ -61,6 +65,12 @@ pub struct Notice {
     /// When its sender withdrew it: this delivery says so, and is to be acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawn_at: Option<Instant>,
+    /// How the unit answered, and when: what waits has no answer yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<Instant>,
     /// Something is missing or did not conform.
     pub incomplete: bool,
 }
@@ -93,6 +103,22 @@ pub async fn mailbox(rooms: &Rooms, caller: &Caller, ask: &Ask) -> Result<Page, 
         }
     }
     Ok(page(rows, after, reader.is_some()))
+}
+
+/// One delivery as the mailbox tells of it, answered or not: to a professional who may know of it.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when it does not exist or may not be known of; [`Refusal::Erased`] when its content is gone.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn notice(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Notice, Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    let professional = caller.professional(&law)?;
+    match known_to(rooms, professional, id, now).await? {
+        Some(row) if row.erased => Err(gone(rooms, row.exchange).await),
+        Some(row) => Ok(told(row, true)),
+        None => Err(nothing_there(rooms, &law, professional, &id, now).await),
+    }
 }
 
 /// Who looks, into which mailbox: as law and directory are now.
@@ -129,22 +155,25 @@ fn may_look(professional: &Professional, unit: &Party, now: Instant) -> Result<(
 }
 
 fn page(rows: Vec<DeliveryRow>, after: i64, named: bool) -> Page {
-    let deliveries = rows
-        .into_iter()
-        .map(|row| Notice {
-            delivery: row.id,
-            exchange: named.then_some(row.exchange),
-            kind: named.then_some(row.kind),
-            sender: named.then_some(row.sender),
-            urgency: row.urgency.as_str(),
-            delivered_at: row.delivered_at,
-            opened_at: row.opened_at,
-            rectifies: row.rectifies.filter(|_| named),
-            withdrawn_at: row.withdrawn_at.filter(|_| named),
-            incomplete: row.incomplete,
-        })
-        .collect();
-    Page { deliveries, after }
+    Page { deliveries: rows.into_iter().map(|row| told(row, named)).collect(), after }
+}
+
+fn told(row: DeliveryRow, named: bool) -> Notice {
+    Notice {
+        delivery: row.id,
+        exchange: named.then_some(row.exchange),
+        kind: named.then_some(row.kind),
+        sender: named.then_some(row.sender),
+        recipient: row.recipient,
+        urgency: row.urgency.as_str(),
+        delivered_at: row.delivered_at,
+        opened_at: row.opened_at,
+        rectifies: row.rectifies.filter(|_| named),
+        withdrawn_at: row.withdrawn_at.filter(|_| named),
+        outcome: row.outcome,
+        acknowledged_at: row.acknowledged_at,
+        incomplete: row.incomplete,
+    }
 }
 
 /// How many may wait at one mailbox: whoever comes after is answered at once.
