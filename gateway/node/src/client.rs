@@ -7,14 +7,17 @@ mod enclosure;
 
 use std::{path::Path, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use reqwest::{Method, StatusCode};
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use enclosure::Enclosure;
 
@@ -43,7 +46,7 @@ pub enum ClientFault {
     #[error("no answer from the gateway")]
     Transport(#[source] reqwest::Error),
     /// The gateway refused.
-    #[error("refused ({status}): {}", problem.get("detail").and_then(Value::as_str).unwrap_or("no detail"))]
+    #[error("refused ({status}): {}", detail(problem))]
     Refused {
         /// HTTP status.
         status: u16,
@@ -67,6 +70,12 @@ pub struct Credentials<'a> {
     pub key: &'a Path,
     /// PEM roots under which the gateway's certificate must stand.
     pub authorities: &'a Path,
+}
+
+/// What a refusal says, in our own words or in those of FHIR.
+fn detail(problem: &Value) -> &str {
+    let outcome = problem.pointer("/issue/0/details/text");
+    problem.get("detail").or(outcome).and_then(Value::as_str).unwrap_or("no detail")
 }
 
 impl Client {
@@ -126,6 +135,23 @@ impl Client {
             wait = (wait * 2).min(Duration::from_secs(10));
         }
         Err(ClientFault::Answer)
+    }
+
+    /// Deposits one FHIR Bundle; repeats as [`Client::submit`], and gives the same answer.
+    ///
+    /// # Errors
+    /// [`ClientFault`] after the last try; what is refused is told as an OperationOutcome.
+    pub async fn submit_bundle(&self, bundle: &Value, key: &str) -> Result<Value, ClientFault> {
+        let body = serde_json::to_vec(bundle).map_err(|_| ClientFault::Answer)?;
+        let answer = self
+            .until_answered(|| {
+                self.request(Method::POST, "/fhir")
+                    .header("idempotency-key", key)
+                    .header("content-type", adapters::fhir::MEDIA_TYPE)
+                    .body(body.clone())
+            })
+            .await?;
+        accepted_bundle(&answer).ok_or(ClientFault::Answer)
     }
 
     /// Deposits one envelope with files; repeats as [`Client::submit`].
@@ -231,6 +257,15 @@ pub fn thumbprint(certificate: &Path) -> Result<[u8; 32], ClientFault> {
     let mut thumbprint = [0; 32];
     thumbprint.copy_from_slice(digest::digest(&digest::SHA256, first.as_ref()).as_ref());
     Ok(thumbprint)
+}
+
+/// Exchange and receipt of a Bundle that answers one.
+fn accepted_bundle(answer: &Value) -> Option<Value> {
+    let id = answer.pointer("/identifier/value")?.as_str()?.strip_prefix("urn:uuid:")?;
+    let entries = answer.get("entry")?.as_array()?;
+    let receipt = entries.iter().filter_map(|entry| entry.get("resource")).find(|one| one.get("contentType").is_some())?;
+    let receipt = String::from_utf8(STANDARD.decode(receipt.get("data")?.as_str()?).ok()?).ok()?;
+    Some(json!({"id": id, "receipt": receipt}))
 }
 
 async fn refused(answer: reqwest::Response) -> ClientFault {

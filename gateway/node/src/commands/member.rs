@@ -47,7 +47,7 @@ impl Link {
 /// `gateway submit`
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// The envelope (JSON); `-` for standard input
+    /// The envelope (JSON), or a FHIR Bundle with its files in it; `-` for standard input
     pub file: PathBuf,
     /// Key that makes a repetition harmless: 16 to 64 of A-Za-z0-9_-; drawn at random when absent
     // One key in sixty-four begins with a hyphen.
@@ -264,7 +264,13 @@ async fn deposit(
         None => client::new_key()?,
     };
     let client = link.client()?;
-    let answer = if files.is_empty() { client.submit(&envelope, &key).await? } else { client.submit_with(&envelope, files, &key).await? };
+    let answer = if envelope.get("resourceType").is_some() {
+        client.submit_bundle(&envelope, &key).await?
+    } else if files.is_empty() {
+        client.submit(&envelope, &key).await?
+    } else {
+        client.submit_with(&envelope, files, &key).await?
+    };
     let of = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(file) = receipt {
         std::fs::write(file, of("receipt")).map_err(|e| CommandFault::file(file, &e))?;

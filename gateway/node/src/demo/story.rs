@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use adapters::fhir;
 use serde_json::{Value, json};
 use tokio::{process::Command, task::JoinSet};
 
@@ -63,8 +64,15 @@ pub(super) async fn play(stage: &mut Stage, voice: &Voice) -> Result<String, Dem
 
     voice.scene(3, "Une pédiatre signale la même enfant, avec une faute dans le nom et des constats médicaux");
     let key = client::new_key().map_err(|e| DemoFault::Story(e.to_string()))?;
-    let second = hospital.submit(&envelopes::of_the_hospital(), &key).await?.done("dépôt de l’hôpital")?;
-    voice.say(&format!("   Acceptée : {}.", text(&second, "/id")));
+    let bundle = fhir::write(&envelopes::of_the_hospital(), &[]).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let bundle = bundle.ok_or_else(|| DemoFault::Story("le Bundle de l’hôpital n’a pas pu être écrit".into()))?;
+    let second = hospital.submit(&bundle, &key).await?.done("dépôt de l’hôpital")?;
+    voice.say(&format!(
+        "   Son logiciel parle FHIR : un Bundle de {} ressources, sur POST /fhir. Acceptée : {}.",
+        count(&bundle, "/entry"),
+        text(&second, "/id")
+    ));
+    summary.add("dépôt de l’hôpital, en FHIR", "accepté, reçu signé");
     let doubtful = vault(stage, &["list"]).await?;
     let proposal = text(&doubtful, "/0/proposal");
     ensure(!proposal.is_empty(), "le rapprochement douteux n’est pas proposé")?;
