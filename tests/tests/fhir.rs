@@ -245,10 +245,14 @@ async fn what_is_withheld_is_absent_and_files_have_their_own_address() {
     let delivery = scene.delivery_of(ASE, "ase", &id).await;
     let ase = scene.acting(ASE);
     let read = answered(ase.request(Method::GET, &format!("/fhir/Bundle/{delivery}"))).await.body;
-    for hidden in ["Ecchymoses", "INVENTEE", "%PDF", "Binary/"] {
+    // What stands beside may be of any class: who may not read all of them reads none of it.
+    for hidden in ["Ecchymoses", "INVENTEE", "%PDF", "Binary/", "29463-7", "Rappeler le service"] {
         assert!(!read.to_string().contains(hidden), "{hidden} in {read}");
     }
     assert!(resource(&read, "Communication")["meta"]["security"].to_string().contains("REDACTED"), "{read}");
+    let plain = answered(ase.request(Method::GET, &format!("/v1/mailbox/{delivery}"))).await.body;
+    assert!(plain["withheld"].as_array().unwrap().iter().any(|one| one["part"] == "non_conforme"), "{plain:#}");
+    assert!(!plain.to_string().contains("29463-7"), "{plain:#}");
     // Whoever may read the class of the file finds its bytes where the Bundle says.
     let answer = posted(&scene.acting(HOSPITAL), "/fhir", &message()).await;
     let crip = scene.acting(CRIP);

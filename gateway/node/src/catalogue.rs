@@ -303,17 +303,30 @@ impl ExchangeType {
 
     /// The class in which what cannot be understood is kept.
     pub fn most_protected_class(&self) -> DataClass {
-        let raised = |field: &Field| match &field.item_class {
-            Some(ItemClass::At(class)) => field.class.max(*class),
-            Some(ItemClass::Prefix(classes)) => classes.values().copied().fold(field.class, DataClass::max),
-            Some(ItemClass::Named) | None => field.class,
-        };
-        self.fields.iter().map(raised).max().unwrap_or(DataClass::LieuAccueil)
+        most_protected(&self.fields)
     }
 
     fn in_force_on(&self, day: Date) -> bool {
         self.effective_from <= day && self.effective_to.is_none_or(|last| day <= last)
     }
+}
+
+/// The most protected class that fields may have.
+pub fn most_protected(fields: &[Field]) -> DataClass {
+    classes_of(fields).last().copied().unwrap_or(DataClass::LieuAccueil)
+}
+
+/// The classes that fields may have.
+pub fn classes_of(fields: &[Field]) -> BTreeSet<DataClass> {
+    let of = |field: &Field| {
+        let raised = match &field.item_class {
+            Some(ItemClass::At(class)) => vec![*class],
+            Some(ItemClass::Prefix(classes)) => classes.values().copied().collect(),
+            Some(ItemClass::Named) | None => Vec::new(),
+        };
+        raised.into_iter().chain([field.class]).collect::<Vec<_>>()
+    };
+    fields.iter().flat_map(of).collect()
 }
 
 fn in_force(versions: &[ExchangeType], day: Date) -> Option<&ExchangeType> {

@@ -76,11 +76,11 @@ pub async fn open(rooms: &Rooms, caller: &Caller, id: DeliveryId) -> Result<Valu
 
     // 4. Release: only what was granted is ever decrypted into the document; of what was taken back, meanwhile too, nothing.
     loaded.row = rooms.store.exchange(loaded.row.id).await?.ok_or(Refusal::NotFound)?;
-    let mut content = released(rooms, &law, &loaded, &release, |_| true).await?;
+    let (mut content, unsorted) = released(rooms, &law, &loaded, &release, |_| true).await?;
     if !content.is_empty() {
         attachment::offer(rooms, &delivery, &mut content).await?;
     }
-    let mut document = document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld());
+    let mut document = document(&delivery, &loaded.row, &loaded.route, content.reveal(), (release.withheld(), unsorted));
     rectified::tell(rooms, professional, &delivery, &loaded, &mut document).await?;
     Ok(document)
 }
@@ -156,28 +156,28 @@ async fn load(rooms: &Rooms, exchange: exchange::ExchangeId) -> Result<Loaded, R
     Ok(Loaded { row, key, route, compartments, classes, past })
 }
 
-/// What was released of the classes that are wanted.
+/// What was released of the classes that are wanted, and whether something was kept back that nobody has sorted yet.
 async fn released(
     rooms: &Rooms,
     law: &Law,
     loaded: &Loaded,
     release: &Release,
     wanted: impl Fn(DataClass) -> bool,
-) -> Result<Leaves, Refusal> {
+) -> Result<(Leaves, bool), Refusal> {
     let Loaded { row, key, route, compartments, .. } = loaded;
-    let mut leaves = Leaves::new();
+    let (mut leaves, mut unsorted) = (Leaves::new(), false);
     if loaded.taken_back(law).is_some() {
-        return Ok(leaves);
+        return Ok((leaves, unsorted));
     }
     for class in compartments.classes().into_iter().filter(|class| wanted(*class)) {
         if release.opens(class) {
             let mut granted = compartments.open(key, row.id, class).map_err(|_| Refusal::Internal("content"))?;
-            release.filter(class, &mut granted);
+            unsorted |= release.filter(class, &mut granted);
             leaves.extend(granted);
         }
     }
     leaves.extend(subjects(rooms, loaded.exchange_type(law)?, row, route, release, key).await?);
-    Ok(leaves)
+    Ok((leaves, unsorted))
 }
 
 /// The subjects as far as the type discloses them and this reader may read: named, under the recipient's pseudonym for
@@ -235,7 +235,14 @@ fn identity_class(at: &Pointer) -> DataClass {
     }
 }
 
-fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: Value, withheld: &[Withheld]) -> Value {
+fn document(
+    delivery: &DeliveryRow,
+    row: &ExchangeRow,
+    route: &Route,
+    content: Value,
+    (withheld, unsorted): (&[Withheld], bool),
+) -> Value {
+    let withheld: Vec<Withheld> = withheld.iter().cloned().chain(unsorted.then(Withheld::unsorted)).collect();
     let mut document = json!({
         "delivery": delivery.id,
         "exchange": row.id,

@@ -107,6 +107,21 @@ impl Explanation {
         }
     }
 
+    /// What nobody has sorted yet may be of any class.
+    pub(super) fn of_unsorted() -> Self {
+        Self {
+            rule: "R01".to_owned(),
+            article: "RGPD 5 et 32".to_owned(),
+            explain: "Ce que personne n’a encore trié peut relever de toute classe de données : seul le lit qui peut les lire toutes.".to_owned(),
+            facts: Vec::new(),
+            missing: "Une partie des classes que ce type peut contenir ne vous est pas ouverte.".to_owned(),
+            cure: "Demander au service destinataire de trier ce qui n’était pas conforme.".to_owned(),
+            who: "une personne du service qui lit toutes les classes".to_owned(),
+            obligations: Vec::new(),
+            confirm: None,
+        }
+    }
+
     /// The question could not be answered: refused, and nobody is told more.
     pub(super) fn of_failure() -> Self {
         Self {

@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exchange::{DataClass, document::Leaves};
+use exchange::{
+    DataClass,
+    document::{Leaves, Pointer},
+};
 use serde::Serialize;
 
-use crate::catalogue::Field;
+use crate::catalogue::{self, Field};
 
 use super::{
     Permit, Policies,
@@ -63,6 +66,8 @@ enum Say {
 struct Gates {
     classes: BTreeMap<DataClass, Gate>,
     fields: BTreeMap<String, Gate>,
+    /// Whether every class that the type may hold is open.
+    everything: bool,
 }
 
 /// An opening that the rules permit, before what is hidden is hidden.
@@ -76,6 +81,13 @@ pub(super) struct Weighed {
 pub(super) struct Part {
     pub(super) shown: Withheld,
     pub(super) hidden: bool,
+}
+
+impl Withheld {
+    /// Content that nobody has sorted yet, and that was kept back ([`Release::filter`]).
+    pub fn unsorted() -> Self {
+        Self { part: NOT_CONFORMING.to_owned(), reasons: vec![Explanation::of_unsorted()] }
+    }
 }
 
 impl Release {
@@ -97,8 +109,19 @@ impl Release {
     /// Drops from the leaves of one class what this person may not read. A prohibition that names a field takes it out of
     /// its class; a permit that names one gives it although nothing opens the class, and not against a prohibition of the
     /// class that does not except it. Where no rule names it, the class decides.
-    pub fn filter(&self, class: DataClass, leaves: &mut Leaves) {
-        leaves.retain(|at| self.gates.show(&at.path(), class));
+    ///
+    /// What nobody has sorted yet lies in one class and may be of any: only who may read all of them reads it. Says whether
+    /// some of that was dropped.
+    pub fn filter(&self, class: DataClass, leaves: &mut Leaves) -> bool {
+        let sorted: BTreeSet<Pointer> = leaves.iter().map(|(at, _)| at).filter(|at| says_class(at)).filter_map(file).collect();
+        let mut dropped = false;
+        leaves.retain(|at| {
+            let unsorted = at.segments().first().is_some_and(|top| top == NOT_CONFORMING) || file(at).is_some_and(|file| !sorted.contains(&file));
+            let kept_back = unsorted && !self.gates.everything;
+            dropped |= kept_back;
+            !kept_back && self.gates.show(&at.path(), class)
+        });
+        dropped
     }
 
     /// What was withheld and may be known to be.
@@ -139,6 +162,19 @@ impl Gates {
         };
         through(&field.receive, &class.receive) && through(&field.disclose, &class.disclose)
     }
+}
+
+/// The attachment to which a leaf belongs.
+fn file(at: &Pointer) -> Option<Pointer> {
+    match at.segments() {
+        [top, n, ..] if top == ATTACHMENTS => Some(Pointer::default().child(top).child(n)),
+        _ => None,
+    }
+}
+
+/// Whether a leaf says the class of an attachment.
+fn says_class(at: &Pointer) -> bool {
+    matches!(at.segments(), [top, _, leaf] if top == ATTACHMENTS && leaf == "class")
 }
 
 /// Whether a catalogue path is `top` or lies below it.
@@ -224,6 +260,14 @@ impl Policies {
             }
             gates.fields.insert(field.clone(), gate);
         }
+        // Where what nobody sorted may lie, it may be of any class of the type.
+        let most_protected = catalogue::most_protected(declared);
+        if classes.contains(&most_protected) {
+            let others = catalogue::classes_of(declared).into_iter().filter(|class| !classes.contains(class));
+            let others = others.map(|class| self.gate(asking, reader, ("DataClass", class.as_str()), false).0);
+            let others_open = others.fold(true, |all, gate| all & gate.open());
+            gates.everything = others_open && gates.classes.values().all(Gate::open);
+        }
         // A class of which rules give every field that is there is not said to be withheld: nothing of it is.
         lost.retain(|part: &Part| {
             let of_class = |field: &&Field| field.class.as_str() == part.shown.part && paths.contains(&field.path);
@@ -289,3 +333,7 @@ impl Policies {
         !refused.permitted && refused.policies.iter().filter_map(|id| self.note(id)).any(|note| note.hidden)
     }
 }
+
+/// Where a document keeps what did not conform, and its attachments.
+const NOT_CONFORMING: &str = "non_conforme";
+const ATTACHMENTS: &str = "attachments";

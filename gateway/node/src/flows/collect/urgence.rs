@@ -108,8 +108,8 @@ pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency
         (None, None) => return Err(Refusal::Internal("urgence")),
     };
     // 5. Release.
-    let content = released(rooms, &law, &loaded, &release, |class| asked.contains(&class)).await?;
-    let mut document = document(&delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld());
+    let (content, unsorted) = released(rooms, &law, &loaded, &release, |class| asked.contains(&class)).await?;
+    let mut document = document(&delivery, &loaded.row, &loaded.route, content.reveal(), (release.withheld(), unsorted));
     rectified::tell(rooms, professional, &delivery, &loaded, &mut document).await?;
     if let Value::Object(document) = &mut document {
         document.insert("urgence".into(), json!({"grant": grant, "until": until, "classes": asked}));

@@ -139,6 +139,25 @@ fn a_field_rule_withholds_one_leaf_of_a_class() {
 }
 
 #[test]
+fn what_nobody_sorted_is_read_by_who_may_read_everything() {
+    let world = World::new();
+    let of = alert();
+    let unsorted = ["/non_conforme/0/value", "/attachments/1/sha256", "/attachments/2/sha256", "/attachments/2/class"];
+    let kept = |who, to: &str| {
+        let mut opened = world.open(&of, "hopital", to, who);
+        opened.classes = [of.most_protected_class()].into();
+        let (release, mut kept) = (opened.run(&world).unwrap(), leaves(&unsorted));
+        let dropped = release.filter(of.most_protected_class(), &mut kept);
+        (dropped, kept.len())
+    };
+    // In the CRIP an assistant reads all classes of an alert.
+    assert_eq!(kept(&reader("assistant-service-social"), "crip"), (false, 4));
+    // Whoever may not read health reads the class, and nothing in it that may be health.
+    let (dropped, _) = kept(&reader("educateur-specialise"), "equipe-evaluation");
+    assert!(dropped);
+}
+
+#[test]
 fn a_field_permit_gives_an_extract_of_a_class_that_is_withheld() {
     let extract = r#"@id("besoins-recoit") @rule("R54") @article("CSP R1110-2") @effective_from("2016-03-14") @explain("Besoins de soins.")
 permit (principal, action == Action::"receive", resource == Field::"payload.besoins_soins") when { context.to_kind == "en-etablissement" };
