@@ -36,6 +36,8 @@ install_tools() {
   need qpdf qpdf "whether others find our PDF files whole"
   need pdftotext poppler-utils "the same: what they read in them"
   need xmllint libxml2-utils "our manifests and cover sheets hold to their schemas"
+  need /usr/sbin/sshd openssh-server "a partner's server for files over SFTP, of the tests' own and never as root"
+  need sftp openssh-client "the same: the partner's office fetches and leaves files with it"
   need cvc5 cvc5 "the solver that proves the invariants of the rules"
   if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     say "installing postgresql: every test of the store also runs on it, in a server of the tests' own"
@@ -101,6 +103,12 @@ PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fas
 say "traces"
 # The program with the feature `otel`, and a collector that decodes what arrives. `help` is there so that the program is built.
 cargo nextest run -p gateway -p tests --features tests/otel --test traces --test help
+
+say "files over SFTP"
+# The program with the feature `sftp`, against OpenSSH's server and client; once more on PostgreSQL.
+cargo clippy -p gateway -p tests --features tests/sftp --lib --bins --test drops --quiet -- -D warnings
+cargo nextest run -p gateway -p tests --features tests/sftp --test drops --test help
+PASSERELLE_DATABASE=postgres cargo nextest run -p tests --features tests/sftp --test drops
 
 if [ "$mode" = long ]; then
   say "faults"

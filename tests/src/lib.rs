@@ -22,6 +22,7 @@ pub mod python;
 pub mod scene;
 pub mod service;
 pub mod simulation;
+pub mod sshd;
 pub mod stage;
 pub mod volume;
 

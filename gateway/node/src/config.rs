@@ -52,6 +52,8 @@ pub struct Config {
     /// Clocks of the workers.
     #[serde(default)]
     pub workers: Workers,
+    /// Files that are exchanged with partners over SFTP, if this program was built to; absent: none.
+    pub sftp: Option<Sftp>,
     /// A collector that traces go to, if this program was built to send any; absent: none, unless `OTEL_*` variables name one.
     pub traces: Option<Collector>,
 }
@@ -70,6 +72,16 @@ pub struct Tls {
     pub push_certificate: Option<PathBuf>,
     /// Key of `push_certificate`.
     pub push_key: Option<PathBuf>,
+}
+
+/// Files that are exchanged with partners over SFTP.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sftp {
+    /// The gateway's own key (Ed25519, OpenSSH's format, mode 0600).
+    pub key: PathBuf,
+    /// Folder of the partners: `<institution>.toml`, and the mapping files that they name.
+    pub partners: PathBuf,
 }
 
 /// What one caller may use.
@@ -193,6 +205,9 @@ impl Config {
         if config.traces.is_some() && !cfg!(feature = "otel") {
             mistakes.push("`traces`: this program was built without the feature `otel`".to_owned());
         }
+        if config.sftp.is_some() && !cfg!(feature = "sftp") {
+            mistakes.push("`sftp`: this program was built without the feature `sftp`".to_owned());
+        }
         if !mistakes.is_empty() {
             return Err(ConfigFault::Wrong { file: file.to_owned(), what: mistakes.join("; ") });
         }
@@ -210,6 +225,10 @@ impl Config {
         }
         for path in [&mut config.tls.push_certificate, &mut config.tls.push_key].into_iter().flatten() {
             *path = base.join(&path);
+        }
+        if let Some(sftp) = &mut config.sftp {
+            sftp.key = base.join(&sftp.key);
+            sftp.partners = base.join(&sftp.partners);
         }
         Ok(config)
     }

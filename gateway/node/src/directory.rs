@@ -13,7 +13,7 @@ mod written;
 
 use std::collections::BTreeMap;
 
-use exchange::{InstitutionId, Kind, Party, ProfessionalId, ProtectionRole, Secrecy, UnitId};
+use exchange::{AgreementId, InstitutionId, Kind, Party, ProfessionalId, ProtectionRole, Secrecy, UnitId};
 use time::Date;
 
 /// One version of the directory.
@@ -97,11 +97,19 @@ impl Professional {
         self.habilitations.iter().any(|held| within(Some(held.from), held.to, on))
     }
 
+    /// Whether this is no person but the entry of a system that reads: it gets drops, and nothing by the door.
+    pub fn is_system(&self) -> bool {
+        self.profession == SYSTEM
+    }
+
     /// Whether the directory gives this role.
     pub fn has_role(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
 }
+
+/// In the place of a profession: a system of an institution.
+const SYSTEM: &str = "systeme";
 
 fn within(from: Option<Date>, to: Option<Date>, on: Date) -> bool {
     from.is_none_or(|first| first <= on) && to.is_none_or(|last| on <= last)
@@ -155,12 +163,29 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushEndpoint {
-    /// `https://…`
+    /// `https://…`, or `sftp:<institution>`: a drop of files, where the partner file of that institution says.
     pub url: String,
     /// The endpoint is a case-management system whose institution answers for its readers.
     #[serde(default)]
     pub system: bool,
+    /// Subject of the entry under which the directory lists that system: it reads with the secrecy and the habilitation of that
+    /// entry, and acknowledges in its name.
+    #[serde(default)]
+    pub reader: Option<String>,
+    /// The agreement that lets a system read.
+    #[serde(default)]
+    pub agreement: Option<AgreementId>,
 }
+
+impl PushEndpoint {
+    /// The institution whose partner file says where drops are left, when this is one.
+    pub fn dropped_at(&self) -> Option<&str> {
+        self.url.strip_prefix(DROP)
+    }
+}
+
+/// How the address of a drop begins.
+const DROP: &str = "sftp:";
 
 /// Who signs professional tokens for an institution.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -147,7 +147,7 @@ impl Caller {
             Author::Unnamed => return Err(Refusal::TokenMissing),
             Author::Faulty(fault) => return Err(Refusal::Token(*fault)),
         };
-        law.directory.professional(id).filter(|p| p.institution == self.institution).ok_or(Refusal::UnknownProfessional)
+        law.directory.professional(id).filter(|p| p.institution == self.institution && !p.is_system()).ok_or(Refusal::UnknownProfessional)
     }
 
     /// A named professional who has one of `roles`.

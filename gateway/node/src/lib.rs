@@ -8,7 +8,7 @@
 //! * [`store`]: what is kept
 //! * [`refusal`]: what a flow says when it says no, and how the wire shows it
 //! * [`flows`]: one story each; begin with [`flows::accept`] and [`flows::collect`]
-//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`send`] (pushes), [`watch`] (health, log lines, traces), [`client`] (a member's)
+//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`send`] (pushes), `drops` (files over SFTP), [`watch`] (health, log lines, traces), [`client`] (a member's)
 //! * [`node`], which builds and stops all of it, and the [`commands`] that people type
 
 // rules
@@ -33,6 +33,8 @@ pub mod flows;
 // edges
 pub mod client;
 pub mod config;
+#[cfg(feature = "sftp")]
+pub mod drops;
 pub mod listen;
 pub mod problem;
 pub mod routes;

@@ -37,6 +37,9 @@ use crate::{
     watch::{self, Watch},
 };
 
+#[cfg(feature = "sftp")]
+use crate::drops::Drops;
+
 mod reload;
 
 pub use reload::{in_force, load_law};
@@ -133,6 +136,12 @@ impl Node {
             stopping: CancellationToken::new(),
         });
 
+        #[cfg(feature = "sftp")]
+        let drops = match &config.sftp {
+            Some(sftp) => Some(Arc::new(Drops::open(sftp, rooms.clone()).map_err(|e| StartFault::of("sftp")(&e))?)),
+            None => None,
+        };
+
         // 5. The doors.
         let door = listen::Door::open(&config.tls, &config.limits, clock.clone()).map_err(|e| StartFault::of("tls")(&e))?;
         let edge = Arc::new(Edge::new(rooms.clone(), door.clone(), TokenVerifier::new(), log_vkey, &config.limits));
@@ -184,9 +193,15 @@ impl Node {
         // 6. The workers.
         let every = Duration::from_millis;
         node.workers.spawn(remind::run(rooms.clone(), every(config.workers.clocks_ms), node.stop_workers.clone()));
-        let poster = Arc::new(
-            Poster::new(door.push_client(&config.tls).map_err(|e| StartFault::of("tls")(&e))?).map_err(|e| StartFault::of("push")(&e))?,
-        );
+        let poster =
+            Poster::new(door.push_client(&config.tls).map_err(|e| StartFault::of("tls")(&e))?).map_err(|e| StartFault::of("push")(&e))?;
+        #[cfg(feature = "sftp")]
+        let poster = poster.with_drops(drops.clone());
+        #[cfg(feature = "sftp")]
+        if let Some(drops) = drops {
+            node.workers.spawn(drops.run(node.stop_workers.clone()));
+        }
+        let poster = Arc::new(poster);
         let attempts = config.workers.push_attempts;
         node.workers.spawn(forward::run(rooms.clone(), poster, attempts, every(config.workers.push_ms), node.stop_workers.clone()));
         node.workers.spawn(sweep::run(rooms.clone(), node.stop_workers.clone()));

@@ -50,6 +50,7 @@ pub struct Claims {
 /// Signs receipts.
 pub struct Signer {
     key: EncodingKey,
+    pair: Ed25519KeyPair,
     kid: String,
     jwk: Value,
     issuer: String,
@@ -122,6 +123,7 @@ impl Signer {
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "alg": "EdDSA", "use": "sig"});
         Ok(Self {
             key: EncodingKey::from_ed_der(pkcs8),
+            pair,
             kid,
             jwk,
             issuer: format!("urn:passerelle:gateway:{id}"),
@@ -132,6 +134,17 @@ impl Signer {
     /// The public key, for `GET /v1/keys`.
     pub fn jwk(&self) -> &Value {
         &self.jwk
+    }
+
+    /// Name of the key.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Signs the list of a drop, or the answer to one: what is signed says by its `typ` that it is no receipt. The same bytes
+    /// always get the same signature.
+    pub fn sign_drop(&self, input: &[u8]) -> Vec<u8> {
+        self.pair.sign(input).as_ref().to_vec()
     }
 
     /// Signs something that is no receipt: the readiness probe.

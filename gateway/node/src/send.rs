@@ -1,4 +1,5 @@
-//! Sending: notices posted over mutual TLS to units that asked for them. Carries no content (see `flows/forward`).
+//! Sending: notices posted over mutual TLS to units that asked for them. Carries no content (see `flows/forward`). What goes in a
+//! drop of files is handed to who knows SFTP.
 
 use std::time::Duration;
 
@@ -6,9 +7,17 @@ use futures::future::BoxFuture;
 
 use crate::flows::forward::{Notice, Post};
 
+#[cfg(feature = "sftp")]
+use {
+    crate::{directory::PushEndpoint, drops::Drops, flows::forward::NotLeft, store::delivery::DeliveryRow},
+    std::sync::Arc,
+};
+
 /// Posts notices over HTTPS with the gateway's client certificate.
 pub struct Poster {
     client: reqwest::Client,
+    #[cfg(feature = "sftp")]
+    drops: Option<Arc<Drops>>,
 }
 
 /// The client could not be built from the configured certificate.
@@ -33,7 +42,18 @@ impl Poster {
             .timeout(Duration::from_secs(8))
             .build()
             .map_err(NoPoster)?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            #[cfg(feature = "sftp")]
+            drops: None,
+        })
+    }
+
+    /// The same, which leaves drops for partners too.
+    #[cfg(feature = "sftp")]
+    #[must_use]
+    pub fn with_drops(self, drops: Option<Arc<Drops>>) -> Self {
+        Self { drops, ..self }
     }
 }
 
@@ -58,6 +78,15 @@ impl Post for Poster {
                 Err("refused-by-endpoint")
             } else {
                 Err("endpoint-error")
+            }
+        })
+    }
+    #[cfg(feature = "sftp")]
+    fn leave<'a>(&'a self, delivery: &'a DeliveryRow, endpoint: &'a PushEndpoint) -> BoxFuture<'a, Result<(), NotLeft>> {
+        Box::pin(async move {
+            match &self.drops {
+                Some(drops) => drops.leave(delivery, endpoint).await,
+                None => Err(NotLeft::Never("no-sftp")),
             }
         })
     }

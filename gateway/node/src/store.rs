@@ -15,6 +15,7 @@ pub mod copy;
 pub mod delivery;
 pub(crate) mod dialect;
 pub mod doubt;
+pub mod drops;
 pub mod exchange;
 pub mod follow_up;
 #[cfg(test)]

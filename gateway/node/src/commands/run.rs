@@ -131,6 +131,8 @@ pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
     };
     let mistaken = matches!(folder, Some(Apart::Mistaken(_)));
     let apart = folder.map(|(Apart::Other(said) | Apart::Mistaken(said))| said);
+    #[cfg(feature = "sftp")]
+    let apart = apart.into_iter().chain(partners_out_of_reach(&config, &law).await?);
     for doubt in doubts(&config, &law, &door).into_iter().chain(apart) {
         print(&format!("Attention : {doubt}."));
     }
@@ -214,7 +216,7 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
         .filter(|one| law.agreements.in_force(&one.id, SystemClock.now()) == InForce::NoDates)
         .map(|one| format!("le protocole {} est en vigueur sans premier jour (effective_from) : rien ne passera par lui", one.id));
     let known = law.catalogue.codes.get("CL-profession");
-    let misspelt = law.directory.professionals().filter(|person| known.is_some_and(|known| !known.contains(&person.profession))).map(|person| {
+    let misspelt = law.directory.professionals().filter(|person| !person.is_system() && known.is_some_and(|known| !known.contains(&person.profession))).map(|person| {
         format!(
             "annuaire : {} a la profession « {} », que la liste CL-profession ne connaît pas : les règles qui tiennent à la profession la refuseront",
             person.id.subject, person.profession
@@ -223,7 +225,50 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
     let files = config.database.is_none();
     let readable = (files && node::open_to_others(&config.data))
         .then(|| format!("d’autres utilisateurs de cette machine peuvent entrer dans {} : chmod 700", config.data.display()));
-    unknown.chain(door.mistakes()).chain(undated).chain(misspelt).chain(readable).collect()
+    let units = law.directory.institutions().flat_map(|institution| institution.units.values());
+    let dropped = units.filter_map(|unit| unit.push.as_ref()?.dropped_at());
+    let has_file = |name: &str| config.sftp.as_ref().is_some_and(|sftp| sftp.partners.join(format!("{name}.toml")).exists());
+    let nowhere = dropped.filter(|name| !has_file(name)).map(|name| {
+        format!("l’annuaire dépose des fichiers pour {name}, dont aucun fichier de partenaire ne dit où : rien ne lui parviendra")
+    });
+    unknown.chain(door.mistakes()).chain(undated).chain(misspelt).chain(nowhere).chain(readable).collect()
+}
+
+/// Partners of whom the directory or the server knows something else than their file says.
+///
+/// # Errors
+/// The gateway would not start: its key, or a partner file.
+#[cfg(feature = "sftp")]
+async fn partners_out_of_reach(config: &Config, law: &Law) -> Result<Vec<String>, CommandFault> {
+    use crate::drops::{self, Link, WireFault};
+    let Some(sftp) = &config.sftp else { return Ok(Vec::new()) };
+    let (key, partners) = drops::load(sftp).map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    let mut all = Vec::new();
+    for (name, partner) in &partners {
+        if law.directory.institution(&partner.institution).is_none() {
+            all.push(format!("le partenaire {name} n’est pas dans l’annuaire : rien ne sera échangé avec lui"));
+        }
+        let looked = match Link::open(partner, &key).await {
+            Ok(link) => {
+                let looked = link.list(&partner.inbox).await.and(link.list(&partner.outbox).await).map(drop);
+                link.close().await;
+                looked
+            }
+            Err(fault) => Err(fault),
+        };
+        let what = match looked {
+            Ok(()) => continue,
+            Err(WireFault::HostKey) => {
+                "son serveur n’a pas la clé écrite dans host_key : vérifiez l’empreinte avec lui, par un autre moyen"
+            }
+            Err(WireFault::Refused) => "son serveur refuse la clé de la passerelle, ou ce compte",
+            Err(WireFault::Unreachable | WireFault::Slow) => "son serveur ne répond pas",
+            Err(WireFault::NotThere) => "un de ses deux dossiers n’existe pas",
+            Err(WireFault::TooLarge | WireFault::No | WireFault::Content) => "un de ses deux dossiers ne se laisse pas lire",
+        };
+        all.push(format!("partenaire {name} ({}:{}) : {what}", partner.host, partner.port));
+    }
+    Ok(all)
 }
 
 /// Runs until told to stop.

@@ -53,9 +53,13 @@ impl Directory {
         }
         for Named { source, at, issuer, subject, part } in named {
             let id = ProfessionalId { issuer, subject };
-            if !professionals.contains_key(&id) {
+            let known = professionals.get(&id).map(Professional::is_system);
+            if known.is_none() {
                 let cure = "declare this professional, or name another of the same institution";
                 reading.say(source, at, format!("the {part} of this unit is no professional of its institution"), cure);
+            } else if known != Some(part == READER) {
+                let cure = "a system has the profession `systeme`, and a person any other";
+                reading.say(source, at, format!("the {part} of this unit is not what it must be"), cure);
             }
         }
 
@@ -121,7 +125,7 @@ impl<'a> Reading<'a> {
         let mut units = BTreeMap::new();
         for unit in from.unit {
             let at = unit.id.span().start;
-            let unit = self.unit(source, unit, token_issuer.as_ref(), named);
+            let unit = self.unit(source, id.as_str(), unit, token_issuer.as_ref(), named);
             if units.contains_key(&unit.id) {
                 self.say(source, at, format!("unit `{}` is declared twice in `{id}`", unit.id), "keep one declaration");
             } else {
@@ -209,17 +213,33 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn unit(&mut self, source: &'a Source, from: written::Unit, issuer: Option<&TokenIssuer>, named: &mut Vec<Named<'a>>) -> Unit {
+    fn unit(
+        &mut self,
+        source: &'a Source,
+        institution: &str,
+        from: written::Unit,
+        issuer: Option<&TokenIssuer>,
+        named: &mut Vec<Named<'a>>,
+    ) -> Unit {
         self.kind(source, &from.kind);
         for (part, written) in [("lead", &from.lead), ("deputy", &from.deputy)] {
             let (Some(written), issuer) = (written, issuer.map_or(String::new(), |issuer| issuer.issuer.clone())) else { continue };
             named.push(Named { source, at: written.span().start, issuer, subject: written.get_ref().clone(), part });
         }
-        if let Some(push) = &from.push
-            && !push.get_ref().url.starts_with("https://")
-        {
-            let what = format!("`{}` cannot be a push address", push.get_ref().url);
-            self.say(source, push.span().start, what, "write an `https://` address");
+        if let Some(push) = &from.push {
+            let (at, push) = (push.span().start, push.get_ref());
+            let dropped = push.dropped_at();
+            if dropped.map_or(!push.url.starts_with("https://"), |partner| partner != institution) {
+                let cure = format!("write an `https://` address, or `sftp:{institution}`");
+                self.say(source, at, format!("`{}` cannot be a push address", push.url), cure);
+            }
+            if dropped.is_some() && push.system && (push.reader.is_none() || push.agreement.is_none()) {
+                let cure = "write `reader`, the subject of that system in this directory, and `agreement`, under which it reads";
+                self.say(source, at, "nobody says which system reads, and under what", cure);
+            }
+            if let (Some(reader), Some(issuer)) = (&push.reader, issuer) {
+                named.push(Named { source, at, issuer: issuer.issuer.clone(), subject: reader.clone(), part: READER });
+            }
         }
         Unit {
             id: from.id.into_inner(),
@@ -278,6 +298,9 @@ impl<'a> Reading<'a> {
         })
     }
 }
+
+/// What the entry of a system is to a unit.
+const READER: &str = "reader";
 
 #[cfg(test)]
 mod tests;

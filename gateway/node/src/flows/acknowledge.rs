@@ -1,6 +1,8 @@
 //! Acknowledging: a named professional of the recipient answers for the unit. Opened is not acknowledged.
 //! Also what is told on the telephone when an exchange cannot wait for its reader.
 
+pub mod system;
+
 use std::time::Duration;
 
 use exchange::{DeliveryId, ExchangeId, FollowUpId};

@@ -6,6 +6,7 @@
 pub mod attachment;
 mod mailbox;
 mod rectified;
+pub mod system;
 pub mod urgence;
 
 use std::{collections::BTreeSet, sync::Arc};

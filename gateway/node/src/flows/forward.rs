@@ -2,7 +2,9 @@
 //! first, in order for each case, one at a time for each unit; after the last try it is a dead letter, visible and
 //! alarmed. An endpoint that does not answer holds up its own unit alone.
 //!
-//! A push has no reader, so it carries no content: it says that something waits.
+//! A push has no reader, so it carries no content: it says that something waits. Where the directory marks an endpoint as the
+//! system of an institution, and says under which agreement and in whose name it reads, a drop of files carries what that system
+//! may read (`collect/system`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Rooms;
 use crate::{
+    directory::PushEndpoint,
     log::Event,
     refusal::Refusal,
     store::{
         StoreError,
-        push::{FinishPush, Lease, LeasePush, PushResult},
+        delivery::DeliveryRow,
+        push::{FinishPush, HoldPush, Lease, LeasePush, PushResult},
     },
 };
 
@@ -35,10 +39,37 @@ pub struct Notice {
     pub delivered_at: exchange::Instant,
 }
 
+impl Notice {
+    /// What a delivery says of itself.
+    pub fn of(delivery: &DeliveryRow) -> Self {
+        Self {
+            delivery: delivery.id,
+            recipient: delivery.recipient.clone(),
+            urgency: delivery.urgency.as_str(),
+            delivered_at: delivery.delivered_at,
+        }
+    }
+}
+
 /// How a notice leaves: the edge that knows the network.
 pub trait Post: Send + Sync {
     /// Posts one notice; `Err` holds a stable code of what failed.
     fn post<'a>(&'a self, url: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), &'static str>>;
+
+    /// Leaves one delivery in a drop, whole; at each try under the same name.
+    fn leave<'a>(&'a self, _: &'a DeliveryRow, _: &'a PushEndpoint) -> BoxFuture<'a, Result<(), NotLeft>> {
+        Box::pin(async { Err(NotLeft::Never("no-sftp")) })
+    }
+}
+
+/// Why a drop did not leave, with a stable code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotLeft {
+    /// The partner is dark, or we cannot now: it goes again, for as long as that takes. It has its number, and whoever gets it
+    /// waits for that number.
+    Later(&'static str),
+    /// No try can help.
+    Never(&'static str),
 }
 
 /// Pushes one notice, if one waits; says whether one did.
@@ -55,6 +86,7 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
 /// Pushes until told to stop, then waits for what is under way.
 pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: Duration, stop: CancellationToken) {
     metrics::counter!(DEAD_LETTERS).increment(0);
+    metrics::counter!(LATE_DROPS).increment(0);
     let mut under_way = JoinSet::new();
     while !stop.is_cancelled() {
         let taken = if under_way.len() < AT_ONCE { take(&rooms).await } else { Ok(None) };
@@ -92,23 +124,23 @@ async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Re
     // 1. Send. A crash here: the lease ends and the notice goes again, with the same id.
     let law = rooms.law.load_full();
     let endpoint = law.directory.party(&lease.delivery.recipient).and_then(|known| known.unit).and_then(|unit| unit.push.clone());
-    let sent = match endpoint {
-        None => Err("no-endpoint"),
-        Some(endpoint) => {
-            let notice = Notice {
-                delivery: lease.delivery.id,
-                recipient: lease.delivery.recipient.clone(),
-                urgency: lease.delivery.urgency.as_str(),
-                delivered_at: lease.delivery.delivered_at,
-            };
-            post.post(&endpoint.url, &notice).await
-        }
+    let sent = match &endpoint {
+        None => Sent::Not("no-endpoint"),
+        Some(endpoint) if endpoint.dropped_at().is_some() => tokio::select! {
+            left = post.leave(&lease.delivery, endpoint) => left.into(),
+            lost = hold(rooms, &lease) => Sent::Late(lost),
+        },
+        Some(endpoint) => match post.post(&endpoint.url, &Notice::of(&lease.delivery)).await {
+            Ok(()) => Sent::Yes,
+            Err(fault) => Sent::Not(fault),
+        },
     };
     // 2. Write down what came of it.
     let (result, event) = match sent {
-        Ok(()) => (PushResult::Done, Some(Event::PushSent)),
-        Err(fault) if lease.attempts >= attempts => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
-        Err(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
+        Sent::Yes => (PushResult::Done, Some(Event::PushSent)),
+        Sent::Never(fault) => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
+        Sent::Not(fault) if lease.attempts >= attempts => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
+        Sent::Not(fault) | Sent::Late(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
     };
     let entry = match event {
         Some(event) => Some(
@@ -127,11 +159,56 @@ async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Re
         Err(StoreError::NotThere(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
+    if matches!(sent, Sent::Late(_)) && lease.attempts.is_multiple_of(attempts.max(1)) {
+        metrics::counter!(LATE_DROPS).increment(1);
+        tracing::error!(delivery.id = %lease.delivery.id, fault = sent.fault(), attempts = lease.attempts, "a drop does not leave; its unit must be told otherwise");
+    }
     if event == Some(Event::DeliveryDead) {
         metrics::counter!(DEAD_LETTERS).increment(1);
-        tracing::error!(delivery.id = %lease.delivery.id, fault = sent.err(), attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
+        tracing::error!(delivery.id = %lease.delivery.id, fault = sent.fault(), attempts = lease.attempts, "a notice was given up; its unit must be told otherwise");
     }
     Ok(())
+}
+
+/// What came of one try.
+#[derive(Clone, Copy)]
+enum Sent {
+    Yes,
+    Not(&'static str),
+    Late(&'static str),
+    Never(&'static str),
+}
+
+impl Sent {
+    const fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::Yes => None,
+            Self::Not(fault) | Self::Late(fault) | Self::Never(fault) => Some(fault),
+        }
+    }
+}
+
+impl From<Result<(), NotLeft>> for Sent {
+    fn from(left: Result<(), NotLeft>) -> Self {
+        match left {
+            Ok(()) => Self::Yes,
+            Err(NotLeft::Later(fault)) => Self::Late(fault),
+            Err(NotLeft::Never(fault)) => Self::Never(fault),
+        }
+    }
+}
+
+/// Holds a lease while something large leaves; ends only when the lease is lost.
+async fn hold(rooms: &Rooms, lease: &Lease) -> &'static str {
+    loop {
+        let until = rooms.clock.now().plus(HOLD_DROP);
+        match rooms.store.write(HoldPush { id: lease.delivery.id, token: lease.token, until }).await {
+            Ok(()) => {}
+            Err(StoreError::NotThere(_)) => return "lease-lost",
+            Err(error) => tracing::warn!(error = %error, "the lease of a drop could not be held longer"),
+        }
+        tokio::time::sleep(HOLD_DROP / 3).await;
+    }
 }
 
 /// Full jitter: anything up to a bound that doubles with each try, ten minutes at most, and never nothing: an endpoint
@@ -145,8 +222,12 @@ fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
 
 /// What alarms when it moves; on the board from the start, so that its first move is seen.
 const DEAD_LETTERS: &str = "passerelle_dead_letters_total";
+/// Tries beyond the usual number of drops that still wait.
+const LATE_DROPS: &str = "passerelle_drops_late_total";
 /// Pushes under way at once, each to another unit.
 const AT_ONCE: usize = 16;
 /// How long a push may take before another worker may try: more than the poster waits for an answer, and no more than a unit
 /// may wait for its notices when the replica that was pushing died.
 const HOLD: Duration = Duration::from_secs(10);
+/// The same of a drop, which holds its lease for as long as its files take to leave.
+const HOLD_DROP: Duration = Duration::from_secs(30);

@@ -56,6 +56,29 @@ impl Write for LeasePush {
     }
 }
 
+/// Holds a lease for longer. Refused without its token.
+pub struct HoldPush {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Proof of the lease.
+    pub token: [u8; 16],
+    /// Until when.
+    pub until: Instant,
+}
+
+impl Write for HoldPush {
+    const NAME: &'static str = "hold_push";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            let one =
+                sqlx::query(HOLD_PUSH).bind(self.until.unix_ms()).bind(Self::NAME).bind(self.id.to_string()).bind(self.token.to_vec());
+            tx.one("hold_push", one).await
+        })
+    }
+}
+
 /// What came of a push. Refused without the lease token: another worker may have taken over.
 pub struct FinishPush {
     /// Which delivery.
@@ -124,7 +147,7 @@ impl Store {
 
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[LEASE_PUSH, FINISH_PUSH, DEAD_LETTERS];
+pub(super) const HOT: &[&str] = &[LEASE_PUSH, HOLD_PUSH, FINISH_PUSH, DEAD_LETTERS];
 
 // Per-case order: nothing is pushed while an earlier one of the same case still waits, unless it is more urgent; nor two at
 // once to one unit.
@@ -137,6 +160,9 @@ WHERE id = (SELECT d.id FROM delivery d WHERE d.push = 'waiting' AND d.next_atte
                             AND l.leased_until > $4)
             ORDER BY d.urgency, d.next_attempt_at, d.arrival LIMIT 1)
 RETURNING id, attempts";
+
+const HOLD_PUSH: &str = "-- hold_push
+UPDATE delivery SET leased_until = $1, written_by = $2 WHERE id = $3 AND lease_token = $4";
 
 const FINISH_PUSH: &str = "-- finish_push
 UPDATE delivery SET push = $1, next_attempt_at = $2, last_fault = $3, leased_until = 0, lease_token = NULL, written_by = $4

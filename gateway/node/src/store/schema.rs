@@ -216,6 +216,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0010_look.sql"),
         back: Some(include_str!("../../schema/down/gateway/0010_look.sql")),
     },
+    Step {
+        version: 11,
+        name: "drops",
+        sqlite: include_str!("../../schema/sqlite/gateway/0011_drops.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0011_drops.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0011_drops.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

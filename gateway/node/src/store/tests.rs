@@ -53,6 +53,7 @@ fn hot() -> Vec<&'static str> {
         follow_up::HOT,
         delivery::HOT,
         push::HOT,
+        drops::HOT,
         arrivals::HOT,
         clocks::HOT,
         audit::HOT,

@@ -253,3 +253,28 @@ proptest::proptest! {
         let _ = load(&format!("[[institution]]\n{text}"));
     }
 }
+
+#[test]
+fn a_drop_says_which_system_reads_and_the_system_is_no_person() {
+    let with = |push: &str, profession: &str| {
+        let system = format!(
+            "[[professional]]\nsub = \"s-00001\"\ninstitution = \"caf-31\"\nunits = [\"prestations\"]\nprofession = \"{profession}\"\n\
+             secrecy = \"fonction\"\nprotection = \"none\"\n"
+        );
+        let unit = format!("[[institution.unit]]\npush = {push}\n");
+        load(&format!("{}{system}", GOOD.replacen("[[institution.unit]]\n", &unit, 1)))
+    };
+    let reads = r#"{ url = "sftp:caf-31", system = true, reader = "s-00001", agreement = "l00-caf" }"#;
+    assert!(with(reads, "systeme").is_ok());
+    assert!(with(r#"{ url = "sftp:caf-31" }"#, "systeme").is_ok(), "a notice needs nobody");
+    for (push, profession, what) in [
+        (reads, "agent", "the reader of this unit is not what it must be"),
+        (&reads.replace("s-00001", "p-00001"), "systeme", "the reader of this unit is not what it must be"),
+        (&reads.replace("s-00001", "s-00002"), "systeme", "the reader of this unit is no professional of its institution"),
+        (&reads.replace("sftp:caf-31", "sftp:caf-82"), "systeme", "`sftp:caf-82` cannot be a push address"),
+        (r#"{ url = "sftp:caf-31", system = true }"#, "systeme", "nobody says which system reads, and under what"),
+    ] {
+        let faults = with(push, profession).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.ends_with(what)), "{push}: {faults:?}");
+    }
+}

@@ -56,7 +56,7 @@ pub(super) fn identify(law: &Law, caller: &Caller, exchange_type: &ExchangeType)
     }
     let fault = match &caller.author {
         Author::Professional(id) => match law.directory.professional(id) {
-            Some(Professional { institution, .. }) if *institution == caller.institution => {
+            Some(one @ Professional { institution, .. }) if *institution == caller.institution && !one.is_system() => {
                 return Ok(Depositor::Professional(id.clone()));
             }
             _ => Refusal::UnknownProfessional,

@@ -305,7 +305,8 @@ fn somebody_reads(law: &Law, draft: &Draft, unit: &Party, now: Instant) -> bool 
     let exclus = &draft.route.exclus;
     let from_all = exclus.iter().any(|one| matches!(one, Excluded::Institution { institution } if *institution == unit.institution));
     let sealed = |id: &ProfessionalId| exclus.iter().any(|one| matches!(one, Excluded::Professional(from) if from == id));
-    exclus.is_empty() || (!from_all && law.directory.professionals().any(|one| answers_for(one, unit, now) && !sealed(&one.id)))
+    exclus.is_empty()
+        || (!from_all && law.directory.professionals().any(|one| !one.is_system() && answers_for(one, unit, now) && !sealed(&one.id)))
 }
 
 fn sealed_route(key: &ExchangeKey, id: ExchangeId, draft: &Draft) -> Result<Vec<u8>, Refusal> {

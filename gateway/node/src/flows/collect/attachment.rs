@@ -100,10 +100,23 @@ pub async fn open(rooms: &Arc<Rooms>, caller: &Caller, id: DeliveryId, name: &st
         .await?;
     rooms.signed(&leaf).await?;
     // 4. Release.
-    let Found { about, id, name } = found;
-    let key =
-        AttachmentKey::unwrap_from(&loaded.key, loaded.row.id, about.class, id, &about.key).map_err(|_| Refusal::Internal("attachment"))?;
-    Ok(Leaving { name, size: about.size, sha256: about.sha256, bytes, rooms: rooms.clone(), id, key })
+    found.leave(rooms, &loaded, bytes)
+}
+
+/// Every attachment that may be read under a release, whole, with its media type; for who wrote the release down.
+pub(super) async fn readable_all(
+    rooms: &Arc<Rooms>,
+    loaded: &Loaded,
+    release: &Release,
+) -> Result<Vec<(Leaving, Option<String>)>, Refusal> {
+    let mut all = Vec::new();
+    for n in rooms.store.attached(loaded.row.id).await? {
+        if let Some(found) = readable(rooms, loaded, release, n).await? {
+            let (media_type, whole) = (found.media_type.clone(), 0..found.about.size);
+            all.push((found.leave(rooms, loaded, whole)?, media_type));
+        }
+    }
+    Ok(all)
 }
 
 /// Says of each attachment that is described to this reader where its content is to be had; of one that never came nothing.
@@ -137,6 +150,16 @@ struct Found {
     about: About,
     id: AttachmentId,
     name: Option<String>,
+    media_type: Option<String>,
+}
+
+impl Found {
+    fn leave(self, rooms: &Arc<Rooms>, loaded: &Loaded, bytes: Range<u64>) -> Result<Leaving, Refusal> {
+        let Self { about, id, name, .. } = self;
+        let key = AttachmentKey::unwrap_from(&loaded.key, loaded.row.id, about.class, id, &about.key)
+            .map_err(|_| Refusal::Internal("attachment"))?;
+        Ok(Leaving { name, size: about.size, sha256: about.sha256, bytes, rooms: rooms.clone(), id, key })
+    }
 }
 
 async fn readable(rooms: &Rooms, loaded: &Loaded, release: &Release, n: u32) -> Result<Option<Found>, Refusal> {
@@ -152,8 +175,8 @@ async fn readable(rooms: &Rooms, loaded: &Loaded, release: &Release, n: u32) -> 
     if leaves.at(&at.child("sha256")).and_then(serde_json::Value::as_str) != Some(&about.sha256) {
         return Ok(None);
     }
-    let name = leaves.at(&at.child("name")).and_then(serde_json::Value::as_str).map(str::to_owned);
-    Ok(Some(Found { about, id, name }))
+    let said = |what: &str| leaves.at(&at.child(what)).and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok(Some(Found { about, id, name: said("name"), media_type: said("media_type") }))
 }
 
 fn described(loaded: &Loaded, release: &Release, class: DataClass) -> Result<Leaves, Refusal> {
