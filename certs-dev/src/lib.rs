@@ -1,5 +1,6 @@
 //! Issues the development and the test PKI: what the demonstration, the scenarios and a first enrolment by hand need.
-//! Never used in production: its keys lie in files beside the certificates, and anybody may ask for anything.
+//! Never used in production: its keys lie in files beside the certificates, and anybody may ask for anything. So does an
+//! identity provider that asks nobody for a password ([`IdentityProvider`]).
 //!
 //! Five member authorities, each a root and an issuing authority with a revocation list of its own, bound to its DNS
 //! suffix by a name constraint; and one root for the gateway's own certificate. Everything is in one folder:
@@ -11,9 +12,11 @@
 //! ```
 
 mod authority;
+mod identity;
 mod leaf;
 mod pki;
 
+pub use identity::{Audience, IdentityProvider, ProviderError};
 pub use leaf::{Issued, Leaf, Signed};
 pub use pki::{AUTHORITIES, Pki, PkiError};
 

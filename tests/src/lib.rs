@@ -11,6 +11,7 @@
 )]
 
 pub mod account;
+pub mod browser;
 pub mod cli;
 pub mod endpoint;
 pub mod front;

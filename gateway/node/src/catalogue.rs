@@ -21,6 +21,7 @@ use serde::Deserialize;
 use time::Date;
 
 use self::due::Due;
+pub(crate) use self::tree::{Branch, Node};
 pub use self::{
     clock::{Calendar, ClockCondition, ClockOwner, ClockRule, ClockStart, ClockStop, Span},
     due::day_begins,
@@ -254,6 +255,11 @@ impl Catalogue {
     /// Whether a code list has a value.
     pub fn has_code(&self, list: &str, value: &str) -> bool {
         self.codes.get(list).is_some_and(|values| values.contains(value))
+    }
+
+    /// The values of a code list, in the order of the list.
+    pub fn codes_of(&self, list: &str) -> impl Iterator<Item = &str> {
+        self.codes.get(list).into_iter().flatten().map(String::as_str)
     }
 
     /// Whether `path` is a field of some type, or a part that holds fields.

@@ -3,6 +3,7 @@
 
 mod collector;
 mod database;
+mod portal;
 
 use std::{
     net::SocketAddr,
@@ -16,6 +17,7 @@ use crate::store::Part;
 
 pub use collector::{Collector, InvalidCollector};
 pub use database::{DatabaseUrl, Databases, InvalidDatabaseUrl};
+pub use portal::{Portal, Profile, Provider};
 
 /// Everything that `gateway.toml` says. Relative paths are relative to the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub workers: Workers,
     /// Files that are exchanged with partners over SFTP, if this program was built to; absent: none.
     pub sftp: Option<Sftp>,
+    /// The pages for a browser; absent: there are none.
+    pub portal: Option<Portal>,
     /// A collector that traces go to, if this program was built to send any; absent: none, unless `OTEL_*` variables name one.
     pub traces: Option<Collector>,
 }
@@ -208,6 +212,7 @@ impl Config {
         if config.sftp.is_some() && !cfg!(feature = "sftp") {
             mistakes.push("`sftp`: this program was built without the feature `sftp`".to_owned());
         }
+        mistakes.extend(config.portal.iter().flat_map(Portal::mistakes));
         if !mistakes.is_empty() {
             return Err(ConfigFault::Wrong { file: file.to_owned(), what: mistakes.join("; ") });
         }
@@ -229,6 +234,10 @@ impl Config {
         if let Some(sftp) = &mut config.sftp {
             sftp.key = base.join(&sftp.key);
             sftp.partners = base.join(&sftp.partners);
+        }
+        for provider in config.portal.iter_mut().flat_map(|portal| &mut portal.providers) {
+            provider.authorities = base.join(&provider.authorities);
+            provider.secret_file = base.join(&provider.secret_file);
         }
         Ok(config)
     }

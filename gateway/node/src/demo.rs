@@ -4,6 +4,7 @@
 pub mod envelopes;
 mod partner;
 mod partners;
+mod portal;
 pub mod requests;
 mod story;
 pub mod world;
@@ -86,6 +87,8 @@ pub async fn play(options: Demo) -> Result<ExitCode, CommandFault> {
     let listen = format!("127.0.0.1:{}", options.port);
     let local = format!("127.0.0.1:{}", options.port + 1);
     world.listen(&listen, &local).map_err(fault)?;
+    let origin = format!("https://localhost:{}", options.port);
+    let _provider = portal::open(&world, &origin, SystemClock.now()).await.map_err(fault)?;
     let mut stage = Stage { world, gateway: format!("https://localhost:{}", options.port), local, process: None };
     // Whoever stops the demonstration, at any moment, stops its gateway too: nothing of it stays at the door.
     let played = tokio::select! {
@@ -95,6 +98,7 @@ pub async fn play(options: Demo) -> Result<ExitCode, CommandFault> {
     if let Some(summary) = played.transpose().map_err(fault)? {
         print_line(&summary);
         if !options.no_wait {
+            print_line(&portal::told(&stage.world, &origin));
             print_line(&format!("La passerelle reste ouverte sur {} (Ctrl-C pour finir).", stage.gateway));
             stop_signal().await;
         }

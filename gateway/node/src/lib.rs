@@ -8,7 +8,7 @@
 //! * [`store`]: what is kept
 //! * [`refusal`]: what a flow says when it says no, and how the wire shows it
 //! * [`flows`]: one story each; begin with [`flows::accept`] and [`flows::collect`]
-//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`send`] (pushes), `drops` (files over SFTP), [`watch`] (health, log lines, traces), [`client`] (a member's)
+//! * edges: [`config`], the door ([`listen`] [`routes`] [`problem`]), [`portal`] (its pages), [`send`] (pushes), `drops` (files over SFTP), [`watch`] (health, log lines, traces), [`client`] (a member's)
 //! * [`node`], which builds and stops all of it, and the [`commands`] that people type
 
 // rules
@@ -36,6 +36,7 @@ pub mod config;
 #[cfg(feature = "sftp")]
 pub mod drops;
 pub mod listen;
+pub mod portal;
 pub mod problem;
 pub mod routes;
 pub mod send;

@@ -36,7 +36,7 @@ use rustls::{ClientConfig, ServerConfig, version::TLS13};
 
 pub use ending::{Dated, Ending, endings};
 pub use peer::{Peer, PeerFault};
-pub use tls::{TlsFault, client_config};
+pub use tls::{TlsFault, client_config, nameless_client_config};
 
 use crate::{
     clock::Clock,

@@ -28,7 +28,9 @@ use crate::{
         remind,
         sweep::{self, Walk},
     },
-    listen, log, problem, receipt,
+    listen, log,
+    portal::{self, Portal},
+    problem, receipt,
     routes::{self, Edge},
     seal::KeyStore,
     send::Poster,
@@ -180,7 +182,11 @@ impl Node {
             Mark::remove(&config.data).map_err(|e| StartFault::of("restore")(&e))?;
         }
         node.notary.spawn(notary.run(node.stop_notary.clone()));
-        let router = routes::routes(edge, config.limits.body_bytes);
+        let pages = match &config.portal {
+            Some(portal) => Some(portal::routes(Portal::open(edge.clone(), portal.clone()).map_err(|e| StartFault::of("portal")(&e))?)),
+            None => None,
+        };
+        let router = routes::routes(edge, pages, config.limits.body_bytes);
         node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));
         let health = watch::routes(Watch::new(rooms.clone(), door.clone(), metrics));
         let stop = node.stop_watch.clone();

@@ -1,6 +1,6 @@
 //! The table of contents of the wire: each route, and the flow that tells its story. A handler is two lines.
 
-mod attachments;
+pub(crate) mod attachments;
 mod caller;
 mod crowd;
 mod fhir;
@@ -37,8 +37,8 @@ use crate::{
     refusal::Refusal,
 };
 
-/// Everything that members may ask.
-pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
+/// Everything that members may ask; `pages` are those of the portal, if there is one.
+pub fn routes(edge: Arc<Edge>, pages: Option<Router<Arc<Edge>>>, body_bytes: usize) -> Router {
     Router::new()
         .route("/v1/exchanges", post(submit)) // a member hands us an exchange
         .route("/v1/exchanges/{id}", get(timeline).delete(erase_content)) // and asks what became of it
@@ -85,6 +85,7 @@ pub fn routes(edge: Arc<Edge>, body_bytes: usize) -> Router {
         .route("/log/checkpoint", get(checkpoint)) // anyone with a certificate may check the log
         .route("/log/tile/{*path}", get(tile))
         .route("/log/proof/{leaf}", get(proof))
+        .merge(pages.unwrap_or_default())
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
         .layer(DefaultBodyLimit::max(body_bytes))

@@ -25,6 +25,7 @@ pub mod keys;
 pub mod known;
 mod patience;
 pub mod policy_sets;
+pub mod portal;
 pub mod push;
 pub mod reidentification;
 pub mod retention;

@@ -16,7 +16,7 @@ pub struct Field {
     pub level: Level,
     /// What kind of secret it is.
     pub class: DataClass,
-    /// Kinds and groups whose forms show it; empty: all.
+    /// Kinds whose forms show it; empty: all.
     pub offered_to: Vec<String>,
     /// When another field makes this one expected.
     pub expected_if: Option<Condition>,

@@ -37,6 +37,13 @@ pub const MEMBERS: [(&str, &str); 10] = [
     ("caf-31", "ac-social"),
 ];
 
+/// Those whose people the pretend identity provider knows.
+const SIGNED_IN: [&str; 5] = ["dsden-31", "chu-toulouse", "college-0319901u", "departement-31", "parquet-toulouse"];
+/// What it calls the gateway of the stage.
+pub const CLIENT: &str = "passerelle-31";
+/// What the two of them share; nobody else has to be kept out of a pretence.
+pub const SECRET: &str = "un secret de démonstration";
+
 impl World {
     /// Builds the stage in an empty folder, with certificates valid around `now`.
     ///
@@ -87,6 +94,22 @@ impl World {
     /// The file cannot be written.
     pub fn listen(&self, listen: &str, local: &str) -> Result<(), DemoFault> {
         write(&self.folder.join("gateway.toml"), &config(listen, local, self.database.as_deref()))
+    }
+
+    /// Opens the portal to browsers that write `origin`, with one identity provider for its institutions; `more` are further lines.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn open_portal(&self, origin: &str, issuer: &str, more: &str) -> Result<(), DemoFault> {
+        let before = std::fs::read_to_string(self.config()).map_err(DemoFault::File)?;
+        secret(&self.folder.join("provider.secret"), SECRET)?;
+        let authorities = self.authorities();
+        let portal = format!(
+            "{before}\n[portal]\norigin = \"{origin}\"\n{more}\n[[portal.providers]]\nname = \"démonstration\"\nissuer = \"{issuer}\"\n\
+             profile = \"oidc\"\nclient = \"{CLIENT}\"\nsecret_file = \"provider.secret\"\nauthorities = \"{}\"\ninstitutions = {SIGNED_IN:?}\n",
+            authorities.display()
+        );
+        write(&self.config(), &portal)
     }
 
     /// Keeps everything in a PostgreSQL database instead of files.

@@ -14,6 +14,13 @@ pub fn day_in_france(at: Instant) -> Date {
     at.plus(Duration::from_secs(hours * 3600)).date()
 }
 
+/// The hour and the minute in Paris at `at`.
+pub fn hour_in_france(at: Instant) -> (u8, u8) {
+    let hours = if summer(at.datetime()) { 2 } else { 1 };
+    let there = at.plus(Duration::from_secs(hours * 3600)).datetime();
+    (there.hour(), there.minute())
+}
+
 /// The instant at which a day begins in Paris.
 pub fn begins_in_france(day: Date) -> Instant {
     let midnight = Instant::from_unix_ms(day.midnight().assume_utc().unix_timestamp().saturating_mul(1000));

@@ -26,7 +26,7 @@ use exchange::{
 use serde_json::{Value, json};
 
 pub use attached::{Attached, AttachmentLimits};
-pub use in_parts::accept_with_attachments;
+pub use in_parts::{accept_form, accept_with_attachments};
 pub use letter::{LetterDeposit, accept_letter};
 pub use native::{Format, Native, NativeDeposit, Taken, accept_native};
 pub use parts::Parts;

@@ -236,13 +236,7 @@ fn identity_class(at: &Pointer) -> DataClass {
     }
 }
 
-fn document(
-    delivery: &DeliveryRow,
-    row: &ExchangeRow,
-    route: &Route,
-    content: Value,
-    (withheld, unsorted): (&[Withheld], bool),
-) -> Value {
+fn document(delivery: &DeliveryRow, row: &ExchangeRow, route: &Route, content: Value, (withheld, unsorted): (&[Withheld], bool)) -> Value {
     let withheld: Vec<Withheld> = withheld.iter().cloned().chain(unsorted.then(Withheld::unsorted)).collect();
     let mut document = json!({
         "delivery": delivery.id,

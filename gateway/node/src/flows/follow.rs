@@ -213,6 +213,42 @@ pub async fn due(rooms: &Rooms, caller: &Caller) -> Result<Value, Refusal> {
     Ok(due)
 }
 
+/// What a professional sent, newest first, a page at a time: codes and instants, no content.
+///
+/// # Errors
+/// The caller is not a known professional.
+pub async fn sent_by(rooms: &Rooms, caller: &Caller, before: Option<ExchangeId>) -> Result<Vec<Value>, Refusal> {
+    let law = rooms.law.load_full();
+    let professional = caller.professional(&law)?;
+    let rows = rooms.store.sent_by(&professional.institution, &professional.id, before).await?;
+    let shown = |row: &ExchangeRow| {
+        json!({"exchange": row.id, "type": row.kind, "recipient": row.recipient, "urgency": row.urgency, "accepted_at": row.accepted_at,
+            "incomplete": row.incomplete, "withdrawn_at": row.withdrawn_at, "erased_at": row.erased_at})
+    };
+    Ok(rows.iter().map(shown).collect())
+}
+
+/// The first limit that runs for this professional's units, of each of these exchanges that has one.
+///
+/// # Errors
+/// The caller is not a known professional.
+pub async fn limits(rooms: &Rooms, caller: &Caller, of: &[ExchangeId]) -> Result<BTreeMap<ExchangeId, Value>, Refusal> {
+    let law = rooms.law.load_full();
+    let professional = caller.professional(&law)?;
+    let now = rooms.clock.now();
+    let sealed = rooms.store.all_sealed_from(&professional.institution, &professional.id).await?;
+    let mut limits = BTreeMap::new();
+    for id in of.iter().filter(|id| !sealed.contains(id)) {
+        let clocks = rooms.store.clocks_of(*id).await?;
+        let mine =
+            clocks.iter().filter(|one| one.stopped_at.is_none() && one.role.is_none() && acts_for(&law, professional, &one.owner, now));
+        if let Some(first) = mine.min_by_key(|one| one.limit) {
+            limits.insert(*id, clock(&law, first));
+        }
+    }
+    Ok(limits)
+}
+
 /// The C2SP proof that a leaf stands in the newest checkpoint, and that checkpoint.
 async fn prove(rooms: &Rooms, entry: &EntryRow) -> Result<(String, String), Refusal> {
     let index = entry.index.ok_or(Refusal::Internal("index"))?;

@@ -60,6 +60,19 @@ pub fn client_config(
     Ok(as_client(config))
 }
 
+/// The TLS side of a client that trusts `roots` alone and presents nothing.
+///
+/// # Errors
+/// [`TlsFault::Setup`] when a root cannot be used.
+pub fn nameless_client_config(roots: &[CertificateDer<'_>]) -> Result<ClientConfig, TlsFault> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root.clone().into_owned())?;
+    }
+    let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
+    Ok(as_client(config.with_root_certificates(store).with_no_client_auth()))
+}
+
 /// What both of our clients have in common: HTTP/2 or 1.1, and a full handshake each time.
 pub(super) fn as_client(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = alpn();

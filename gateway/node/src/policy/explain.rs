@@ -112,7 +112,8 @@ impl Explanation {
         Self {
             rule: "R01".to_owned(),
             article: "RGPD 5 et 32".to_owned(),
-            explain: "Ce que personne n’a encore trié peut relever de toute classe de données : seul le lit qui peut les lire toutes.".to_owned(),
+            explain: "Ce que personne n’a encore trié peut relever de toute classe de données : seul le lit qui peut les lire toutes."
+                .to_owned(),
             facts: Vec::new(),
             missing: "Une partie des classes que ce type peut contenir ne vous est pas ouverte.".to_owned(),
             cure: "Demander au service destinataire de trier ce qui n’était pas conforme.".to_owned(),

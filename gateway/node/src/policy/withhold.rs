@@ -116,7 +116,8 @@ impl Release {
         let sorted: BTreeSet<Pointer> = leaves.iter().map(|(at, _)| at).filter(|at| says_class(at)).filter_map(file).collect();
         let mut dropped = false;
         leaves.retain(|at| {
-            let unsorted = at.segments().first().is_some_and(|top| top == NOT_CONFORMING) || file(at).is_some_and(|file| !sorted.contains(&file));
+            let unsorted =
+                at.segments().first().is_some_and(|top| top == NOT_CONFORMING) || file(at).is_some_and(|file| !sorted.contains(&file));
             let kept_back = unsorted && !self.gates.everything;
             dropped |= kept_back;
             !kept_back && self.gates.show(&at.path(), class)

@@ -59,7 +59,7 @@ impl FromRequest<Arc<Edge>> for Deposited {
 }
 
 /// What divides the parts of a `multipart` body; nothing when the body is something else.
-pub(super) fn boundary(headers: &HeaderMap) -> Option<Result<String, AttachmentFault>> {
+pub(crate) fn boundary(headers: &HeaderMap) -> Option<Result<String, AttachmentFault>> {
     let media: mime::Mime = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.parse().ok()?;
     if media.type_() != mime::MULTIPART {
         return None;
@@ -71,7 +71,7 @@ pub(super) fn boundary(headers: &HeaderMap) -> Option<Result<String, AttachmentF
 }
 
 /// `bytes=from-` and `bytes=from-to` of the representation that the caller has begun to fetch; anything else is the whole.
-pub(super) fn asked(headers: &HeaderMap) -> Option<Part> {
+pub(crate) fn asked(headers: &HeaderMap) -> Option<Part> {
     let text = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
     let (from, to) = text.split_once('-')?;
     let to = if to.is_empty() { None } else { Some(to.parse().ok()?) };
@@ -79,7 +79,8 @@ pub(super) fn asked(headers: &HeaderMap) -> Option<Part> {
     to.is_none_or(|to: u64| to >= from).then_some(Part { from, to })
 }
 
-pub(super) fn answer(leaving: Leaving) -> Response {
+/// A file as bytes to be saved, whatever it is.
+pub(crate) fn answer(leaving: Leaving) -> Response {
     let (size, bytes) = (leaving.size, leaving.bytes.clone());
     let whole = bytes == (0..size);
     let status = if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };

@@ -25,9 +25,9 @@ use super::crowd::{self, Crowd};
 use crate::{
     agreements::InForce,
     config::Limits,
-    directory::day::day_in_france,
-    flows::{Author, Caller, Rooms},
-    listen::{Connection, Door, Standing},
+    directory::{Institution, day::day_in_france},
+    flows::{Author, Caller, Law, Rooms},
+    listen::{Connection, Door, Peer, Standing},
     log::Event,
     problem,
     refusal::{CertificateFault, Refusal, TokenFault},
@@ -47,6 +47,13 @@ pub struct Edge {
     /// Questions of one professional: the rules are not to be probed by the thousand.
     questions: DefaultKeyedRateLimiter<ProfessionalId>,
     audience: String,
+}
+
+/// Who is at the other end of a connection.
+struct Member<'a> {
+    institution: &'a Institution,
+    peer: &'a Peer,
+    stale: bool,
 }
 
 impl Edge {
@@ -98,8 +105,32 @@ impl Edge {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn identify(&self, parts: &Parts) -> Result<Caller, Refusal> {
-        let connection = parts.extensions.get::<Arc<Connection>>().ok_or(Refusal::Internal("connection"))?;
         let law = self.rooms.law.load_full();
+        // 1. Which institution is at the other end?
+        let Member { institution, peer, stale } = self.member(&law, parts)?;
+        // 2. Who acts for it.
+        let author = match bearer(parts) {
+            None => Author::Unnamed,
+            Some(Err(fault)) => Author::Faulty(fault),
+            Some(Ok(token)) => self.author(institution, peer.thumbprint, token).await?,
+        };
+        Ok(Caller { institution: peer.institution.clone(), unit: peer.unit.clone(), stale, author })
+    }
+
+    /// The institution at the other end and the thumbprint of its certificate; nobody acts for it yet. For pages, where a
+    /// session and not a token says who does.
+    ///
+    /// # Errors
+    /// The certificate is not good now, or asks for too much.
+    pub fn institution(&self, parts: &Parts) -> Result<(Caller, [u8; 32]), Refusal> {
+        let law = self.rooms.law.load_full();
+        let Member { peer, stale, .. } = self.member(&law, parts)?;
+        let caller = Caller { institution: peer.institution.clone(), unit: peer.unit.clone(), stale, author: Author::Unnamed };
+        Ok((caller, peer.thumbprint))
+    }
+
+    fn member<'a>(&self, law: &'a Law, parts: &'a Parts) -> Result<Member<'a>, Refusal> {
+        let connection = parts.extensions.get::<Arc<Connection>>().ok_or(Refusal::Internal("connection"))?;
         let now = self.rooms.clock.now();
         // 1. The certificate, as revocation lists and the directory know it now.
         let peer = connection.peer.as_ref().map_err(|_| Refusal::Certificate(CertificateFault::NoInstitution))?;
@@ -132,16 +163,10 @@ impl Edge {
         // 2. How much it may ask: deposits have a budget of their own.
         let deposit = crowd::deposits(&parts.method, parts.uri.path());
         self.door.admit(&peer.thumbprint, deposit).map_err(|retry_after| Refusal::TooMany { retry_after })?;
-        // 3. Who acts for it.
-        let author = match bearer(parts) {
-            None => Author::Unnamed,
-            Some(Err(fault)) => Author::Faulty(fault),
-            Some(Ok(token)) => self.author(institution, peer.thumbprint, token).await?,
-        };
-        Ok(Caller { institution: peer.institution.clone(), unit: peer.unit.clone(), stale, author })
+        Ok(Member { institution, peer, stale })
     }
 
-    async fn author(&self, institution: &crate::directory::Institution, thumbprint: [u8; 32], token: &str) -> Result<Author, Refusal> {
+    async fn author(&self, institution: &Institution, thumbprint: [u8; 32], token: &str) -> Result<Author, Refusal> {
         let now = self.rooms.clock.now();
         let expect = Expect { audience: &self.audience, institution, certificate_thumbprint: thumbprint, now };
         let verified = match self.tokens.verify(token, &expect) {

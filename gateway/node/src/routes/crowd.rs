@@ -121,7 +121,7 @@ async fn gathered(crowd: &Crowd, request: Request) -> Result<(Request, impl Size
         return Ok((request, None));
     }
     let share = crowd.share(certificate);
-    if request.uri().path() == DEPOSITS && attachments::boundary(request.headers()).is_some() {
+    if in_parts(&request) {
         let place = share.in_parts.clone().acquire_owned().await.map_err(|_| Refusal::Internal("share"))?;
         return Ok((request, Some((share, (place, None)))));
     }
@@ -135,7 +135,14 @@ async fn gathered(crowd: &Crowd, request: Request) -> Result<(Request, impl Size
 
 /// Whether a request deposits an exchange: what it is about stands in its body.
 pub(super) fn deposits(method: &Method, path: &str) -> bool {
-    *method == Method::POST && (path == DEPOSITS || BUNDLES.contains(&path) || path.ends_with("/rectification"))
+    let sends = path == DEPOSITS || BUNDLES.contains(&path) || path.ends_with("/rectification") || path.starts_with(PAGES_THAT_SEND);
+    *method == Method::POST && sends
+}
+
+/// Whether it is a deposit that comes with files.
+fn in_parts(request: &Request) -> bool {
+    let path = request.uri().path();
+    (path == DEPOSITS || path.starts_with(PAGES_THAT_SEND)) && attachments::boundary(request.headers()).is_some()
 }
 
 /// Lets a request in, or tells it to come again.
@@ -145,7 +152,7 @@ pub(super) async fn hold_back(State(edge): State<Arc<Edge>>, request: Request, n
         Err(refusal) => return refusal.into_response(),
     };
     // A deposit with files lasts as long as its sender is slow: it is bounded by its own places, and is no sign of a crowd.
-    if request.uri().path() == DEPOSITS && attachments::boundary(request.headers()).is_some() {
+    if in_parts(&request) {
         let full = edge.crowd.inside.load(Ordering::Relaxed) >= edge.crowd.at_most;
         request.extensions_mut().insert(if full { Room::ForDanger } else { Room::ForAll });
         return next.run(request).await;
@@ -188,7 +195,9 @@ const GATHERED_WITHIN: Duration = Duration::from_secs(120);
 const DEPOSITS: &str = "/v1/exchanges";
 /// Where Bundles are deposited.
 const BUNDLES: [&str; 3] = ["/fhir", "/fhir/", "/fhir/$process-message"];
-/// Where what has arrived is read and answered.
-const ARRIVED: [&str; 4] = ["/v1/mailbox", "/fhir/Task", "/fhir/Bundle", "/fhir/Binary"];
+/// Where what has arrived is read and answered. A form of the portal that tells of a danger is written on several pages.
+const ARRIVED: [&str; 5] = ["/v1/mailbox", "/fhir/Task", "/fhir/Bundle", "/fhir/Binary", "/portail"];
+/// The pages of the portal that deposit, with files or without.
+const PAGES_THAT_SEND: &str = "/portail/envoi/";
 const IN_PROGRESS: &str = "passerelle_requests_in_progress";
 const SHED: &str = "passerelle_shed_total";

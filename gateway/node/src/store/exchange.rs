@@ -305,6 +305,18 @@ impl Store {
         rows.iter().map(read_exchange).collect()
     }
 
+    /// What a professional wrote, newest first, 50 at most, before one; less what is sealed from them.
+    pub async fn sent_by(
+        &self,
+        institution: &InstitutionId,
+        author: &ProfessionalId,
+        before: Option<ExchangeId>,
+    ) -> Result<Vec<ExchangeRow>, StoreError> {
+        let before = before.map_or_else(|| "g".to_owned(), |id| id.to_string());
+        let query = sqlx::query(SENT_BY).bind(institution.as_str()).bind(&author.subject).bind(before).bind(&author.issuer);
+        self.rows("sent_by", query).await?.iter().map(read_exchange).collect()
+    }
+
     /// The exchanges that correct `id`, oldest first.
     pub async fn corrections_of(&self, id: ExchangeId) -> Result<Vec<ExchangeRow>, StoreError> {
         let rows = self.rows("corrections_of", sqlx::query(CORRECTIONS_OF).bind(id.to_string())).await?;
@@ -390,6 +402,7 @@ pub(super) const HOT: &[&str] = &[
     DROP_STATEMENT,
     EXCHANGE,
     ANSWERS_TO,
+    SENT_BY,
     CONTENT,
     STATEMENT,
     SEALED_FROM,
@@ -455,6 +468,15 @@ SELECT id, type, type_version, sender_institution, sender_unit, sender_professio
 const ANSWERS_TO: &str = "-- answers_to
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
     in_reply_to, rectifies, accepted_at, withdrawn_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange WHERE in_reply_to = $1 ORDER BY id";
+
+// Ids are in lower-case hexadecimal and begin with the time: `g` is after all of them.
+const SENT_BY: &str = "-- sent_by
+SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,
+    in_reply_to, rectifies, accepted_at, withdrawn_at, incomplete, leaf_hash, receipt, route, decision, erased_at FROM exchange
+WHERE sender_institution = $1 AND sender_professional = $2 AND id < $3
+    AND NOT EXISTS (SELECT 1 FROM exclusion x WHERE x.exchange_id = exchange.id
+                    AND (x.institution = $1 OR (x.issuer = $4 AND x.subject = $2)))
+ORDER BY id DESC LIMIT 50";
 
 const CORRECTIONS_OF: &str = "-- corrections_of
 SELECT id, type, type_version, sender_institution, sender_unit, sender_professional, recipient_institution, recipient_unit, urgency,

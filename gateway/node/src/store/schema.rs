@@ -223,6 +223,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0011_drops.sql"),
         back: Some(include_str!("../../schema/down/gateway/0011_drops.sql")),
     },
+    Step {
+        version: 12,
+        name: "portal",
+        sqlite: include_str!("../../schema/sqlite/gateway/0012_portal.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0012_portal.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0012_portal.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

@@ -59,6 +59,7 @@ fn hot() -> Vec<&'static str> {
         audit::HOT,
         tokens::HOT,
         policy_sets::HOT,
+        portal::HOT,
         policy_sets::kept::HOT,
         reidentification::HOT,
         known::HOT,
@@ -107,6 +108,10 @@ const ANSWERED_BY: &[(&str, &str)] = &[
     ("grant_of_review", "break_glass_review_task"),
     ("reviews", "clock_exchange"),
     ("corrections_of", "exchange_corrections"),
+    ("sent_by", "exchange_author"),
+    ("drafts_of", "portal_draft_author"),
+    ("drop_drafts", "portal_draft_ends"),
+    ("drop_sessions", "portal_session_ends"),
     ("kept_long", "exchange_kept"),
     ("expire_openings", "entry_expiry"),
 ];

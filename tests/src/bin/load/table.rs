@@ -180,11 +180,7 @@ impl Lines {
             let connecting = self.median(gateway("new-connection", database), "server_cpu_per_1000");
             aim("a new connection and one exchange, server CPU in ms", Aim::Under(1.5), connecting);
             aim("idle memory in MiB", Aim::Under(60.0), self.median(own, "memory_idle_mib"));
-            aim(
-                "memory at 64 clients in MiB",
-                Aim::Under(200.0),
-                self.most(gateway("keep-alive-64", database), "memory_most_mib"),
-            );
+            aim("memory at 64 clients in MiB", Aim::Under(200.0), self.most(gateway("keep-alive-64", database), "memory_most_mib"));
             aim(
                 "memory at 64 clients and ten uploads of 100 MiB at once, in MiB",
                 Aim::Under(200.0),

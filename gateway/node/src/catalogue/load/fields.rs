@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use exchange::DataClass;
+use exchange::{DataClass, Kind};
 
 use super::{
     computed,
@@ -189,7 +189,7 @@ impl<'w, 'f> Expansion<'w, 'f> {
             shape,
             level: *written.level.get_ref(),
             class,
-            offered_to: written.offered_to.iter().map(|word| word.get_ref().clone()).collect(),
+            offered_to: self.words.kinds_of(source, &written.offered_to, &mut Vec::new()).iter().map(Kind::to_string).collect(),
             expected_if,
             computed,
             occurred: written.occurred,

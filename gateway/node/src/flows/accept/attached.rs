@@ -4,7 +4,11 @@
 //! SHA-256. Each is sealed chunk by chunk under a key that only this request knows; accepted, the key is wrapped for the
 //! exchange; refused or broken off, what was kept is noise, and is taken away.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use exchange::{
     AttachmentId, DataClass, ExchangeId, InstitutionId,
@@ -188,6 +192,58 @@ pub(super) async fn hold(
         all.push(coming.end(sha256).await?);
     }
     Ok(all)
+}
+
+/// Receives the files of a form, each with its place in `attachments[]` as the form describes it: `<name>.title`,
+/// `<name>.class`. What was begun is in `unnamed`, whatever comes of it.
+///
+/// # Errors
+/// As [`receive`].
+pub(super) async fn receive_form(
+    (institution, danger): (&InstitutionId, bool),
+    parts: &mut Parts,
+    unnamed: &mut Unnamed,
+) -> Result<Vec<(Attached, Value)>, Refusal> {
+    let rooms = unnamed.rooms.clone();
+    let receiving = async {
+        let (mut files, mut words, mut place) = (Vec::new(), BTreeMap::new(), None);
+        while let Some(part) = parts.next().await? {
+            let name = part.name().unwrap_or_default().to_owned();
+            match part.file_name().map(str::is_empty) {
+                None => drop(words.insert(name, part.text().await?.unwrap_or_default())),
+                // A place for a file that was left empty.
+                Some(true) => {}
+                Some(false) => {
+                    let AttachmentLimits { count, .. } = rooms.attachment_limits;
+                    if files.len() == count {
+                        return Err(Refusal::from(AttachmentFault::TooMany { at_most: count }));
+                    }
+                    if !rooms.attachments.has_room() {
+                        return Err(AttachmentFault::NoRoom.into());
+                    }
+                    if place.is_none() {
+                        place = Some(rooms.attachments.place(institution, danger).ok_or(AttachmentFault::Busy)?);
+                    }
+                    let id = AttachmentId::new();
+                    unnamed.ids.push(id);
+                    files.push((name, one(&rooms, id, part).await?));
+                }
+            }
+        }
+        Ok((files, words))
+    };
+    let (files, words) = tokio::time::timeout(RECEIVED_WITHIN, receiving).await.map_err(|_| AttachmentFault::TooSlow)??;
+    let described = |(field, one): (String, Attached)| {
+        let mut said = json!({"sha256": one.sha256, "size": one.size});
+        let word = |last| words.get(&format!("{field}.{last}")).map(|word| word.trim()).filter(|word| !word.is_empty());
+        let told =
+            [("name", one.name.as_deref()), ("media_type", one.media_type.as_deref()), ("title", word("title")), ("class", word("class"))];
+        if let Value::Object(said) = &mut said {
+            said.extend(told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
+        }
+        (one, said)
+    };
+    Ok(files.into_iter().map(described).collect())
 }
 
 /// The digests of every part that follows the envelope, of a deposit whose key is known: nothing of it is kept.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use adapters::json;
+use serde_json::{Map, Value};
 
 use super::{
     Accepted, Attached, Deposit, Depositor, Room, accept, attached, declared_type, earlier, identify, parts::Parts, repeated, usable_key,
@@ -64,6 +65,62 @@ pub(super) async fn with_files(
         let _ = attached::forget(rooms, ids).await;
     }
     accepted
+}
+
+/// Accepts what somebody wrote in a form, with the files that follow it: each is described by what the form says of it.
+/// A repeat receives them again, since nothing else says that they are the same.
+///
+/// # Errors
+/// As [`accept_with_attachments`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn accept_form(
+    rooms: &Arc<Rooms>,
+    caller: &Caller,
+    (key, room): (&str, Room),
+    mut envelope: Map<String, Value>,
+    mut parts: Parts,
+) -> Result<Accepted, Refusal> {
+    let written = |envelope: &Map<String, Value>| serde_json::to_vec(envelope).map_err(|_| Refusal::Internal("envelope"));
+    let danger = match is_danger(rooms, caller, room, &written(&envelope)?) {
+        Ok(danger) => danger,
+        Err(refusal) => {
+            parts.pass_over().await;
+            return Err(refusal);
+        }
+    };
+    let mut unnamed = attached::Unnamed::new(rooms);
+    let received = attached::receive_form((&caller.institution, danger), &mut parts, &mut unnamed).await;
+    let ids = unnamed.leave();
+    let accepted = match received {
+        Ok(received) => {
+            let (attached, described): (Vec<_>, Vec<_>) = received.into_iter().unzip();
+            if !described.is_empty() {
+                envelope.insert("attachments".into(), Value::Array(described));
+            }
+            let bytes = written(&envelope)?;
+            match accept(rooms, Deposit { caller, key: Some(key), bytes: &bytes, attached: &attached, room: Room::ForAll }).await {
+                // A commit whose answer was lost may have happened.
+                Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
+                other => other,
+            }
+        }
+        Err(refusal) => Err(refusal),
+    };
+    if accepted.is_err() {
+        let _ = attached::forget(rooms, ids).await;
+    }
+    accepted
+}
+
+/// Whether what somebody wrote is about danger, once it is known that they may deposit at all.
+fn is_danger(rooms: &Rooms, caller: &Caller, room: Room, envelope: &[u8]) -> Result<bool, Refusal> {
+    let law = rooms.law.load_full();
+    let now = rooms.clock.now();
+    room.admit(&law, envelope, now)?;
+    let native = json::read(envelope)?;
+    let exchange_type = declared_type(&law, &native.envelope, now)?;
+    identify(&law, caller, exchange_type)?;
+    Ok(exchange_type.danger)
 }
 
 /// What is to be done with a deposit whose files are still to come.

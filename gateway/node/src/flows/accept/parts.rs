@@ -44,6 +44,16 @@ impl Parts {
         Ok(field.map(|field| Part { field, ahead: self.ahead.clone() }))
     }
 
+    /// The next part as a word of a form, by its name; nothing when it is none, or longer than a word is.
+    ///
+    /// # Errors
+    /// [`AttachmentFault::Malformed`].
+    pub async fn word(&mut self) -> Result<Option<(String, String)>, AttachmentFault> {
+        let Some(part) = self.next().await? else { return Ok(None) };
+        let name = part.name().unwrap_or_default().to_owned();
+        Ok(part.text().await?.map(|text| (name, text)))
+    }
+
     /// Reads what is left and keeps nothing of it.
     /// Not for ever: who goes on sending is cut off.
     pub(super) async fn pass_over(&mut self) {
@@ -67,6 +77,23 @@ impl Part {
     /// One of its headers.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.field.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What the form that it comes from calls it.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.field.name()
+    }
+
+    /// What it says, when that is short and text.
+    pub(super) async fn text(mut self) -> Result<Option<String>, AttachmentFault> {
+        let mut bytes = Vec::new();
+        while let Some(more) = self.chunk().await? {
+            bytes.extend_from_slice(&more);
+            if bytes.len() > WORD {
+                return Err(AttachmentFault::Malformed);
+            }
+        }
+        Ok(String::from_utf8(bytes).ok())
     }
 
     /// The file name that its sender gave it.
@@ -113,6 +140,9 @@ impl Stream for Breathing {
 
 /// More than the headers of a part need, and little enough to be searched over and over while they come.
 const AHEAD: u64 = 16 * 1024;
+
+/// Bytes of a word of a form.
+const WORD: usize = 4 * 1024;
 
 /// How long the rest of what is refused may take to arrive.
 const PASSED_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,0 +1,62 @@
+// What is nicer with a script, and works without: a warning before the session ends, a draft kept in time, a progress bar.
+"use strict";
+
+const ends = Number(document.body.dataset.ends);
+const draft = document.querySelector("form[data-draft]");
+
+if (ends > 0) {
+  const warn = Math.max(ends - 120, 1) * 1000;
+  setTimeout(async () => {
+    const bar = document.createElement("p");
+    bar.className = "warning";
+    bar.setAttribute("role", "alert");
+    bar.textContent = "Votre session se termine dans deux minutes.";
+    if (draft) {
+      const body = new URLSearchParams(new FormData(draft));
+      body.set("_action", "enregistrer");
+      try {
+        const kept = await fetch(draft.action, { method: "POST", body });
+        if (kept.ok) bar.textContent = "Votre brouillon est enregistré. Votre session se termine bientôt si vous ne faites rien.";
+      } catch {
+        bar.textContent = "Votre session se termine dans deux minutes. Enregistrez votre brouillon.";
+      }
+    }
+    document.body.append(bar);
+  }, warn);
+}
+
+const send = document.querySelector("form[data-send]");
+if (send) {
+  send.addEventListener("submit", (event) => {
+    const files = [...send.querySelectorAll("input[type=file]")].some((input) => input.files.length > 0);
+    const button = send.querySelector(".buttons button");
+    if (!files) return;
+    event.preventDefault();
+    button.disabled = true;
+    const bar = document.createElement("progress");
+    bar.max = 100;
+    bar.setAttribute("aria-label", "Envoi des pièces");
+    button.before(bar);
+    const request = new XMLHttpRequest();
+    request.upload.addEventListener("progress", (at) => {
+      if (at.lengthComputable) bar.value = Math.round((at.loaded / at.total) * 100);
+    });
+    request.addEventListener("load", () => {
+      // Sent: the receipt. Refused: the form again, as the gateway wrote it.
+      if (request.status < 400) location.assign(request.responseURL);
+      else {
+        const page = new DOMParser().parseFromString(request.responseText, "text/html");
+        document.querySelector("main").replaceWith(page.querySelector("main"));
+        document.title = page.title;
+        document.querySelector("main").focus();
+      }
+    });
+    request.addEventListener("error", () => {
+      bar.remove();
+      button.disabled = false;
+      button.textContent = "Réessayer";
+    });
+    request.open("POST", send.action);
+    request.send(new FormData(send));
+  });
+}
