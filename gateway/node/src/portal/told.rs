@@ -29,7 +29,9 @@ impl Told {
 /// What a part of a document says.
 pub(super) fn told(of: Option<&ExchangeType>, path: &str, value: &Value) -> Vec<Told> {
     let Value::Object(members) = value else { return Vec::new() };
-    let mut all: Vec<Told> = members.iter().filter_map(|(name, value)| one(of, path, name, value)).collect();
+    // How the document calls its persons tells a person nothing.
+    let members = members.iter().filter(|(name, _)| *name != "ref");
+    let mut all: Vec<Told> = members.filter_map(|(name, value)| one(of, path, name, value)).collect();
     all.sort_by_key(|told| place(of, &join(path, &told.step)));
     all
 }
@@ -38,7 +40,7 @@ pub(super) fn told(of: Option<&ExchangeType>, path: &str, value: &Value) -> Vec<
 pub(super) fn one(of: Option<&ExchangeType>, above: &str, name: &str, value: &Value) -> Option<Told> {
     let path = join(above, name);
     let blank = |label: String| Told { label, texts: Vec::new(), below: Vec::new(), quote: name == "verbatim", step: name.to_owned() };
-    let label = words().label(&path);
+    let label = words().read(&path);
     match value {
         Value::Null => None,
         Value::Object(_) => Some(Told { below: told(of, &path, value), ..blank(label) }),

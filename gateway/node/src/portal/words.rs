@@ -17,6 +17,8 @@ pub(super) fn words() -> &'static Words {
 pub(super) struct Words {
     /// By the end of a path: `faits.texte` before `texte`.
     labels: BTreeMap<String, String>,
+    /// The same for who reads what somebody else wrote.
+    read: BTreeMap<String, String>,
     /// Sentences below a label.
     hints: BTreeMap<String, String>,
     /// What a button adds one more of.
@@ -36,6 +38,11 @@ impl Words {
     pub(super) fn label(&self, path: &str) -> String {
         let last = || self.humanised(path.rsplit('.').next().unwrap_or(path).trim_end_matches("[]"));
         best(&self.labels, path).map_or_else(last, str::to_owned)
+    }
+
+    /// What a field is called to who reads what somebody else wrote in it.
+    pub(super) fn read(&self, path: &str) -> String {
+        best(&self.read, path).map_or_else(|| self.label(path), str::to_owned)
     }
 
     /// What helps to fill it.
