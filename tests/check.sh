@@ -78,8 +78,8 @@ say "format"
 cargo fmt --all --check
 
 say "lints"
-# With what is off by default too (traces, the bench): otherwise nobody would lint it.
-cargo clippy --workspace --all-targets --features tests/otel,tests/bench --quiet -- -D warnings
+# With what is off by default too (traces, SFTP, the bench): otherwise nobody would lint it.
+cargo clippy --workspace --all-targets --features tests/otel,tests/sftp,tests/bench --quiet -- -D warnings
 # A production build leaves the demonstration out.
 cargo check -p gateway --no-default-features --quiet
 
@@ -108,15 +108,12 @@ rm -rf target/faults
 cargo nextest run --workspace --no-fail-fast
 PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
 
-say "traces"
-# The program with the feature `otel`, and a collector that decodes what arrives. `help` is there so that the program is built.
-cargo nextest run -p gateway -p tests --features tests/otel --test traces --test help
-
-say "files over SFTP"
-# The program with the feature `sftp`, against OpenSSH's server and client; once more on PostgreSQL.
-cargo clippy -p gateway -p tests --features tests/sftp --lib --bins --test drops --quiet -- -D warnings
-cargo nextest run -p gateway -p tests --features tests/sftp --test drops --test help
-PASSERELLE_DATABASE=postgres cargo nextest run -p tests --features tests/sftp --test drops
+say "traces, and files over SFTP"
+# The program with the features `otel` and `sftp`: a collector decodes what arrives, and files go to OpenSSH's server and client.
+# `help` is there so that the program is built.
+with_features="-p gateway -p tests --features tests/otel,tests/sftp"
+cargo nextest run $with_features --test traces --test drops --test help
+PASSERELLE_DATABASE=postgres cargo nextest run $with_features --test drops
 
 if [ "$mode" = long ]; then
   say "faults"

@@ -347,7 +347,8 @@ async fn what_is_not_theirs_does_not_exist() {
         assert_eq!(same(&theirs), same(&nobodys), "{path}");
     }
     assert_eq!(hospital.get(&file).await.status, StatusCode::NOT_FOUND);
-    let forms: [(&str, &String, &[(&str, &str)]); 5] = [
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let forms: [(&str, &String, Pairs<'_>); 5] = [
         ("/portail/brouillon/{}", &draft, &[("_type", "information-preoccupante"), ("_action", "enregistrer")]),
         ("/portail/brouillon/{}/abandon", &draft, &[]),
         ("/portail/boite/{}/reponse", &delivery, &[("suite", "taken-in-charge")]),

@@ -1,5 +1,5 @@
 //! The portal in a real Chromium. `tests/check.sh` installs it; the story is `tests/browser/portal.mjs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
 
 use std::{path::Path, process::Stdio};
 

@@ -120,8 +120,8 @@ impl Drops {
         }
         metrics::gauge!(DARK).set(0.0);
         let mut looking = JoinSet::new();
-        for name in self.partners.keys().cloned() {
-            let (drops, stop) = (self.clone(), stop.clone());
+        for name in self.partners.keys() {
+            let (drops, name, stop) = (self.clone(), name.clone(), stop.clone());
             looking.spawn(async move { drops.watch(&name, &stop).await });
         }
         while looking.join_next().await.is_some() {}

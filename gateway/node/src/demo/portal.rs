@@ -1,7 +1,5 @@
 //! The portal of the demonstration: an identity provider that asks for no password, and how a browser gets in.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use certs_dev::{Audience, IdentityProvider};
 use exchange::Instant;
 use tokio::net::TcpListener;
@@ -10,6 +8,7 @@ use super::{
     DemoFault, World,
     world::{CLIENT, SECRET},
 };
+use crate::clock::{Clock, SystemClock};
 
 /// Who may be chosen, with what each does.
 const PEOPLE: [(&str, &str); 6] = [
@@ -25,13 +24,12 @@ const PEOPLE: [(&str, &str); 6] = [
 pub(super) async fn open(world: &World, origin: &str, now: Instant) -> Result<IdentityProvider, DemoFault> {
     let fault = |e: &dyn std::fmt::Display| DemoFault::Story(format!("fournisseur d’identité : {e}"));
     let issued = world.pki.issue_gateway(&["localhost"], now.datetime().into()).map_err(DemoFault::pki)?;
-    let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
     let audience = Audience {
         people: PEOPLE.iter().map(|(sub, who)| ((*sub).to_owned(), format!("{sub}, {who}"))).collect(),
         client: CLIENT.to_owned(),
         secret: SECRET.to_owned(),
         return_to: format!("{origin}/portail/retour"),
-        now: Box::new(seconds),
+        now: Box::new(|| SystemClock.now().unix_ms() / 1000),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| fault(&e))?;
     let provider = IdentityProvider::serve(listener, &issued, audience).map_err(|e| fault(&e))?;

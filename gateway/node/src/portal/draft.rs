@@ -141,7 +141,7 @@ pub(super) async fn write(
         pairs.set(&format!("_n:{list}"), (count + 1).to_string());
         place = format!("#{}-{count}", list.replace('/', "-"));
     }
-    let draft = Draft { kind, reply, pairs: pairs.to_keep() };
+    let draft = Draft { kind, reply, pairs: pairs.into_kept() };
     type_of(&person, &draft, portal.edge.rooms.clock.now())?;
     keep(&portal, &person, &id, &draft).await?;
     if lapsed {

@@ -67,7 +67,7 @@ impl Pairs {
     }
 
     /// Without what belongs to one request alone.
-    pub(super) fn to_keep(mut self) -> Self {
+    pub(super) fn into_kept(mut self) -> Self {
         self.0.retain(|(name, _)| !["_csrf", "_action"].contains(&name.as_str()));
         self
     }

@@ -54,7 +54,7 @@ pub(super) async fn with_files(
     // Whoever sends may vanish now, and the exchange be accepted all the same: nothing is taken away behind its back.
     let ids = unnamed.leave();
     let accepted = match received {
-        Ok(attached) => match accept(rooms, Deposit { attached: &attached, ..deposit }).await {
+        Ok(attached) => match Box::pin(accept(rooms, Deposit { attached: &attached, ..deposit })).await {
             // A commit whose answer was lost may have happened.
             Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
             other => other,
@@ -89,27 +89,16 @@ pub async fn accept_form(
         }
     };
     let mut unnamed = attached::Unnamed::new(rooms);
-    let received = attached::receive_form((&caller.institution, danger), &mut parts, &mut unnamed).await;
-    let ids = unnamed.leave();
-    let accepted = match received {
-        Ok(received) => {
-            let (attached, described): (Vec<_>, Vec<_>) = received.into_iter().unzip();
-            if !described.is_empty() {
-                envelope.insert("attachments".into(), Value::Array(described));
-            }
-            let bytes = written(&envelope)?;
-            match accept(rooms, Deposit { caller, key: Some(key), bytes: &bytes, attached: &attached, room: Room::ForAll }).await {
-                // A commit whose answer was lost may have happened.
-                Err(Refusal::Unavailable(error)) => return Err(Refusal::Unavailable(error)),
-                other => other,
-            }
+    let received = attached::receive_form((&caller.institution, danger), &mut parts, &mut unnamed).await.map(|received| {
+        let (attached, described): (Vec<_>, Vec<_>) = received.into_iter().unzip();
+        if !described.is_empty() {
+            envelope.insert("attachments".into(), Value::Array(described));
         }
-        Err(refusal) => Err(refusal),
-    };
-    if accepted.is_err() {
-        let _ = attached::forget(rooms, ids).await;
-    }
-    accepted
+        attached
+    });
+    let bytes = written(&envelope)?;
+    with_files(rooms, unnamed, received, Deposit { caller, key: Some(key), bytes: &bytes, attached: &[], beside: &[], room: Room::ForAll })
+        .await
 }
 
 /// Whether what somebody wrote is about danger, once it is known that they may deposit at all.

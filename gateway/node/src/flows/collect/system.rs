@@ -115,8 +115,8 @@ pub async fn hand_over(rooms: &Arc<Rooms>, delivery: &DeliveryRow, endpoint: &Pu
     rooms.signed(&leaf).await?;
 
     // 4. Release: only what was granted is ever decrypted into the document.
-    let content = released(rooms, &law, &loaded, &release, |_| true).await?;
-    let mut document = document(delivery, &loaded.row, &loaded.route, content.reveal(), release.withheld());
+    let (content, unsorted) = released(rooms, &law, &loaded, &release, |_| true).await?;
+    let mut document = document(delivery, &loaded.row, &loaded.route, content.reveal(), (release.withheld(), unsorted));
     rectified::tell(rooms, system, delivery, &loaded, &mut document).await?;
     Ok(Handed::Content(Box::new(Content { document, attachments })))
 }
