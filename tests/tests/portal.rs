@@ -89,6 +89,8 @@ async fn a_school_submits_and_the_crip_reads_answers_and_takes_in_charge() {
     // A refusal needs its reason; taking in charge does not.
     let asked = crip.post(&format!("{delivery}/reponse"), &[("suite", "refused"), ("motif", " ")]).await;
     assert!(asked.text.contains("Écrivez le motif"));
+    // What was chosen stays chosen, and nothing is chosen for anybody.
+    assert!(asked.text.contains("value=\"refused\" checked") && !document.text.contains("checked"), "{}", asked.text);
     let taken = crip.post(&format!("{delivery}/reponse"), &[("suite", "taken-in-charge")]).await;
     assert!(taken.text.contains("Pris en charge le 25 novembre 2026"));
     assert!(!crip.get("/portail/boite").await.links().any(|link| link == delivery));
@@ -141,6 +143,8 @@ async fn one_more_of_a_list_and_what_is_wrong_at_its_field() {
     let refused = crip.send(&reply, &[]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.text.contains("Rien n’a été envoyé") && refused.text.contains("href=\"#payload-date_statut\""), "{}", refused.text);
+    // The summary says which field, and what to do on a page.
+    assert!(refused.text.contains("À la date du — ") && !refused.text.contains("même clé"), "{}", refused.text);
     assert!(refused.text.contains("id=\"payload-date_statut-faute\"") && refused.text.contains("value=\"2026-0417\""));
 }
 
@@ -156,6 +160,62 @@ async fn sent_twice_is_sent_once() {
     assert!(one.text.contains("Accusé de dépôt"), "{}", one.text);
     assert_eq!((&one.url, &one.url), (&two.url, &three.url));
     assert_eq!(school.get("/portail/transmissions").await.links().filter(|link| link.starts_with("/portail/transmissions/")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_draft_that_does_not_know_it_was_accepted_leads_to_the_receipt() {
+    let portal = Portal::open().await;
+    let school = portal.signed_in(SCHOOL).await;
+    let (draft, _) = written(&school, &[]).await;
+    // Accepted under the draft's key, and the gateway died before the draft was told; then a word was changed.
+    let accepted = portal.scene.acting(SCHOOL).submit(&envelopes::of_the_school(), &draft).await.unwrap();
+    let page = school.send(&draft, &[]).await;
+    assert!(page.text.contains("Accusé de dépôt") && page.url.contains(accepted["id"].as_str().unwrap()), "{}", page.text);
+    assert!(!school.get("/portail").await.text.contains("Reprendre"));
+}
+
+#[tokio::test]
+async fn a_reader_sees_what_had_no_place_and_what_was_taken_back() {
+    let portal = Portal::open().await;
+    let mut envelope = envelopes::of_the_school();
+    envelope["payload"]["champ_inconnu"] = json!("Rappeler avant 20 h.");
+    let id = portal.scene.accepted(SCHOOL, &envelope).await;
+    let crip = portal.signed_in(CRIP).await;
+    let delivery = crip.get("/portail/boite").await.link("/portail/boite/");
+    let document = crip.get(&delivery).await;
+    assert!(document.text.contains("Ce que le formulaire ne prévoyait pas") && document.text.contains("Rappeler avant 20 h."));
+    let withdrawal = json!({"nature": "retrait", "motive": "Un homonyme."});
+    portal.scene.acting(SCHOOL).post(&format!("/v1/exchanges/{id}/rectification"), &withdrawal).await.unwrap();
+    let document = crip.get(&delivery).await;
+    assert!(document.text.contains("Retiré par son auteur le") && document.text.contains("Un homonyme."), "{}", document.text);
+    // Opening without reading is nothing.
+    let head = crip.request(Method::HEAD, &delivery).send().await.unwrap();
+    assert_eq!(head.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_the_portal_does_not_take_has_no_form() {
+    let portal = Portal::open().await;
+    let school = portal.signed_in(SCHOOL).await;
+    // A form for it would list every place of care.
+    assert_eq!(school.get("/portail/transmettre/annuaire-protocoles").await.status, StatusCode::NOT_FOUND);
+    let crip = portal.signed_in(CRIP).await;
+    for kind in ["dossier-connu", "demande-adresse", "notification-placement"] {
+        assert_eq!(crip.get(&format!("/portail/transmettre/{kind}")).await.status, StatusCode::NOT_FOUND, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_gone_is_not_replaced_by_another() {
+    let portal = Portal::open().await;
+    let school = portal.signed_in(SCHOOL).await;
+    let draft = school.get("/portail/transmettre/information-preoccupante").await.link_of_form();
+    let gone = [("_destinataire", "departement-99/crip"), ("_action", "enregistrer")];
+    let pairs: Vec<(&str, &str)> = TYPED.into_iter().chain(gone).collect();
+    school.post(&format!("/portail/brouillon/{draft}"), &pairs).await;
+    let refused = school.send(&draft, &[]).await;
+    assert!(refused.status.is_client_error(), "{}", refused.text);
+    assert_eq!(portal.scene.waiting(&portal.scene.acting(CRIP), "crip").await.len(), 0);
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ pub struct Rooms {
 }
 
 /// Who is asking: an institution by its certificate, and whoever acts for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Caller {
     /// The institution that the certificate names, known to the directory and vouched for by its authority.
     pub institution: InstitutionId,
@@ -123,7 +123,7 @@ pub struct Caller {
 }
 
 /// Who acts for the institution.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Author {
     /// A professional, by a token that was verified.
     Professional(ProfessionalId),

@@ -24,7 +24,9 @@ mod words;
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
+    Router,
+    http::StatusCode,
+    middleware,
     routing::{get, post},
 };
 
@@ -77,8 +79,8 @@ pub fn routes<S: Clone + Send + Sync + 'static>(portal: Arc<Portal>) -> Router<S
         .route("/portail/transmissions/{exchange}/accuse", get(sent::receipt))
         .route("/portail/transmissions/{exchange}/preuve", get(sent::evidence))
         .route("/portail/boite", get(mailbox::list)) // what waits for my unit
-        .route("/portail/boite/{delivery}", get(mailbox::open))
-        .route("/portail/boite/{delivery}/pieces/{name}", get(mailbox::attachment))
+        .route("/portail/boite/{delivery}", get(mailbox::open).head(nothing_here)) // opening without reading is nothing
+        .route("/portail/boite/{delivery}/pieces/{name}", get(mailbox::attachment).head(nothing_here))
         .route("/portail/boite/{delivery}/reponse", post(mailbox::acknowledge))
         .route("/portail/recherche", post(sent::search))
         .route("/portail/suivis", get(tasks::list)) // what I still owe
@@ -86,4 +88,8 @@ pub fn routes<S: Clone + Send + Sync + 'static>(portal: Arc<Portal>) -> Router<S
         .route("/portail/suivis/{id}/report", post(tasks::defer))
         .layer(middleware::map_response(page::harden))
         .with_state(portal)
+}
+
+async fn nothing_here() -> StatusCode {
+    StatusCode::NOT_FOUND
 }

@@ -30,6 +30,7 @@ use caller::{Fresh, Segment};
 use sent::{Sent, header};
 
 pub use caller::Edge;
+pub(crate) use caller::HIDDEN_KINDS;
 
 use crate::{
     flows::{Caller, accept, acknowledge, collect, decide, erase, follow, known, reidentify},

@@ -80,7 +80,7 @@ impl Drops {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            self.answered(link, partner, &name).await?;
+            alone(partner, &name, self.answered(link, partner, &name).await)?;
         }
         // 2. What it left, in order.
         let names = || files.iter().map(|file| file.name.as_str());
@@ -88,7 +88,7 @@ impl Drops {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            self.one(link, partner, &name, &files, seen).await?;
+            alone(partner, &name, self.one(link, partner, &name, &files, seen).await)?;
         }
         // 3. What a crash left behind of drops that were decided.
         self.tidy(link, partner).await
@@ -350,6 +350,21 @@ impl Drops {
         tracing::error!(partner = %partner.institution, sequence = name.sequence.number(), "an answer to a drop is not the partner's, or to no drop of ours: look at it");
         self.moved(link, partner, &both(name), DropOutcome::Refuse).await
     }
+}
+
+/// What ends a look; what one drop alone suffers from is told, and those behind it do not wait for it.
+fn alone(partner: &Partner, name: &DropName, looked: Result<(), LookFault>) -> Result<(), LookFault> {
+    let told = match &looked {
+        Err(LookFault::Wire(fault)) => !fault.is_dark(),
+        Err(LookFault::Ours(_)) => true,
+        Ok(()) | Err(LookFault::Turn) => false,
+    };
+    if let (true, Err(fault)) = (told, &looked) {
+        metrics::counter!(super::SUSPECT).increment(1);
+        tracing::error!(partner = %partner.institution, sequence = name.sequence.number(), error = %fault, "a drop, or an answer, cannot be worked on: look at it");
+        return Ok(());
+    }
+    looked
 }
 
 impl Seen {

@@ -280,6 +280,22 @@ async fn repeated(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str,
     Ok(None)
 }
 
+/// What was accepted of this author under a key, whatever it said: for who sends again and does not know.
+///
+/// # Errors
+/// As for a deposit by this caller; the store is unavailable.
+pub async fn accepted_under(
+    rooms: &Rooms,
+    caller: &Caller,
+    exchange_type: &ExchangeType,
+    key: &str,
+) -> Result<Option<ExchangeId>, Refusal> {
+    let author = identify(&rooms.law.load_full(), caller, exchange_type)?;
+    let Some(key) = usable_key(rooms, Some(key), exchange_type)? else { return Ok(None) };
+    let found = earlier(rooms, caller, &author, &key).await?;
+    Ok(found.into_iter().find(|one| one.author == author.author()).map(|one| one.exchange))
+}
+
 /// What stands under this key that may be this deposit's: the author's own first.
 async fn earlier(rooms: &Rooms, caller: &Caller, author: &Depositor, key: &str) -> Result<Vec<Repeated>, Refusal> {
     let nobody = |author: &str| author.is_empty();

@@ -1,7 +1,8 @@
 //! Sweeping: what a crash left between two commits is finished or taken away.
 //!
 //! Keys, identities and attachments are written before the exchange that names them: a crash between leaves orphans, which nothing was
-//! promised for. An erasure destroys keys before it says so: a crash between leaves it to be said.
+//! promised for. An erasure destroys keys before it says so: a crash between leaves it to be said. What the portal kept for a while
+//! goes when its time is over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use super::Rooms;
 use crate::{
     log::Event,
     refusal::Refusal,
-    store::{StoreError, exchange::MarkErased, keys::Erasure},
+    store::{StoreError, exchange::MarkErased, keys::Erasure, portal::DropOver},
 };
 
 /// How much of the erasure journal is walked.
@@ -90,6 +91,9 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
             Ok(0) => {}
             Ok(finished) => tracing::info!(finished, "erasures that were broken off were finished"),
             Err(error) => tracing::error!(error = %error, "erasures could not be finished; they will be at the next look"),
+        }
+        if let Err(error) = rooms.store.write(DropOver(rooms.clock.now())).await {
+            tracing::error!(error = %error, "drafts and sessions that are over could not be taken away; they will be at the next look");
         }
         tokio::select! {
             () = stop.cancelled() => return,

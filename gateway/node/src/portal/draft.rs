@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use exchange::{ExchangeId, Instant, Party};
+use exchange::{ExchangeId, Instant, Kind, Party};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -25,7 +25,8 @@ use crate::{
     catalogue::{ANSWER, AgreementNeed, ExchangeType},
     directory::{Institution, Unit},
     flows::follow,
-    refusal::Refusal,
+    refusal::{CertificateFault, Refusal},
+    routes::HIDDEN_KINDS,
     seal::{
         Place,
         body::{open_bytes, seal_bytes},
@@ -274,11 +275,14 @@ pub(super) fn sender(person: &Person, draft: &Draft, of: &ExchangeType) -> Resul
     Ok(Party { institution: person.caller.institution.clone(), unit: Some(unit.id.clone()) })
 }
 
-/// Where it goes: as chosen, or the first place there is.
+/// Where it goes: as chosen; where nobody chose, the first place there is. A place that is there no more is never replaced by
+/// another that nobody chose.
 pub(super) fn recipient(person: &Person, draft: &Draft, of: &ExchangeType, departement: &str) -> Option<Party> {
     let all = recipients(person, draft, of, departement);
-    let asked = draft.pairs.first("_destinataire");
-    asked.and_then(|asked| all.iter().find(|party| party.to_string() == asked)).or(all.first()).cloned()
+    match draft.pairs.first("_destinataire") {
+        Some(asked) => all.into_iter().find(|party| party.to_string() == asked),
+        None => all.into_iter().next(),
+    }
 }
 
 /// The type of a draft, or of an answer to one of the same type, that one of this person's units may send.
@@ -288,7 +292,15 @@ pub(super) fn type_of<'p>(person: &'p Person, draft: &Draft, now: Instant) -> Re
     // What answers a type of its own kind has a form of its own.
     let same = draft.reply.as_ref().is_some_and(|reply| reply.kind == draft.kind);
     let of = whole.form(same.then_some(ANSWER));
-    if sending_units(person, of)?.is_empty() || (of.must_answer && draft.reply.is_none()) { Err(Refusal::NotFound.into()) } else { Ok(of) }
+    let is_there = whole.comes_in("portal") && !sending_units(person, of)?.is_empty() && (!of.must_answer || draft.reply.is_some());
+    if !is_there {
+        return Err(Refusal::NotFound.into());
+    }
+    // With a stale revocation list nothing but danger stays open (invariant 3).
+    if person.caller.stale && !of.danger {
+        return Err(Refusal::Certificate(CertificateFault::StaleRevocation).into());
+    }
+    Ok(of)
 }
 
 /// The units of this person that may send a type.
@@ -312,7 +324,10 @@ fn recipients(person: &Person, draft: &Draft, of: &ExchangeType, departement: &s
         return vec![reply.sender.clone()];
     }
     let kinds = of.to.iter().filter(|to| to.when.is_none()).map(|to| &to.kind);
-    let mut all: Vec<(&Institution, &Unit)> = kinds.flat_map(|kind| person.law.directory.units_of_kind(kind)).collect();
+    let hidden = |kind: &Kind| HIDDEN_KINDS.contains(&kind.as_str());
+    let units = kinds.flat_map(|kind| person.law.directory.units_of_kind(kind));
+    let mut all: Vec<(&Institution, &Unit)> =
+        units.filter(|(institution, unit)| !hidden(&institution.kind) && !hidden(&unit.kind)).collect();
     all.sort_by_key(|(institution, _)| institution.departement != departement);
     all.into_iter().map(|(institution, unit)| Party { institution: institution.id.clone(), unit: Some(unit.id.clone()) }).collect()
 }

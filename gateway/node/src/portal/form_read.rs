@@ -39,6 +39,10 @@ impl Posted {
             StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
             _ => Refusal::Malformed("formulaire"),
         })?;
+        // Counted before anything is made of them.
+        if body.iter().filter(|byte| **byte == b'&').count() > MOST_PAIRS {
+            return Err(Refusal::TooLarge);
+        }
         if self.is_form { Ok(Pairs::read(body)) } else { Err(Refusal::MediaType) }
     }
 }
@@ -81,5 +85,7 @@ impl Pairs {
     }
 }
 
+/// Names and values of one form: a long one has three hundred.
+const MOST_PAIRS: usize = 2_000;
 /// Items of one list that a page shows.
 pub(super) const MOST: usize = 30;

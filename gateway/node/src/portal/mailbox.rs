@@ -71,14 +71,18 @@ struct Document {
     basis: String,
     incomplete: bool,
     withdrawn: Option<String>,
+    motive: String,
+    /// What corrects it: where it waits, and since when.
+    corrected: Vec<(String, String)>,
+    corrects: Option<String>,
     parts: Vec<Told>,
     files: Vec<File>,
     withheld: Vec<(String, String, String)>,
     limits: Vec<(String, String, bool)>,
     acknowledged: Option<(String, String)>,
     answers: Vec<(String, String)>,
-    /// A reason was forgotten.
-    needs_reason: bool,
+    /// The answer that was chosen and lacks its reason.
+    needs_reason: Option<&'static str>,
 }
 
 /// One attachment.
@@ -166,14 +170,17 @@ pub(super) async fn open(
         accepted: tell::moment(accepted),
         basis: list_of(&document, "legal_basis").iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ; "),
         incomplete: document.get("incomplete").and_then(Value::as_bool) == Some(true),
-        withdrawn: document.get("withdrawn_at").and_then(tell::when),
+        withdrawn: document.pointer("/withdrawn/at").and_then(tell::when),
+        motive: document.pointer("/withdrawn/motive").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        corrected: list_of(&document, "rectified_by").iter().filter_map(correction).collect(),
+        corrects: document.get("rectifies").and_then(Value::as_str).map(str::to_owned),
         parts: parts(of, &document),
         files: list_of(&document, "attachments").iter().map(file).collect(),
         withheld: withheld(&document),
         limits: limits.filter_map(|clock| limit(clock, now)).collect(),
         acknowledged,
         answers: of.map(|of| answers(&person, of, now)).unwrap_or_default(),
-        needs_reason: query.as_deref() == Some("motif"),
+        needs_reason: Pairs::read(query.unwrap_or_default().as_bytes()).first("motif").and_then(reasoned),
         exchange,
     };
     Ok(page(StatusCode::OK, &template))
@@ -206,11 +213,17 @@ pub(super) async fn acknowledge(
     let reason = sent.filled("motif").map(str::to_owned);
     let delivery = delivery(&id)?;
     if outcome != Outcome::TakenInCharge && reason.is_none() {
-        return Ok(Redirect::to(&format!("/portail/boite/{delivery}?motif#repondre")).into_response());
+        let chosen = sent.first("suite").and_then(reasoned).unwrap_or_default();
+        return Ok(Redirect::to(&format!("/portail/boite/{delivery}?motif={chosen}#repondre")).into_response());
     }
     let said = Acknowledgement { outcome, reason, read_back: sent.filled("code").map(str::to_owned) };
     acknowledge::acknowledge(&portal.edge.rooms, &person.caller, delivery, said).await?;
     Ok(Redirect::to(&format!("/portail/boite/{delivery}#repondre")).into_response())
+}
+
+/// An answer that needs a reason.
+fn reasoned(suite: &str) -> Option<&'static str> {
+    ["refused", "not-for-us"].into_iter().find(|known| *known == suite)
 }
 
 /// How a unit answered, in words.
@@ -234,15 +247,23 @@ pub(super) fn list_of<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The persons, then what is said of them, then who was informed; what the head of the page says is left out.
+/// The persons, then what is said of them, then who was informed, then what the form had no place for; what the head of the page
+/// says is left out.
 fn parts(of: Option<&ExchangeType>, document: &Value) -> Vec<Told> {
     let mut parts = Vec::new();
     parts.extend(document.get("subjects").and_then(|value| one(of, "", "subjects", value)));
     if let Some(payload) = document.get("payload") {
         parts.extend(told(of, "payload", payload));
     }
-    parts.extend(document.get("information").and_then(|value| one(of, "", "information", value)));
+    for name in ["information", "necessity", "non_conforme"] {
+        parts.extend(document.get(name).and_then(|value| one(of, "", name, value)));
+    }
     parts
+}
+
+/// Where a correction waits, and since when.
+fn correction(value: &Value) -> Option<(String, String)> {
+    Some((value.get("delivery")?.as_str()?.to_owned(), tell::when(value.get("accepted_at")?)?))
 }
 
 fn file(value: &Value) -> File {
@@ -274,7 +295,7 @@ fn answers(person: &Person, of: &ExchangeType, now: Instant) -> Vec<(String, Str
         let form = if one.code == of.code { one.form(Some(crate::catalogue::ANSWER)) } else { one };
         kinds.into_iter().any(|kind| form.from.contains(kind))
     };
-    let types = of.answered_by.iter().filter_map(|code| person.law.catalogue.exchange_type(code, now));
+    let types = of.answered_by.iter().filter_map(|code| person.law.catalogue.exchange_type(code, now)).filter(|one| one.comes_in("portal"));
     types.filter(sends).map(|one| (one.code.to_string(), one.title.clone())).collect()
 }
 

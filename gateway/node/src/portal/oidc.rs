@@ -43,7 +43,7 @@ pub(super) enum NotSignedIn {
     Declined,
     #[error("Le fournisseur d’identité ne répond pas comme prévu.")]
     Unreachable,
-    #[error("La réponse du fournisseur d’identité n’a pas été crue.")]
+    #[error("La réponse du fournisseur d’identité n’a pas pu être vérifiée.")]
     NotBelieved,
     #[error("Votre identité n’a pas été vérifiée par un moyen assez sûr (deux facteurs ou carte professionnelle).")]
     TooWeak,

@@ -16,7 +16,9 @@ if (ends > 0) {
       body.set("_action", "enregistrer");
       try {
         const kept = await fetch(draft.action, { method: "POST", body });
-        if (kept.ok) bar.textContent = "Votre brouillon est enregistré. Votre session se termine bientôt si vous ne faites rien.";
+        // Whoever is signed out meanwhile is led elsewhere: then nothing was kept.
+        if (!kept.ok || !new URL(kept.url).pathname.startsWith("/portail/brouillon/")) throw new Error();
+        bar.textContent = "Votre brouillon est enregistré. Votre session se termine bientôt si vous ne faites rien.";
       } catch {
         bar.textContent = "Votre session se termine dans deux minutes. Enregistrez votre brouillon.";
       }
@@ -43,9 +45,10 @@ if (send) {
     });
     request.addEventListener("load", () => {
       // Sent: the receipt. Refused: the form again, as the gateway wrote it.
-      if (request.status < 400) location.assign(request.responseURL);
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      if (request.status < 400 && request.responseURL !== send.action) location.assign(request.responseURL);
+      else if (!page.querySelector("main")) location.reload();
       else {
-        const page = new DOMParser().parseFromString(request.responseText, "text/html");
         document.querySelector("main").replaceWith(page.querySelector("main"));
         document.title = page.title;
         document.querySelector("main").focus();

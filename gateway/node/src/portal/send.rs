@@ -9,6 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
+use exchange::ExchangeId;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -22,10 +23,11 @@ use super::{
 };
 use crate::{
     flows::{
+        Rooms,
         accept::{self, Parts, Room},
         decide::{self, Action, Question},
     },
-    refusal::{AttachmentFault, Fault, Refusal},
+    refusal::{Fault, Refusal},
     routes::attachments::boundary,
     store::portal::DraftSent,
 };
@@ -162,10 +164,23 @@ pub(super) async fn send(
     };
     let rooms = &portal.edge.rooms;
     let Typed { written, envelope } = typed(&portal, &person, &draft)?;
-    match accept::accept_form(rooms, &person.caller, (&id, room), envelope, parts).await {
+    // A task of its own: whoever closes the page now leaves no acceptance behind of which the draft does not know.
+    let (rooms, caller, key) = (rooms.clone(), person.caller.clone(), id.clone());
+    let sending = tokio::spawn(async move {
+        let taken = accept::accept_form(&rooms, &caller, (&key, room), envelope, parts).await;
+        if let Ok(accepted) = &taken {
+            note(&rooms, &key, accepted.id).await;
+        }
+        taken.map(|accepted| accepted.id)
+    });
+    let taken = match sending.await.map_err(|_| Refusal::Internal("send"))? {
+        // Sent before, and the draft was not told: what was accepted then stands, and nobody is told otherwise.
+        Err(Refusal::KeyReused) => accepted_before(&portal, &person, &draft, &id).await?.ok_or(Refusal::KeyReused),
+        other => other,
+    };
+    match taken {
         Ok(accepted) => {
-            let exchange = accepted.id.to_string();
-            rooms.store.write(DraftSent { id, exchange: accepted.id }).await?;
+            let exchange = accepted.to_string();
             if person.caller.stale {
                 // With a stale revocation list nothing is read, not even a receipt: what was promised is said here.
                 return Ok(page(
@@ -179,13 +194,30 @@ pub(super) async fn send(
     }
 }
 
+/// Tells the draft what became of it. That it could not be told changes nothing: the exchange is accepted.
+async fn note(rooms: &Rooms, draft: &str, exchange: ExchangeId) {
+    if let Err(error) = rooms.store.write(DraftSent { id: draft.to_owned(), exchange }).await {
+        tracing::warn!(error = %error, exchange.id = %exchange, "a draft was not told that it was sent");
+    }
+}
+
+/// What was accepted of this draft before.
+async fn accepted_before(portal: &Portal, person: &Person, draft: &Draft, id: &str) -> Result<Option<ExchangeId>, Turn> {
+    let rooms = &portal.edge.rooms;
+    let of = type_of(person, draft, rooms.clock.now())?;
+    let found = accept::accepted_under(rooms, &person.caller, of, id).await?;
+    if let Some(exchange) = found {
+        note(rooms, id, exchange).await;
+    }
+    Ok(found)
+}
+
 /// The form again, with what is wrong at its fields; nothing that was typed is lost.
 fn refused(portal: &Portal, person: &Person, (id, draft): (&str, &Draft), written: &Written, refusal: Refusal) -> Result<Response, Turn> {
     let face = refusal.face();
     if face.fault == Fault::Ours {
         return Err(refusal.into());
     }
-    let lost = matches!(refusal, Refusal::Attachment(AttachmentFault::Malformed));
     let name_of = |pointer: &str| {
         // The nearest place that the page shows: a fault may lie deeper than a field.
         let mut at = pointer;
@@ -198,15 +230,17 @@ fn refused(portal: &Portal, person: &Person, (id, draft): (&str, &Draft), writte
         }
     };
     let mut trouble = Trouble { detail: face.detail, cure: face.cure, ..Trouble::default() };
-    if lost {
-        trouble.detail.push_str(" Joignez de nouveau vos pièces.");
+    trouble.detail.push_str(" Si vous aviez joint des pièces, joignez-les de nouveau.");
+    if !face.errors.is_empty() {
+        trouble.cure = Some("Corrigez les champs signalés, puis relisez et envoyez de nouveau.".to_owned());
     }
     for fault in face.errors {
         let name = name_of(&fault.pointer);
         if let Some(name) = &name {
             trouble.at.insert(name.clone(), fault.detail.clone());
         }
-        trouble.faults.push((fault.detail, name.map(|name| name.replace('/', "-"))));
+        let said = format!("{} — {}", words().label(&path(&fault.pointer)), fault.detail);
+        trouble.faults.push((said, name.map(|name| name.replace('/', "-"))));
     }
     for one in face.explanations {
         let said = [one.explain, one.missing, one.cure].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
@@ -215,6 +249,11 @@ fn refused(portal: &Portal, person: &Person, (id, draft): (&str, &Draft), writte
     let until = portal.edge.rooms.clock.now().plus(portal.config.drafts_last());
     let status = StatusCode::from_u16(face.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
     shown(portal, person, id, draft, Some(trouble), Some(until), status)
+}
+
+/// The place of a fault as words know it: without numbers of items.
+fn path(pointer: &str) -> String {
+    pointer.split('/').filter(|step| !step.is_empty() && step.parse::<usize>().is_err()).collect::<Vec<_>>().join(".")
 }
 
 /// What was typed, as the envelope that a member's software would send.

@@ -344,7 +344,7 @@ pub fn directory(rooms: &Rooms) -> Value {
 }
 
 /// Kinds whose very address may put a child at risk (C. civ. 375-7).
-const HIDDEN_KINDS: [&str; 2] = ["lieu-accueil", "assistant-familial"];
+pub(crate) const HIDDEN_KINDS: [&str; 2] = ["lieu-accueil", "assistant-familial"];
 /// Professionals whose questions are counted at once.
 const REMEMBERED: usize = 10_000;
 /// How long deposits of danger types stay open on a stale revocation list (invariant 3).

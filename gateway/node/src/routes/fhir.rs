@@ -36,7 +36,6 @@ use crate::{
 pub(super) async fn deposit(
     State(edge): State<Arc<Edge>>,
     caller: Caller,
-    _: TakesFhir,
     base: Base,
     Extension(room): Extension<accept::Room>,
     sent: Sent,
@@ -59,12 +58,11 @@ pub(super) async fn deposit(
 pub(super) async fn deposit_at_the_slash(
     edge: State<Arc<Edge>>,
     caller: Caller,
-    takes: TakesFhir,
     base: Base,
     room: Extension<accept::Room>,
     sent: Sent,
 ) -> Result<Response, Refusal> {
-    deposit(edge, caller, takes, base, room, sent).await
+    deposit(edge, caller, base, room, sent).await
 }
 
 /// The same, as the operation of FHIR messaging.
@@ -74,12 +72,11 @@ pub(super) async fn deposit_at_the_slash(
 pub(super) async fn process_message(
     edge: State<Arc<Edge>>,
     caller: Caller,
-    takes: TakesFhir,
     base: Base,
     room: Extension<accept::Room>,
     sent: Sent,
 ) -> Result<Response, Refusal> {
-    deposit(edge, caller, takes, base, room, sent).await
+    deposit(edge, caller, base, room, sent).await
 }
 
 /// What may be asked.

@@ -110,7 +110,8 @@ pub struct DraftRow {
     pub ends_at: Instant,
 }
 
-/// Keeps a draft, new or in the place of the one before; drafts that are over go. One that was sent is not written again.
+/// Keeps a draft, new or in the place of the one before; drafts that are over go, and of one person the oldest beyond fifty. One that
+/// was sent is not written again.
 pub struct KeepDraft {
     /// The draft.
     pub draft: DraftRow,
@@ -138,7 +139,32 @@ impl Write for KeepDraft {
                 .bind(&self.draft.sealed[..])
                 .bind(self.draft.ends_at.unix_ms())
                 .bind(Self::NAME);
-            tx.one("keep_draft", one).await
+            tx.one("keep_draft", one).await?;
+            let oldest = sqlx::query(DROP_OLDEST)
+                .bind(self.institution.as_str())
+                .bind(&self.author.issuer)
+                .bind(&self.author.subject)
+                .bind(MOST_DRAFTS);
+            oldest.execute(tx.connection()).await.map_err(StoreError::in_statement("drop_oldest_drafts"))?;
+            Ok(())
+        })
+    }
+}
+
+/// Takes away drafts and sessions that are over.
+pub struct DropOver(pub Instant);
+
+impl Write for DropOver {
+    const NAME: &'static str = "drop_over";
+    type Output = ();
+
+    fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async move {
+            for (name, statement) in [("drop_drafts", DROP_DRAFTS), ("drop_sessions", DROP_SESSIONS)] {
+                let over = sqlx::query(statement).bind(self.0.unix_ms());
+                over.execute(tx.connection()).await.map_err(StoreError::in_statement(name))?;
+            }
+            Ok(())
         })
     }
 }
@@ -157,8 +183,9 @@ impl Write for DraftSent {
 
     fn apply<'t>(self, tx: &'t mut Tx) -> BoxFuture<'t, Result<(), StoreError>> {
         Box::pin(async move {
-            let one = sqlx::query(DRAFT_SENT).bind(Vec::<u8>::new()).bind(self.exchange.to_string()).bind(Self::NAME).bind(&self.id);
-            tx.one("draft_sent", one).await
+            // A draft that was given up or is over meanwhile has nothing to remember.
+            let query = sqlx::query(DRAFT_SENT).bind(Vec::<u8>::new()).bind(self.exchange.to_string()).bind(Self::NAME).bind(&self.id);
+            query.execute(tx.connection()).await.map(drop).map_err(StoreError::in_statement("draft_sent"))
         })
     }
 }
@@ -236,12 +263,16 @@ pub(super) const HOT: &[&str] = &[
     KEEP_SESSION,
     SESSION,
     DROP_DRAFTS,
+    DROP_OLDEST,
     KEEP_DRAFT,
     DRAFT_SENT,
     DROP_DRAFT,
     DRAFT,
     DRAFTS_OF,
 ];
+
+/// Drafts of one person: a form cannot fill the disk.
+const MOST_DRAFTS: i64 = 50;
 
 const DROP_SESSIONS: &str = "-- drop_sessions
 DELETE FROM portal_session WHERE ends_at <= $1";
@@ -261,6 +292,11 @@ SELECT digest, institution, issuer, subject, thumbprint, ends_at, idle_at FROM p
 
 const DROP_DRAFTS: &str = "-- drop_drafts
 DELETE FROM portal_draft WHERE ends_at <= $1";
+
+const DROP_OLDEST: &str = "-- drop_oldest_drafts
+DELETE FROM portal_draft WHERE institution = $1 AND issuer = $2 AND subject = $3 AND exchange_id IS NULL AND id < (
+    SELECT MIN(id) FROM (SELECT id FROM portal_draft WHERE institution = $1 AND issuer = $2 AND subject = $3 AND exchange_id IS NULL
+        ORDER BY id DESC LIMIT $4) AS newest)";
 
 const KEEP_DRAFT: &str = "-- keep_draft
 INSERT INTO portal_draft (id, institution, issuer, subject, sealed, exchange_id, ends_at, written_by) VALUES ($1, $2, $3, $4, $5, NULL, $6, $7)

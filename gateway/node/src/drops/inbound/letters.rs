@@ -13,7 +13,7 @@ use crate::{
     drops::{Drops, LookFault, native::Layouts, partner::Partner},
     flows::{
         Author, Caller,
-        accept::{LetterDeposit, Room, accept_letter},
+        accept::{LetterDeposit, Room, accept_letter, accepted_under},
     },
     refusal::{Fault, Refusal},
     source::sha256_base64url,
@@ -69,9 +69,23 @@ impl Drops {
                 Part::File { rank, .. } => *rank,
                 Part::Manifest | Part::ManifestSignature | Part::Acknowledgement | Part::AcknowledgementSignature => 0,
             };
-            let key = sha256_base64url(format!("drop {} {} {rank} {position}", partner.institution, manifest.sequence).as_bytes());
+            let named = format!("drop {} {} {rank} {position} {}", partner.institution, manifest.sequence, file.sha256);
+            let key = sha256_base64url(named.as_bytes());
+            let kind = letter.envelope.get("type").and_then(Value::as_str).and_then(|kind| kind.parse().ok());
             match accept_letter(&self.rooms, &caller, LetterDeposit { letter, key: Some(&key), room: Room::ForAll }).await {
                 Ok(accepted) => ids.push(accepted.id),
+                // The same file was taken before a crash, and is read otherwise since: what was accepted then stands.
+                Err(Refusal::KeyReused) => {
+                    let of = kind.and_then(|kind| law.catalogue.exchange_type(&kind, self.rooms.clock.now()));
+                    let before = match of {
+                        Some(of) => accepted_under(&self.rooms, &caller, of, &key).await?,
+                        None => None,
+                    };
+                    match before {
+                        Some(id) => ids.push(id),
+                        None => remarks.extend(told(file, position, &Refusal::KeyReused)),
+                    }
+                }
                 Err(refusal) => match refusal.face().fault {
                     Fault::Ours => return Err(refusal.into()),
                     Fault::Caller => remarks.extend(told(file, position, &refusal)),

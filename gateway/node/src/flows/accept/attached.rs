@@ -210,7 +210,13 @@ pub(super) async fn receive_form(
         while let Some(part) = parts.next().await? {
             let name = part.name().unwrap_or_default().to_owned();
             match part.file_name().map(str::is_empty) {
-                None => drop(words.insert(name, part.text().await?.unwrap_or_default())),
+                None => {
+                    // A form says a title and a class of each file, and little else.
+                    if words.len() > 4 * rooms.attachment_limits.count || name.len() > 100 {
+                        return Err(AttachmentFault::Malformed.into());
+                    }
+                    drop(words.insert(name, part.text().await?.unwrap_or_default()));
+                }
                 // A place for a file that was left empty.
                 Some(true) => {}
                 Some(false) => {

@@ -7,13 +7,14 @@ use adapters::{
     fhir, health,
     reading::{Finding, Letter, Place, Reading, Refused},
 };
-use exchange::{Instant, Party};
-use ring::digest::{SHA256, digest};
+use exchange::{Instant, Party, canonical};
+use ring::digest::{Digest, SHA256, digest};
+use serde_json::{Value, json};
 
 use super::{Accepted, LetterDeposit, Room, accept_letter, route};
 use crate::{
     catalogue::ExchangeType,
-    flows::{Caller, Law, Rooms},
+    flows::{Caller, Law, Rooms, answers_for},
     refusal::Refusal,
 };
 
@@ -76,8 +77,7 @@ impl Native {
             Self::Fhir(opened) => opened.name()?,
         };
         // Whoever names a message may write any word: what serves as a key is made of it.
-        let sum = digest(&SHA256, format!("{} {name}", self.format().word()).as_bytes());
-        Some(sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&digest(&SHA256, format!("{} {name}", self.format().word()).as_bytes())))
     }
 
     fn read(self, context: &health::Context) -> Reading {
@@ -127,10 +127,26 @@ pub async fn accept_native(rooms: &Arc<Rooms>, caller: &Caller, deposit: NativeD
     let spare: Option<Letter> = again.then(|| letter.clone());
     let first = accept_letter(rooms, caller, LetterDeposit { letter, key: key.or(own.as_deref()), room }).await;
     let accepted = match (first, spare) {
-        (Err(Refusal::KeyReused), Some(letter)) => accept_letter(rooms, caller, LetterDeposit { letter, key: None, room }).await?,
+        (Err(Refusal::KeyReused), Some(letter)) => {
+            // Under a key made of all that it says: repeated, it is the same.
+            let key = key_of(&letter)?;
+            accept_letter(rooms, caller, LetterDeposit { letter, key: Some(&key), room }).await?
+        }
         (first, _) => first?,
     };
     Ok(Taken { accepted, reported })
+}
+
+/// A key that two letters share only when they say the same.
+fn key_of(letter: &Letter) -> Result<String, Refusal> {
+    let beside: Vec<Value> = letter.beside.iter().map(|one| json!([one.place.to_string(), one.value])).collect();
+    let files: Vec<String> = letter.attachments.iter().map(|file| hex(&digest(&SHA256, file))).collect();
+    let all = canonical::bytes(&json!([letter.envelope, beside, files])).map_err(|_| Refusal::Malformed("enveloppe"))?;
+    Ok(hex(&digest(&SHA256, &all)))
+}
+
+fn hex(sum: &Digest) -> String {
+    sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The type, which must be one that comes in this format: but a form stops no danger (invariant 3).
@@ -152,7 +168,8 @@ async fn context(
     let recipient = match opened.recipient() {
         Some(named) => Some(named.party),
         // An answer goes back to who asked; to whom nothing is known here, the story says of it what it says of nothing.
-        None => asker(rooms, caller, opened).await?.or_else(|| route::default_recipient(rooms, law, exchange_type)),
+        None if exchange_type.danger => route::default_recipient(rooms, law, exchange_type),
+        None => asker(rooms, law, caller, opened).await?.or_else(|| route::default_recipient(rooms, law, exchange_type)),
     };
     Ok(health::Context {
         recipient: recipient.unwrap_or_else(|| Party { institution: sender.institution.clone(), unit: None }),
@@ -180,9 +197,12 @@ fn sender(caller: &Caller, opened: &fhir::Opened) -> Result<Party, Refusal> {
     Ok(sender)
 }
 
-/// The unit whose exchange is answered, when it came to the institution that answers.
-async fn asker(rooms: &Rooms, caller: &Caller, opened: &fhir::Opened) -> Result<Option<Party>, Refusal> {
-    let Some(id) = opened.answers() else { return Ok(None) };
-    let row = rooms.store.exchange(id).await?.filter(|row| row.recipient.institution == caller.institution);
-    Ok(row.map(|row| row.sender))
+/// The unit whose exchange is answered, for a person who may know of that exchange: to anybody else it is not there.
+async fn asker(rooms: &Rooms, law: &Law, caller: &Caller, opened: &fhir::Opened) -> Result<Option<Party>, Refusal> {
+    let (Some(id), Ok(professional)) = (opened.answers(), caller.professional(law)) else { return Ok(None) };
+    let Some(row) = rooms.store.exchange(id).await? else { return Ok(None) };
+    let now = rooms.clock.now();
+    let theirs = rooms.store.deliveries_of(id).await?.iter().any(|delivery| answers_for(professional, &delivery.recipient, now));
+    let sealed = rooms.store.sealed_from(id, &professional.institution, &professional.id).await?;
+    Ok((theirs && !sealed).then_some(row.sender))
 }

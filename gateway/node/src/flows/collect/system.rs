@@ -78,7 +78,7 @@ pub async fn hand_over(rooms: &Arc<Rooms>, delivery: &DeliveryRow, endpoint: &Pu
     }) {
         return Ok(Handed::Notice("sealed"));
     }
-    let loaded = load(rooms, delivery.exchange).await?;
+    let mut loaded = load(rooms, delivery.exchange).await?;
     if loaded.taken_back(&law).is_some() {
         return Ok(Handed::Notice("withdrawn"));
     }
@@ -114,7 +114,11 @@ pub async fn hand_over(rooms: &Arc<Rooms>, delivery: &DeliveryRow, endpoint: &Pu
     rooms.store.write(AppendEntries(vec![entry])).await?;
     rooms.signed(&leaf).await?;
 
-    // 4. Release: only what was granted is ever decrypted into the document.
+    // 4. Release: only what was granted is ever decrypted into the document; of what was taken back meanwhile, nothing.
+    loaded.row = rooms.store.exchange(loaded.row.id).await?.ok_or(Refusal::NotFound)?;
+    if loaded.taken_back(&law).is_some() {
+        return Ok(Handed::Notice("withdrawn"));
+    }
     let (content, unsorted) = released(rooms, &law, &loaded, &release, |_| true).await?;
     let mut document = document(delivery, &loaded.row, &loaded.route, content.reveal(), (release.withheld(), unsorted));
     rectified::tell(rooms, system, delivery, &loaded, &mut document).await?;
