@@ -206,16 +206,23 @@ async fn what_the_portal_does_not_take_has_no_form() {
 }
 
 #[tokio::test]
-async fn a_recipient_that_is_gone_is_not_replaced_by_another() {
+async fn i03_a_recipient_that_is_gone_stops_no_danger_and_is_replaced_for_nothing_else() {
     let portal = Portal::open().await;
     let school = portal.signed_in(SCHOOL).await;
     let draft = school.get("/portail/transmettre/information-preoccupante").await.link_of_form();
     let gone = [("_destinataire", "departement-99/crip"), ("_action", "enregistrer")];
     let pairs: Vec<(&str, &str)> = TYPED.into_iter().chain(gone).collect();
     school.post(&format!("/portail/brouillon/{draft}"), &pairs).await;
-    let refused = school.send(&draft, &[]).await;
-    assert!(refused.status.is_client_error(), "{}", refused.text);
-    assert_eq!(portal.scene.waiting(&portal.scene.acting(CRIP), "crip").await.len(), 0);
+    // A danger is not stopped by it: it goes to the CRIP of this Département.
+    assert!(school.send(&draft, &[]).await.text.contains("Accusé de dépôt"));
+    assert_eq!(portal.scene.waiting(&portal.scene.acting(CRIP), "crip").await.len(), 1);
+    // Of anything else nobody but the sender says where it goes.
+    let evaluator = portal.signed_in(EVALUATOR).await;
+    let draft = evaluator.get("/portail/transmettre/demande-information").await.link_of_form();
+    let pairs = [("_type", "demande-information"), gone[0], gone[1]];
+    evaluator.post(&format!("/portail/brouillon/{draft}"), &pairs).await;
+    let refused = evaluator.send(&draft, &[]).await;
+    assert!(refused.status.is_client_error() && refused.text.contains("Destinataire inconnu"), "{}", refused.text);
 }
 
 #[tokio::test]

@@ -275,14 +275,13 @@ pub(super) fn sender(person: &Person, draft: &Draft, of: &ExchangeType) -> Resul
     Ok(Party { institution: person.caller.institution.clone(), unit: Some(unit.id.clone()) })
 }
 
-/// Where it goes: as chosen; where nobody chose, the first place there is. A place that is there no more is never replaced by
-/// another that nobody chose.
+/// Where it goes: as chosen; where nobody chose, the first place there is. A place that is there no more is not replaced by another
+/// that nobody chose, unless a danger would be stopped by it (invariant 3).
 pub(super) fn recipient(person: &Person, draft: &Draft, of: &ExchangeType, departement: &str) -> Option<Party> {
     let all = recipients(person, draft, of, departement);
-    match draft.pairs.first("_destinataire") {
-        Some(asked) => all.into_iter().find(|party| party.to_string() == asked),
-        None => all.into_iter().next(),
-    }
+    let asked = draft.pairs.first("_destinataire");
+    let chosen = asked.and_then(|asked| all.iter().find(|party| party.to_string() == asked)).cloned();
+    if asked.is_some() && !of.danger { chosen } else { chosen.or_else(|| all.into_iter().next()) }
 }
 
 /// The type of a draft, or of an answer to one of the same type, that one of this person's units may send.
