@@ -217,11 +217,11 @@ async fn i03_a_recipient_that_is_gone_stops_no_danger_and_is_replaced_for_nothin
     assert!(school.send(&draft, &[]).await.text.contains("Accusé de dépôt"));
     assert_eq!(portal.scene.waiting(&portal.scene.acting(CRIP), "crip").await.len(), 1);
     // Of anything else nobody but the sender says where it goes.
-    let evaluator = portal.signed_in(EVALUATOR).await;
-    let draft = evaluator.get("/portail/transmettre/demande-information").await.link_of_form();
+    let crip = portal.signed_in(CRIP).await;
+    let draft = crip.get("/portail/transmettre/demande-information").await.link_of_form();
     let pairs = [("_type", "demande-information"), gone[0], gone[1]];
-    evaluator.post(&format!("/portail/brouillon/{draft}"), &pairs).await;
-    let refused = evaluator.send(&draft, &[]).await;
+    crip.post(&format!("/portail/brouillon/{draft}"), &pairs).await;
+    let refused = crip.send(&draft, &[]).await;
     assert!(refused.status.is_client_error() && refused.text.contains("Destinataire inconnu"), "{}", refused.text);
 }
 
