@@ -128,8 +128,7 @@ pub(super) async fn write(
         Writer::Present(person) => (person, false),
         Writer::Lapsed(person) => (person, true),
     };
-    let mut pairs = sent.words()?;
-    person.sent(pairs.first("_csrf"))?;
+    let mut pairs = person.form(&sent)?;
     let action = pairs.first("_action").unwrap_or_default().to_owned();
     let kind = pairs.first("_type").unwrap_or_default().to_owned();
     let reply = match pairs.filled("_reponse") {
@@ -159,7 +158,7 @@ pub(super) async fn give_up(
     Path(id): Path<String>,
     sent: Posted,
 ) -> Result<Response, Turn> {
-    person.sent(sent.words()?.first("_csrf"))?;
+    person.form(&sent)?;
     let drop = DropDraft { id, institution: person.caller.institution.clone(), author: person.id.clone() };
     match portal.edge.rooms.store.write(drop).await {
         Err(StoreError::NotThere(_)) => Err(Refusal::NotFound.into()),

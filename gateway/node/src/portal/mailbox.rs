@@ -202,8 +202,7 @@ pub(super) async fn acknowledge(
     Path(id): Path<String>,
     sent: Posted,
 ) -> Result<Response, Turn> {
-    let sent = sent.words()?;
-    person.sent(sent.first("_csrf"))?;
+    let sent = person.form(&sent)?;
     let outcome = match sent.first("suite") {
         Some("taken-in-charge") => Outcome::TakenInCharge,
         Some("refused") => Outcome::Refused,

@@ -198,8 +198,7 @@ pub(super) async fn evidence(State(portal): State<Arc<Portal>>, person: Person, 
 
 /// An exchange by its reference. By what somebody is called nothing is searched.
 pub(super) async fn search(State(portal): State<Arc<Portal>>, person: Person, sent: Posted) -> Result<Response, Turn> {
-    let sent = sent.words()?;
-    person.sent(sent.first("_csrf"))?;
+    let sent = person.form(&sent)?;
     let id = exchange(&sent.filled("reference").unwrap_or_default().to_ascii_lowercase())?;
     follow::timeline(&portal.edge.rooms, &person.caller, id).await?;
     Ok(Redirect::to(&format!("/portail/transmissions/{id}")).into_response())

@@ -13,6 +13,7 @@ use ring::rand::SecureRandom;
 
 use super::{
     Portal,
+    form_read::{Pairs, Posted},
     page::{Signed, Turn},
     tell,
     words::words,
@@ -118,6 +119,13 @@ impl Person {
         let day = day_in_france(self.now);
         let known = self.law.directory.professional(&self.id);
         known.map(|known| known.units.iter().filter(|unit| known.habilitated(unit, day)).cloned().collect()).unwrap_or_default()
+    }
+
+    /// What a form says, once it is known to come from a page of this session.
+    pub(super) fn form(&self, sent: &Posted) -> Result<Pairs, Turn> {
+        let pairs = sent.words()?;
+        self.sent(pairs.first("_csrf"))?;
+        Ok(pairs)
     }
 
     /// The form comes from a page of this session.

@@ -138,7 +138,7 @@ async fn signed_in(portal: &Portal, visitor: &Visitor, query: &str) -> Result<St
 
 /// Ends the session.
 pub(super) async fn sign_out(State(portal): State<Arc<Portal>>, person: Person, sent: Posted) -> Result<Response, Turn> {
-    person.sent(sent.words()?.first("_csrf"))?;
+    person.form(&sent)?;
     portal.edge.rooms.store.write(EndSession(person.session().to_owned())).await?;
     let gone = format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     let forget = (header::HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"".to_owned());

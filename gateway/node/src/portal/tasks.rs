@@ -107,8 +107,7 @@ pub(super) async fn done(
     Path(id): Path<String>,
     sent: Posted,
 ) -> Result<Response, Turn> {
-    let sent = sent.words()?;
-    person.sent(sent.first("_csrf"))?;
+    let sent = person.form(&sent)?;
     let word = |name: &str| sent.filled(name).map(str::to_owned);
     let done = Done {
         on: word("le"),
@@ -129,8 +128,7 @@ pub(super) async fn defer(
     Path(id): Path<String>,
     sent: Posted,
 ) -> Result<Response, Turn> {
-    let sent = sent.words()?;
-    person.sent(sent.first("_csrf"))?;
+    let sent = person.form(&sent)?;
     let format = &time::format_description::well_known::Iso8601::DATE;
     let day = sent.filled("jusqu-au").and_then(|day| time::Date::parse(day, format).ok()).ok_or(Refusal::Malformed("date"))?;
     let wait = Wait {
