@@ -78,6 +78,11 @@ async fn killed_in_the_middle_neither_leaves_something_half_that_looks_whole() {
         }
     }
     assert!(killed > 0, "no restore was met in the middle");
+    // Killed when everything was in its place, and nothing said so yet.
+    fs::remove_dir_all(&data).unwrap();
+    stopped.here(&arguments).await.done();
+    fs::create_dir(data.join("restoring")).unwrap();
+    stopped.here(&arguments).await.done();
     let running = stopped.start().await;
     assert_eq!(kept::waiting(&running.acting(CRIP)).await.len(), 2);
     running.process.stop().await;

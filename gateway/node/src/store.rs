@@ -52,7 +52,7 @@ use sqlx::{
 use crate::seal::SealError;
 use dialect::Dialect;
 
-pub use dialect::{Part, RESTORING};
+pub use dialect::{BESIDE, Part, RESTORING};
 pub use seat::Seat;
 pub use writer::{Tx, Write};
 

@@ -90,9 +90,9 @@ pub async fn backup(options: &Backup) -> Result<ExitCode, CommandFault> {
     };
     // On another thread: copying leaves this one no pause.
     tokio::spawn({
-        let stop = stop.clone();
+        let (stop, asked) = (stop.clone(), stop_signal());
         async move {
-            stop_signal().await;
+            asked.await;
             stop.cancel();
         }
     });

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     CommandFault, decision, ending, migrate,
@@ -332,17 +333,18 @@ fn mistaken(folder: &Path, faults: &policy::CasesFault) -> CommandFault {
     CommandFault::Gateway(format!("le dossier {} a des fautes, rien n’est joué :\n{faults}", folder.display()))
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-pub(crate) async fn stop_signal() {
-    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(term) => term,
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-            return;
+/// Waits for SIGTERM or Ctrl-C. They are caught from the call on, not from the first poll: what was begun before that would be
+/// killed instead of stopped.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
+    let [mut term, mut int] = [SignalKind::terminate(), SignalKind::interrupt()].map(|kind| signal(kind).ok());
+    async move {
+        let caught = async |signal: &mut Option<Signal>| match signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = caught(&mut term) => {}
+            () = caught(&mut int) => {}
         }
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

@@ -115,11 +115,8 @@ impl Head {
 /// # Errors
 /// [`BackupFault`]; nothing is left under the names asked for, or the keys alone.
 pub async fn take(plan: &Backup<'_>, clock: &dyn Clock, progress: Progress<'_>) -> Result<[Manifest; 2], BackupFault> {
-    tokio::select! {
-        biased;
-        taken = copy_all(plan, clock, progress) => taken.map_err(|fault| if plan.stop.is_cancelled() { BackupFault::Stopped } else { fault }),
-        () = plan.stop.cancelled() => Err(BackupFault::Stopped),
-    }
+    // Each step asks whether it is to go on, and ends in its own way: dropped in the middle, it would leave files behind.
+    copy_all(plan, clock, progress).await.map_err(|fault| if plan.stop.is_cancelled() { BackupFault::Stopped } else { fault })
 }
 
 async fn copy_all(plan: &Backup<'_>, clock: &dyn Clock, progress: Progress<'_>) -> Result<[Manifest; 2], BackupFault> {
@@ -222,7 +219,7 @@ async fn copied(
     let name = name(part);
     // Empty and private before anything is in it.
     let file = to.create(&name)?;
-    copy::copy(&url(database), part, &file, &|done, of| progress(&name, done, of)).await?;
+    copy::copy(&url(database), &file, stop, &|done, of| progress(&name, done, of)).await?;
     files.insert(name, file::settle(&file, u64::MAX, &going_on(stop))?);
     Ok(())
 }

@@ -6,7 +6,8 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use futures::future::BoxFuture;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     StoreError, Tx, Write,
@@ -15,12 +16,16 @@ use super::{
 };
 
 /// Copies the database at `url` into `file`, which is there and empty. `progress` is told bytes written, of how many about.
+/// Once `stop` is cancelled, SQLite gives up within a thousand steps. To be awaited even then: what is dropped while SQLite
+/// writes goes on making files beside the copy.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]; the file is then to be thrown away.
-pub async fn copy(url: &str, part: Part, file: &Path, progress: &dyn Fn(u64, u64)) -> Result<(), StoreError> {
+pub async fn copy(url: &str, file: &Path, stop: &CancellationToken, progress: &dyn Fn(u64, u64)) -> Result<(), StoreError> {
     let failed = |e| StoreError::Unavailable("copy", e);
-    let mut connection = dialect::look(url, part).await.map_err(failed)?;
+    let mut connection = dialect::look_at_file(url).await.map_err(failed)?;
+    let stop = stop.clone();
+    connection.lock_handle().await.map_err(failed)?.set_progress_handler(STEPS, move || !stop.is_cancelled());
     let size = size(&mut connection).await.map_err(failed)?;
     let target = file.to_str().ok_or(StoreError::Damaged("name of the copy"))?.to_owned();
     let mut copying = Box::pin(sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection));
@@ -107,7 +112,7 @@ impl Write for RenewCursors {
     }
 }
 
-async fn size(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
+async fn size(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
     let mut size = 1;
     for pragma in ["PRAGMA page_count", "PRAGMA page_size"] {
         let number: i64 = sqlx::query(pragma).fetch_one(&mut *connection).await?.try_get(0)?;
@@ -116,6 +121,8 @@ async fn size(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
     Ok(size)
 }
 
+/// Of SQLite's machine, between two looks at whether a copy is still wanted.
+const STEPS: i32 = 1000;
 /// Between two looks at how far a copy is.
 const LOOK: Duration = Duration::from_millis(100);
 /// More deliveries than a gateway makes between two backups; programs that read JSON keep such numbers exactly.

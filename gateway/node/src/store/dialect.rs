@@ -6,9 +6,13 @@
 
 use std::{path::Path, time::Duration};
 
-use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, any::AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row, SqliteConnection, any::AnyPoolOptions};
 
-use super::{StoreError, patience::Patiently, sync::synced};
+use super::{
+    StoreError,
+    patience::Patiently,
+    sync::{self, synced},
+};
 
 /// Which database is spoken to, and which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +170,11 @@ pub(crate) async fn look(url: &str, part: Part) -> Result<AnyConnection, sqlx::E
     Ok(connection)
 }
 
+/// The same where only SQLite is meant, and what it alone can do.
+pub(crate) async fn look_at_file(url: &str) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnection::connect(&full(url, Dialect::Sqlite, "ro")).await
+}
+
 /// The file of SQLite at a URL.
 pub(super) fn file(url: &str) -> Option<&Path> {
     url.strip_prefix("sqlite://").and_then(|rest| rest.split('?').next()).map(Path::new)
@@ -225,6 +234,8 @@ fn busy(error: &sqlx::Error) -> bool {
 
 /// In the folder of the databases while a restore is under way: nothing is opened beside it.
 pub const RESTORING: &str = "restoring";
+/// Ends of the names of what SQLite and the store keep beside a database: worth nothing without it.
+pub const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", sync::FOOTING];
 /// How long an overwriting may wait for its turn.
 const OVERWRITTEN_WITHIN: Duration = Duration::from_secs(2);
 // `wal_autocheckpoint = 0`: a checkpoint inside the writer would be its p99; a task of its own does it.

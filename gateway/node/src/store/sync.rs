@@ -57,7 +57,7 @@ impl Footing {
     pub(super) fn of(url: &str) -> Result<Self, StoreError> {
         let Some(database) = dialect::file(url) else { return Ok(Self(None)) };
         let mut beside = database.as_os_str().to_owned();
-        beside.push(BESIDE);
+        beside.push(FOOTING);
         let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside);
         let file = opened.map_err(|e| StoreError::Unavailable("footing", sqlx::Error::Io(e)))?;
         Ok(Self(Some(Arc::new(file))))
@@ -107,6 +107,6 @@ pub(super) async fn settled(pool: &AnyPool, dialect: Dialect) -> Result<bool, St
 /// SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC.
 const FAILED_SYNCS: [&str; 2] = ["1034", "1290"];
 /// Name of the file beside a database, after its own.
-const BESIDE: &str = "-footing";
+pub(super) const FOOTING: &str = "-footing";
 /// "Could not be done", as for every command.
 const ENDED: i32 = 2;

@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     seal::KeyStore,
     store::{
-        Part, RESTORING, Seat, Store, StoreError,
+        BESIDE, Part, RESTORING, Seat, Store, StoreError,
         attachments::Attachments,
         copy::{self, RenewCursors},
         keys::Keys,
@@ -183,7 +183,7 @@ fn begin(data: &Path) -> Result<PathBuf, BackupFault> {
     let new = |folder: &Path, recursive: bool| DirBuilder::new().recursive(recursive).mode(0o700).create(folder).map_err(unusable(folder));
     new(data, true)?;
     if restoring.is_dir() {
-        let databases = Part::ALL.into_iter().flat_map(|part| ["", "-wal", "-shm"].map(|beside| name(part) + beside));
+        let databases = Part::ALL.into_iter().flat_map(|part| [""].into_iter().chain(BESIDE).map(move |end| name(part) + end));
         for file in databases.chain([MARK.to_owned()]).map(|file| data.join(file)).filter(|file| file.exists()) {
             fs::remove_file(&file).map_err(unusable(&file))?;
         }
