@@ -128,6 +128,28 @@ async fn a_signalement_that_conforms_to_nothing_is_copied_all_the_same() {
     assert_eq!(waiting[0]["incomplete"], true);
 }
 
+/// Nobody of the ASE may read every class of a magistrate's request: what it brings unsorted, only the magistrate can mend.
+#[tokio::test]
+async fn who_sent_what_a_whole_unit_cannot_read_is_asked_to_send_it_again() {
+    let scene = Scene::start().await;
+    let mut request = requests::soit_transmis();
+    request["recipient"]["unit"] = json!("ase");
+    let mut odd = request.clone();
+    odd["payload"]["inconnu"] = json!("Entendre l’enfant avant vendredi.");
+    let first = scene.accepted(MINORS, &odd).await;
+    let read = scene.opened(ASE, "ase", &first).await;
+    assert!(!read.to_string().contains("vendredi") && read["withheld"].to_string().contains("non_conforme"), "{read}");
+    assert!(scene.task(MINORS, &first, "renvoyer-conforme").await.is_some());
+    // A correction that does not conform either mends nothing; one that does is read, and ends the task.
+    odd["rectifies"] = json!(first);
+    scene.accepted(MINORS, &odd).await;
+    assert!(scene.task(MINORS, &first, "renvoyer-conforme").await.is_some());
+    request["rectifies"] = json!(first);
+    let second = scene.accepted(MINORS, &request).await;
+    assert!(scene.task(MINORS, &first, "renvoyer-conforme").await.is_none());
+    assert!(scene.task(MINORS, &second, "renvoyer-conforme").await.is_none());
+}
+
 #[tokio::test]
 async fn a_magistrate_sets_the_day_and_is_answered_without_an_agreement() {
     let scene = Scene::start().await;

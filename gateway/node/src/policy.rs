@@ -32,7 +32,7 @@ pub use again::{NotAgain, Reason};
 pub use approvers::Approvers;
 pub use ask::Unfit;
 pub use cases::{Cases, CasesFault, Report, Table, rules_table, run_cases};
-pub use decide::{Admitted, Denial};
+pub use decide::{Admitted, Denial, SEND_SORTED};
 pub use explain::Explanation;
 pub use load::{Policies, PolicyFault};
 pub use question::{Actor, AgreementState, Opening, Reading, Residence, Side, Submission};

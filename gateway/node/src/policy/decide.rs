@@ -8,13 +8,14 @@ use exchange::{
 };
 use serde_json::Value;
 
-use crate::catalogue::ExchangeType;
+use crate::catalogue::{self, ExchangeType};
 
 use super::{
     Permit, Policies,
     explain::Explanation,
     question::{Actor, Submission},
     record::{DecisionRecord, Named, Question},
+    withhold,
 };
 
 /// A draft that may be accepted, with everything that follows from the decision.
@@ -74,7 +75,21 @@ impl Policies {
             let explanations = self.explanations(&record.questions, &record.facts);
             return Err(Denial::Forbidden { explanations, hidden: false, alarm: ask.exchange_type.danger, record: Box::new(record) });
         }
-        Ok(Admitted { draft, permit: Permit { exchange: ask.exchange }, obligations: record.obligations.clone(), record })
+        let mut obligations = record.obligations.clone();
+        if withhold::unsorted(&draft) && !self.holds_everything(&draft, ask) {
+            obligations.push(SEND_SORTED.to_owned());
+        }
+        Ok(Admitted { draft, permit: Permit { exchange: ask.exchange }, obligations, record })
+    }
+
+    /// Whether the unit that receives a document may hold every class of its type: if not, nobody there reads what nobody has
+    /// sorted ([`Release::filter`](super::Release::filter)). It permits nothing: it is asked to know who has to act.
+    fn holds_everything(&self, draft: &Draft, ask: &Submission<'_>) -> bool {
+        let facts = ask.facts(&draft.route, &classes(draft, ask.exchange_type));
+        let ends = (draft.route.sender.institution.as_str(), draft.route.recipient.institution.as_str());
+        let Ok(mut asking) = self.ask(ask.now, "submit", &facts, ends, None) else { return false };
+        let of_type = catalogue::classes_of(&ask.exchange_type.fields);
+        of_type.into_iter().all(|class| asking.receive("DataClass", class.as_str()).permitted)
     }
 
     /// Whether a draft that goes to one unit may also go to another one: `ask` is about the other. A record and no permit:
@@ -177,3 +192,6 @@ fn classes(draft: &Draft, exchange_type: &ExchangeType) -> BTreeSet<DataClass> {
     }
     classes
 }
+
+/// The obligation of a sender whose recipient cannot read what it sent unsorted.
+pub const SEND_SORTED: &str = "renvoyer-conforme";

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use exchange::{
     DataClass,
     document::{Leaves, Pointer},
+    envelope::Draft,
 };
 use serde::Serialize;
 
@@ -113,7 +114,7 @@ impl Release {
     /// What nobody has sorted yet lies in one class and may be of any: only who may read all of them reads it. Says whether
     /// some of that was dropped.
     pub fn filter(&self, class: DataClass, leaves: &mut Leaves) -> bool {
-        let sorted: BTreeSet<Pointer> = leaves.iter().map(|(at, _)| at).filter(|at| says_class(at)).filter_map(file).collect();
+        let sorted = sorted([&*leaves]);
         let mut dropped = false;
         leaves.retain(|at| {
             let unsorted =
@@ -163,6 +164,19 @@ impl Gates {
         };
         through(&field.receive, &class.receive) && through(&field.disclose, &class.disclose)
     }
+}
+
+/// Whether a document has something that nobody has sorted yet ([`Release::filter`]).
+pub(super) fn unsorted(draft: &Draft) -> bool {
+    let sorted = sorted(draft.body.values());
+    let files = || draft.body.values().flat_map(Leaves::iter).filter_map(|(at, _)| file(at));
+    !draft.non_conforme.is_empty() || files().any(|file| !sorted.contains(&file))
+}
+
+/// The attachments of which somebody said the class.
+fn sorted<'l>(document: impl IntoIterator<Item = &'l Leaves>) -> BTreeSet<Pointer> {
+    let all = document.into_iter().flat_map(Leaves::iter);
+    all.map(|(at, _)| at).filter(|at| says_class(at)).filter_map(file).collect()
 }
 
 /// The attachment to which a leaf belongs.

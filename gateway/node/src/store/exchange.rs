@@ -38,8 +38,8 @@ pub struct AcceptExchange {
     pub answers: Option<(ExchangeId, TypeCode)>,
     /// What its sender states for the law and not for the recipient, sealed.
     pub statement: Option<Vec<u8>>,
-    /// The obligation of another exchange that this one, made by the gateway, fulfils.
-    pub fulfils: Option<(ExchangeId, String)>,
+    /// The obligations of another exchange that this one fulfils: the gateway made it, or it brings what was missing.
+    pub fulfils: Vec<(ExchangeId, String)>,
     /// Exchanges that the gateway makes out of this one, in the same transaction.
     pub made: Vec<AcceptExchange>,
     /// What it corrects, when that and all of its line is sealed too, from now on.
@@ -146,7 +146,7 @@ impl Write for AcceptExchange {
     fn only_inserts(&self, rows: &mut Rows) -> Option<()> {
         let alone = std::iter::once(self)
             .chain(&self.made)
-            .all(|one| one.answers.is_none() && one.fulfils.is_none() && one.exchange.rectifies.is_none());
+            .all(|one| one.answers.is_none() && one.fulfils.is_empty() && one.exchange.rectifies.is_none());
         alone.then(|| self.add_to(rows))
     }
 }
@@ -214,7 +214,7 @@ impl AcceptExchange {
                 query.execute(tx.connection()).await.map_err(StoreError::in_statement("seal_line"))?;
             }
         }
-        if let Some((of, code)) = &self.fulfils {
+        for (of, code) in &self.fulfils {
             let query = sqlx::query(FULFIL).bind(at.unix_ms()).bind(Self::NAME).bind(of.to_string()).bind(code);
             query.execute(tx.connection()).await.map_err(StoreError::in_statement("fulfil"))?;
             super::clocks::stop(tx, *of, &format!("recorded:{code}"), at, Self::NAME).await?;

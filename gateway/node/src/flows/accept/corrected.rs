@@ -12,6 +12,7 @@ use super::Depositor;
 use crate::{
     catalogue::{ClockRule, ClockStop, ExchangeType, ObligationRule},
     flows::{Law, Rooms, line, sealed_from_whom, sent, units_of},
+    policy::SEND_SORTED,
     refusal::Refusal,
     store::exchange::ExchangeRow,
 };
@@ -46,14 +47,16 @@ impl Corrected {
 }
 
 impl Asked {
-    /// Whether somebody still has to complete it.
-    pub(super) fn incomplete(&self) -> bool {
-        self.open.contains(COMPLETE)
+    /// What its sender still had to do and a correction does: one that brings everything, one whose recipient can read it.
+    pub(super) fn mended(&self, incomplete: bool, obligations: &[String]) -> impl Iterator<Item = &'static str> {
+        let unread = obligations.iter().any(|code| code == SEND_SORTED);
+        let done = [(COMPLETE, !incomplete), (SEND_SORTED, !unread)].into_iter().filter(|(_, done)| *done);
+        done.map(|(code, _)| code).filter(|code| self.open.contains(*code))
     }
 
     /// Whether this task need not be asked again. Never what is about the new document itself, nor what the gateway has to make.
     pub(super) fn covers(&self, code: &str, rule: Option<&ObligationRule>) -> bool {
-        let own = [COMPLETE, READ_WHAT_DID_NOT_CONFORM].contains(&code) || rule.is_some_and(|rule| rule.makes.is_some());
+        let own = [COMPLETE, SEND_SORTED, READ_WHAT_DID_NOT_CONFORM].contains(&code) || rule.is_some_and(|rule| rule.makes.is_some());
         !own && self.open.contains(code)
     }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     Accepted, Depositor, Ends,
     attached::{Placed, compared},
-    corrected::{self, Corrected},
+    corrected::Corrected,
     made::{Made, MadeExchange},
     route::Also,
     tasks,
@@ -67,7 +67,7 @@ pub(super) async fn keep(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, mad
         let (mut copy, _) = sealed(rooms, law, accepting, Origin::Made).await?;
         let done = rooms.state(law, Event::FollowUpDone, Some(id), now).commit("code", &fulfils).commit("by", &own);
         copy.entries.push(rooms.entry(done)?);
-        copy.fulfils = Some((id, fulfils));
+        copy.fulfils.push((id, fulfils));
         write.made.push(copy);
     }
 
@@ -212,12 +212,14 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         }),
         None => None,
     };
-    // What was missing came: nobody has to complete the first one any more.
-    let completed = draft.route.rectifies.filter(|_| !incomplete && asked.is_some_and(corrected::Asked::incomplete));
-    let completed = completed.map(|first| (first, corrected::COMPLETE.to_owned()));
-    if let Some((first, code)) = &completed {
-        let statement = rooms.state(law, Event::FollowUpDone, Some(*first), now).commit("code", code).commit("by", &id);
-        entries.push(rooms.entry(statement)?);
+    // What was missing, or could not be read, came: nobody has to send it any more.
+    let mut fulfils = Vec::new();
+    if let Some((first, asked)) = draft.route.rectifies.zip(asked) {
+        for code in asked.mended(incomplete, &obligations) {
+            let statement = rooms.state(law, Event::FollowUpDone, Some(first), now).commit("code", &code).commit("by", &id);
+            entries.push(rooms.entry(statement)?);
+            fulfils.push((first, code.to_owned()));
+        }
     }
     let write = AcceptExchange {
         idempotency,
@@ -228,7 +230,7 @@ async fn sealed(rooms: &Rooms, law: &Law, accepting: Accepting<'_>, origin: Orig
         entries,
         answers: draft.route.in_reply_to.map(|answered| (answered, exchange_type.code.clone())),
         statement: sealed_statement(&exchange_key, id, &draft)?,
-        fulfils: completed,
+        fulfils,
         also_sealed: draft.route.rectifies.filter(|_| seals_the_line),
         made: Vec::new(),
         attachments: placed.iter().map(|one| one.seal(&exchange_key, id)).collect::<Result<_, _>>()?,

@@ -3,7 +3,7 @@
 use exchange::{DataClass, ProtectionRole, Secrecy, Urgency};
 
 use super::world::{World, alert, feedback, person, signalement, without_recipient};
-use crate::policy::{Admitted, Denial};
+use crate::policy::{Admitted, Denial, SEND_SORTED};
 
 #[test]
 fn i03_danger_is_never_blocked_by_a_form() {
@@ -78,6 +78,24 @@ fn what_does_not_conform_is_kept_in_the_most_protected_class() {
     let (_, _, _, record) = sending.run(&world).unwrap().into_parts();
     assert_eq!(record.facts["classes"], serde_json::json!(["declarant"]));
     assert_eq!(of.most_protected_class(), DataClass::Declarant);
+}
+
+#[test]
+fn a_sender_is_asked_again_for_what_the_whole_unit_cannot_read() {
+    let world = World::new();
+    let of = alert();
+    let asked = |to: &str, non_conforme: bool| {
+        let mut sending = world.send(&of, "hopital", to);
+        sending.classes = [DataClass::Social].into();
+        sending.non_conforme = non_conforme;
+        let admitted = sending.run(&world).unwrap();
+        let (obligations, record) = (admitted.obligations().to_vec(), admitted.into_parts().3);
+        assert!(!record.obligations.contains(&SEND_SORTED.to_owned()), "the rules did not say so: {record:?}");
+        obligations.contains(&SEND_SORTED.to_owned())
+    };
+    // The CRIP holds every class of an alert; the parquet's own services do not.
+    assert!(!asked("crip", true));
+    assert!(asked("ase", true) && !asked("ase", false));
 }
 
 #[test]
