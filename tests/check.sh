@@ -32,6 +32,7 @@ install_tools() {
   need cc gcc "ring, aws-lc and SQLite compile C"
   need curl curl "the README's own commands are run as they stand"
   need openssl openssl "the same: an institution makes its key and request with it"
+  need ip iproute2 "networks that fall silent: a replica is cut off from its database"
   need e2fsck e2fsprogs "disks that fail: a file system of the tests' own is broken and mended"
   need qpdf qpdf "whether others find our PDF files whole"
   need pdftotext poppler-utils "the same: what they read in them"

@@ -17,6 +17,7 @@ use crate::{ROLE, ServerFault, done, instead_of_root, program, programs};
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
+    settings: Vec<String>,
     server: Option<Child>,
 }
 
@@ -27,11 +28,43 @@ impl Cluster {
     /// [`ServerFault`].
     pub fn new() -> Result<Self, ServerFault> {
         let mut cluster = Self::empty()?;
-        let mut initdb = program(&cluster.programs, "initdb")?;
-        initdb.args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
-        done("initdb", initdb.arg("-D").arg(cluster.data()))?;
+        cluster.initialise()?;
         cluster.start()?;
         Ok(cluster)
+    }
+
+    /// The same that listens at these addresses, too, over TLS with this chain and key (PEM): to whoever comes, who need not
+    /// prove anything. The addresses are those of the network in which this and `start` are called.
+    ///
+    /// # Errors
+    /// [`ServerFault`].
+    pub fn listening(addresses: &[&str], chain: &str, key: &str) -> Result<Self, ServerFault> {
+        let mut cluster = Self::empty()?;
+        cluster.initialise()?;
+        let hba = fs::read_to_string(cluster.data().join("pg_hba.conf")).map_err(|e| ServerFault::File("pg_hba.conf", e))?;
+        cluster.own("pg_hba.conf", &(hba + "hostssl all all all trust\n"))?;
+        let files = [("ssl_cert_file", cluster.own("server.crt", chain)?), ("ssl_key_file", cluster.own("server.key", key)?)];
+        cluster.settings = vec![format!("listen_addresses={}", addresses.join(",")), "ssl=on".to_owned()];
+        cluster.settings.extend(files.map(|(name, file)| format!("{name}={}", file.display())));
+        cluster.start()?;
+        Ok(cluster)
+    }
+
+    fn initialise(&self) -> Result<(), ServerFault> {
+        let mut initdb = program(&self.programs, "initdb")?;
+        initdb.args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
+        done("initdb", initdb.arg("-D").arg(self.data())).map(drop)
+    }
+
+    /// A file of the server's alone, beside its data.
+    fn own(&self, name: &'static str, text: &str) -> Result<PathBuf, ServerFault> {
+        let (file, failed) = (self.data().join(name), |e| ServerFault::File(name, e));
+        fs::write(&file, text).map_err(failed)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        if let Some((user, group)) = instead_of_root()? {
+            chown(&file, Some(user), Some(group)).map_err(failed)?;
+        }
+        Ok(file)
     }
 
     /// A standby of another one, that holds each of its commits before it is answered.
@@ -73,7 +106,10 @@ impl Cluster {
         loop {
             let mut server = program(&self.programs, "postgres")?;
             server.arg("-D").arg(self.data()).arg("-k").arg(&self.folder).current_dir("/");
-            for setting in ["listen_addresses=", "shared_buffers=32MB", "max_connections=100", "wal_level=replica"] {
+            for setting in &self.settings {
+                server.args(["-c", setting]);
+            }
+            for setting in ["shared_buffers=32MB", "max_connections=100", "wal_level=replica"] {
                 server.args(["-c", setting]);
             }
             server.stdin(Stdio::null()).stdout(log()?).stderr(log()?);
@@ -139,6 +175,11 @@ impl Cluster {
         format!("postgres://{ROLE}@localhost/{database}?host={}", folder.display())
     }
 
+    /// URL of a database at one of its addresses, whose certificate must stand under the root in a file.
+    pub fn url_over(address: &str, root: &Path, database: &str) -> String {
+        format!("postgres://{ROLE}@{address}/{database}?sslmode=verify-full&sslrootcert={}", root.display())
+    }
+
     /// What a statement prints, as the superuser.
     ///
     /// # Errors
@@ -168,7 +209,7 @@ impl Cluster {
         watcher.args(["-c", WATCH, "watch"]).arg(me.to_string()).arg(&folder);
         watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         watcher.spawn().map_err(|e| ServerFault::File("sh", e))?;
-        Ok(Self { folder, programs: programs()?, server: None })
+        Ok(Self { folder, programs: programs()?, settings: vec!["listen_addresses=".to_owned()], server: None })
     }
 }
 

@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod front;
 pub mod interposer;
 pub mod kept;
+pub mod network;
 pub mod people;
 pub mod process;
 pub mod python;

@@ -5,16 +5,22 @@
 
 use std::time::{Duration, Instant};
 
+use certs_dev::Leaf;
 use postgres_dev::Cluster;
 use tests::{
-    account::{Account, Answer, Fault, times},
+    account::{Account, Answer, Fault, not_here, times},
+    endpoint::Endpoint,
     front::Front,
-    kept::{random, whole},
-    process::Process,
+    kept::{random, signed, whole},
+    network::Network,
+    people::{AUDITOR, SCHOOL},
+    process::{Process, connect, free_ports},
     stage::Stage,
 };
 
 const DATABASE: &str = "passerelle";
+/// Under which a database's own certificate stands.
+const AUTHORITY: &str = "ac-territoires";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i01_a_database_whose_processes_are_killed() {
@@ -139,6 +145,67 @@ async fn i01_a_network_that_falls_silent() {
         account.until_more(6).await;
         load.stop().await;
     }
+    close(&stage, gateway, &account, &fault).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_a_replica_that_is_cut_off_from_the_database() {
+    let how = "network namespaces: the database, over TLS, behind two cables, a replica at each, both under load; one cable is cut, in turn, until its replica says 503 and the other extends the log; then mended";
+    let fault = Fault { file: "12-cable", what: "one of two replicas cut off from the database", how, times: times(50, 2) };
+    let Some(network) = Network::new(2) else { return not_here(fault.file, fault.what, "no network namespaces") };
+    let addresses = [network.address(0), network.address(1)];
+    let mut database = None;
+    let stage = Stage::new(|world| {
+        let leaf =
+            addresses.map(|address| address.parse().unwrap()).into_iter().fold(Endpoint::leaf(AUTHORITY, "departement-31"), Leaf::address);
+        let issued = world.pki.issue(&leaf).unwrap();
+        let cluster = network.behind(|| Cluster::listening(&addresses, &issued.chain_pem, &issued.key_pem)).unwrap();
+        cluster.make(DATABASE).unwrap();
+        let root = world.folder.join("pki/authorities").join(AUTHORITY).join("root.pem");
+        world.keep_in(&Cluster::url_over(addresses[0], &root, DATABASE)).unwrap();
+        database = Some(cluster);
+    });
+    let account = Account::new("cable");
+    let (port, local) = free_ports();
+    let local = format!("127.0.0.1:{local}");
+    let config = stage.world.replica("other", &format!("127.0.0.1:{port}"), &local).unwrap();
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains(addresses[0]), "{text}");
+    std::fs::write(&config, text.replace(addresses[0], addresses[1])).unwrap();
+    let replicas = [stage.start().await, Process::start(&config, &local).await];
+    let bases = [stage.base.clone(), format!("https://localhost:{port}")];
+    let client = |at: usize, (institution, who): (&'static str, &'static str)| connect(&stage.world, &bases[at], institution, who);
+    let mut longest = Duration::ZERO;
+    for round in 0..fault.times {
+        let (off, on) = (round % 2, 1 - round % 2);
+        let load = account.load((0..4).map(|member| client(member % 2, SCHOOL)));
+        account.until_more(10).await;
+        network.cut(off);
+        let cut = Instant::now();
+        let told = account.deposit(&client(off, SCHOOL), &account.key(90_000, round)).await;
+        assert!(told.is_not_now(), "{told:?}");
+        assert!(cut.elapsed() < Duration::from_secs(40), "{:?}", cut.elapsed());
+        assert!(replicas[off].get("/health/ready").await.unwrap().contains("\"ready\":false"));
+        // The other one accepts, and extends the log even if the one that is cut off had its turn.
+        account.until_more(10).await;
+        let auditor = client(on, AUDITOR);
+        let before = signed(&auditor).await;
+        while signed(&auditor).await <= before {
+            assert!(cut.elapsed() < Duration::from_secs(90), "nobody extends the log");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        longest = longest.max(cut.elapsed());
+        network.mend(off);
+        account.over();
+        while account.deposit(&client(off, SCHOOL), &account.key(90_000, round)).await != Answer::Accepted {
+            assert!(cut.elapsed() < Duration::from_secs(150), "it does not find back");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        load.stop().await;
+    }
+    println!("the other replica extended the log within {longest:?} of a cut");
+    let [gateway, other] = replicas;
+    other.stop().await;
     close(&stage, gateway, &account, &fault).await;
 }
 
