@@ -1,11 +1,14 @@
-//! An OpenID provider for the demonstration and the tests: real sockets, real TLS, real signatures (ES256), PKCE, codes for
-//! one use; and no password: whoever reaches it says who it is.
+//! An OpenID provider for the demonstration and the tests: real sockets, real TLS, real signatures (ES256 or RS256), PKCE,
+//! codes for one use, a way out; and no password: whoever reaches it says who it is.
 
 use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,7 +16,7 @@ use form_urlencoded::Serializer;
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -21,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
@@ -70,11 +74,93 @@ type Change = Box<dyn Fn(&mut Value) + Send + Sync>;
 struct Shared {
     issuer: String,
     audience: Audience,
-    key: EcdsaKeyPair,
+    key: Mutex<Key>,
     random: SystemRandom,
     /// Codes that were given and not used.
     codes: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     change: Mutex<Option<Change>>,
+    /// How often what it publishes was asked.
+    asked: AtomicUsize,
+    /// How many signed out here.
+    gone: AtomicUsize,
+    /// Nothing is published while this is so.
+    stalled: watch::Sender<bool>,
+    /// What stands before its addresses.
+    place: Mutex<String>,
+}
+
+/// How a provider signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signs {
+    /// On P-256.
+    Es256,
+    /// RSA of 2048 bits, PKCS #1.
+    Rs256,
+}
+
+/// One key, and what its tokens call it.
+struct Key {
+    kid: String,
+    pair: Pair,
+}
+
+enum Pair {
+    Ec(EcdsaKeyPair),
+    Rsa(Box<RsaKeyPair>),
+}
+
+impl Key {
+    fn new(signs: Signs, kid: String, random: &SystemRandom) -> Result<Self, ProviderError> {
+        let no = ProviderError::NoRandomness;
+        let pair = match signs {
+            Signs::Es256 => {
+                let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, random).map_err(|_| no)?;
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), random);
+                Pair::Ec(pair.map_err(|_| ProviderError::NoRandomness)?)
+            }
+            Signs::Rs256 => {
+                let made = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).map_err(|_| no)?;
+                let pair = RsaKeyPair::from_pkcs8(&made.serialize_der()).map_err(|_| ProviderError::NoRandomness)?;
+                Pair::Rsa(Box::new(pair))
+            }
+        };
+        Ok(Self { kid, pair })
+    }
+
+    fn jwk(&self) -> Value {
+        let word = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match &self.pair {
+            Pair::Ec(pair) => {
+                // An uncompressed point: a byte, then both halves.
+                let point = pair.public_key().as_ref();
+                let half = |range| word(point.get(range).unwrap_or_default());
+                json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.kid, "x": half(1..33), "y": half(33..65)})
+            }
+            Pair::Rsa(pair) => {
+                let public: ring::rsa::PublicKeyComponents<Vec<u8>> = pair.public().into();
+                json!({"kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.kid, "n": word(&public.n), "e": word(&public.e)})
+            }
+        }
+    }
+
+    /// A token that says this.
+    fn token(&self, claims: &Value, random: &SystemRandom) -> Option<String> {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let alg = match &self.pair {
+            Pair::Ec(_) => "ES256",
+            Pair::Rsa(_) => "RS256",
+        };
+        let message = format!("{}.{}", part(&json!({"alg": alg, "kid": self.kid, "typ": "JWT"})), part(claims));
+        let signature = match &self.pair {
+            Pair::Ec(pair) => pair.sign(random, message.as_bytes()).ok()?.as_ref().to_vec(),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, random, message.as_bytes(), &mut signature).ok()?;
+                signature
+            }
+        };
+        Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
 }
 
 impl IdentityProvider {
@@ -91,10 +177,7 @@ impl IdentityProvider {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         let random = SystemRandom::new();
-        let no = |_| ProviderError::NoRandomness;
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(no)?;
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).map_err(|_| ProviderError::NoRandomness)?;
+        let key = Mutex::new(Key::new(Signs::Es256, "demonstration".to_owned(), &random)?);
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             issuer: format!("https://localhost:{}", address.port()),
@@ -103,6 +186,10 @@ impl IdentityProvider {
             random,
             codes: Mutex::default(),
             change: Mutex::default(),
+            asked: AtomicUsize::new(0),
+            gone: AtomicUsize::new(0),
+            stalled: watch::Sender::new(false),
+            place: Mutex::default(),
         });
         let (acceptor, serves) = (TlsAcceptor::from(Arc::new(config)), shared.clone());
         let serving = tokio::spawn(async move {
@@ -132,6 +219,36 @@ impl IdentityProvider {
     /// Says something else in its tokens from now on, for tests of those who must not believe it.
     pub fn change(&self, change: impl Fn(&mut Value) + Send + Sync + 'static) {
         *self.shared.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(change));
+    }
+
+    /// Signs with another key from now on, and publishes no other.
+    ///
+    /// # Errors
+    /// [`ProviderError::NoRandomness`].
+    pub fn sign_with(&self, signs: Signs) -> Result<(), ProviderError> {
+        let kid = self.shared.random_word().ok_or(ProviderError::NoRandomness)?;
+        *self.shared.key.lock().unwrap_or_else(PoisonError::into_inner) = Key::new(signs, kid, &self.shared.random)?;
+        Ok(())
+    }
+
+    /// Moves its addresses; at the old ones there is nothing any more.
+    pub fn move_to(&self, place: &str) {
+        place.clone_into(&mut self.shared.place.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Publishes nothing while this is so: whoever asks, waits.
+    pub fn stall(&self, stalled: bool) {
+        self.shared.stalled.send_replace(stalled);
+    }
+
+    /// How often its configuration was asked.
+    pub fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::SeqCst)
+    }
+
+    /// How many signed out here, with a token of its own.
+    pub fn signed_out(&self) -> usize {
+        self.shared.gone.load(Ordering::SeqCst)
     }
 
     /// Says the truth again.
@@ -173,6 +290,11 @@ impl Shared {
             stream.read_exact(&mut body).await?;
             let target = first.split(' ').nth(1).unwrap_or("/");
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            if path == CONFIGURATION {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                let mut stalled = self.stalled.subscribe();
+                drop(stalled.wait_for(|stalled| !stalled).await);
+            }
             let (status, media, header, text) = self.answer(path, query, &body);
             let head = format!(
                 "HTTP/1.1 {status} x\r\n{header}content-type: {media}\r\ncache-control: no-store\r\ncontent-length: {}\r\n\r\n",
@@ -186,32 +308,37 @@ impl Shared {
 
     fn answer(&self, path: &str, query: &str, body: &[u8]) -> Answer {
         let json = |value: Value| (200, "application/json", String::new(), value.to_string());
-        let issuer = &self.issuer;
-        match path {
-            "/.well-known/openid-configuration" => json(json!({
+        let (issuer, place) = (&self.issuer, self.place.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        if path == CONFIGURATION {
+            return json(json!({
                 "issuer": issuer,
-                "authorization_endpoint": format!("{issuer}/authorize"),
-                "token_endpoint": format!("{issuer}/token"),
-                "jwks_uri": format!("{issuer}/jwks"),
+                "authorization_endpoint": format!("{issuer}{place}/authorize"),
+                "token_endpoint": format!("{issuer}{place}/token"),
+                "jwks_uri": format!("{issuer}{place}/jwks"),
+                "end_session_endpoint": format!("{issuer}{place}/logout"),
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["ES256"],
+                "id_token_signing_alg_values_supported": ["ES256", "RS256"],
                 "code_challenge_methods_supported": ["S256"],
-            })),
-            "/jwks" => json(json!({"keys": [self.jwk()]})),
-            "/authorize" => self.page(query),
-            "/choose" => self.choose(query),
-            "/token" => self.token(body),
-            _ => (404, "text/plain", String::new(), String::new()),
+            }));
+        }
+        match path.strip_prefix(&place) {
+            Some("/jwks") => json(json!({"keys": [self.key.lock().unwrap_or_else(PoisonError::into_inner).jwk()]})),
+            Some("/authorize") => self.page(query),
+            Some("/choose") => self.choose(query),
+            Some("/token") => self.token(body),
+            Some("/logout") => self.leave(query),
+            Some(_) | None => (404, "text/plain", String::new(), String::new()),
         }
     }
 
     /// Who is it? One link for each person.
     fn page(&self, query: &str) -> Answer {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let link = |(sub, label): &(String, String)| {
             let mut who = Serializer::new(String::new());
             who.append_pair("who", sub);
-            format!("<li><a href=\"/choose?{}&amp;{}\">{}</a></li>", who.finish(), escaped(query), escaped(label))
+            format!("<li><a href=\"{place}/choose?{}&amp;{}\">{}</a></li>", who.finish(), escaped(query), escaped(label))
         };
         let people: String = self.audience.people.iter().map(link).collect();
         let page = format!(
@@ -236,6 +363,23 @@ impl Shared {
         let place = format!("location: {}?{}\r\n", self.audience.return_to, back.finish());
         self.codes.lock().unwrap_or_else(PoisonError::into_inner).insert(code, asked);
         (303, "text/plain", place, String::new())
+    }
+
+    /// Whoever shows a token of ours is gone, and goes back.
+    fn leave(&self, query: &str) -> Answer {
+        let asked: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let told = |name: &str| asked.get(name).map(String::as_str).unwrap_or_default();
+        let ours = told("id_token_hint").split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
+        let ours = ours.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
+        let ours = ours.is_some_and(|claims| claims.get("iss").and_then(Value::as_str) == Some(self.issuer.as_str()));
+        let back = self.audience.return_to.replace("/portail/retour", "/portail/connexion");
+        if !ours || told("post_logout_redirect_uri") != back || told("client_id") != self.audience.client {
+            return (400, "text/plain", String::new(), "invalid_request".to_owned());
+        }
+        self.gone.fetch_add(1, Ordering::SeqCst);
+        let mut state = Serializer::new(String::new());
+        state.append_pair("state", told("state"));
+        (303, "text/plain", format!("location: {back}?{}\r\n", state.finish()), String::new())
     }
 
     fn token(&self, body: &[u8]) -> Answer {
@@ -265,22 +409,12 @@ impl Shared {
         let now = (self.audience.now)();
         let mut claims = json!({
             "iss": self.issuer, "sub": asked.get("who")?, "aud": self.audience.client, "iat": now, "exp": now + 60,
-            "nonce": asked.get("nonce"), "acr": "eidas2", "amr": ["pwd", "mfa"],
+            "nonce": asked.get("nonce"), "acr": "eidas2", "amr": ["pwd", "mfa"], "auth_time": now,
         });
         if let Some(change) = self.change.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             change(&mut claims);
         }
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", part(&json!({"alg": "ES256", "kid": KID, "typ": "JWT"})), part(&claims));
-        let signature = self.key.sign(&self.random, message.as_bytes()).ok()?;
-        Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
-    }
-
-    fn jwk(&self) -> Value {
-        // An uncompressed point: a byte, then both halves.
-        let point = self.key.public_key().as_ref();
-        let half = |range| URL_SAFE_NO_PAD.encode(point.get(range).unwrap_or_default());
-        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KID, "x": half(1..33), "y": half(33..65)})
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).token(&claims, &self.random)
     }
 
     fn random_word(&self) -> Option<String> {
@@ -294,4 +428,4 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-const KID: &str = "demonstration";
+const CONFIGURATION: &str = "/.well-known/openid-configuration";

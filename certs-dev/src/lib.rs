@@ -16,7 +16,7 @@ mod identity;
 mod leaf;
 mod pki;
 
-pub use identity::{Audience, IdentityProvider, ProviderError};
+pub use identity::{Audience, IdentityProvider, ProviderError, Signs};
 pub use leaf::{Issued, Leaf, Signed};
 pub use pki::{AUTHORITIES, Pki, PkiError};
 

@@ -1,14 +1,18 @@
 //! A browser without script at the portal: a client certificate, a jar of cookies, pages, forms; and the portal itself, with
 //! an identity provider that it trusts.
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Mutex,
+};
 
 use certs_dev::{Audience, IdentityProvider};
 use exchange::Instant;
 use form_urlencoded::Serializer;
 use gateway::{
     clock::Clock,
-    demo::world::{CLIENT, SECRET},
+    demo::world::{CLIENT, SECRET, World},
     listen::client_config,
 };
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
@@ -33,6 +37,8 @@ pub struct Browser {
     origin: String,
     /// Its cookies.
     pub jar: Mutex<BTreeMap<String, String>>,
+    /// Those that it keeps back while another site leads it.
+    strict: Mutex<BTreeSet<String>>,
 }
 
 /// What a browser got.
@@ -56,6 +62,11 @@ impl Portal {
 
     /// Opens it with more lines of its configuration.
     pub async fn open_with(more: &str) -> Self {
+        Self::open_on(more, "", |_| {}).await
+    }
+
+    /// Opens it with more lines of its configuration and of its provider's, on a stage that `prepare` changed.
+    pub async fn open_on(more: &str, provider_lines: &str, prepare: impl FnOnce(&mut World)) -> Self {
         let mut scene = Scene::set(|_| {});
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let origin = format!("https://localhost:{port}");
@@ -63,7 +74,8 @@ impl Portal {
         let issued = scene.world.pki.issue_gateway(&["localhost"], now.datetime().into()).unwrap();
         let clock = scene.clock.clone();
         let label = |(institution, sub): (&str, &str)| (sub.to_owned(), format!("{sub}, {institution}"));
-        let people = [SCHOOL, HOSPITAL, TEACHER, HEADMASTER, CRIP, CADRE, FORMER, ASE, PMI, DPO, MAGISTRATE, TOWN_HALL].map(label).into();
+        let people =
+            [SCHOOL, HOSPITAL, TEACHER, HEADMASTER, CRIP, CADRE, FORMER, ASE, PMI, DPO, MAGISTRATE, TOWN_HALL, ON_CALL].map(label).into();
         let audience = Audience {
             people,
             client: CLIENT.to_owned(),
@@ -74,6 +86,10 @@ impl Portal {
         let provider = IdentityProvider::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), &issued, audience).unwrap();
         scene.world.listen(&format!("127.0.0.1:{port}"), "127.0.0.1:0").unwrap();
         scene.world.open_portal(&origin, provider.issuer(), more).unwrap();
+        let file = scene.world.config();
+        let written = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, written.replace("profile = \"oidc\"", &format!("profile = \"oidc\"\n{provider_lines}"))).unwrap();
+        prepare(&mut scene.world);
         scene.resume().await;
         Self { scene, provider, origin }
     }
@@ -102,28 +118,36 @@ impl Browser {
             .redirect(redirect::Policy::none())
             .build()
             .unwrap();
-        Self { http, origin: origin.to_owned(), jar: Mutex::default() }
+        Self { http, origin: origin.to_owned(), jar: Mutex::default(), strict: Mutex::default() }
     }
 
     /// A request with the cookies of this place.
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.led(method, url, false)
+    }
+
+    /// The same; where another site leads it here, without the strict ones.
+    fn led(&self, method: Method, url: &str, from_elsewhere: bool) -> RequestBuilder {
         let url = if url.starts_with('/') { format!("{}{url}", self.origin) } else { url.to_owned() };
         let request = self.http.request(method, &url);
         if !url.starts_with(&self.origin) {
             return request;
         }
-        let jar = self.jar.lock().unwrap();
-        let cookies: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let (jar, strict) = (self.jar.lock().unwrap(), self.strict.lock().unwrap());
+        let told = jar.iter().filter(|(name, _)| !from_elsewhere || !strict.contains(*name));
+        let cookies: Vec<String> = told.map(|(name, value)| format!("{name}={value}")).collect();
         if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) }
     }
 
     /// Sends a request and follows where it leads.
     pub async fn follow(&self, request: RequestBuilder) -> Page {
         let mut answer = request.send().await.unwrap();
+        let mut from_elsewhere = false;
         for _ in 0..10 {
+            from_elsewhere |= !answer.url().as_str().starts_with(&self.origin);
             self.keep(answer.headers());
             let Some(place) = answer.headers().get("location").map(|place| place.to_str().unwrap().to_owned()) else { break };
-            answer = self.request(Method::GET, &place).send().await.unwrap();
+            answer = self.led(Method::GET, &place, from_elsewhere).send().await.unwrap();
         }
         let (status, url, headers) = (answer.status(), answer.url().to_string(), answer.headers().clone());
         Page { status, url, headers, text: answer.text().await.unwrap() }
@@ -161,15 +185,32 @@ impl Browser {
         self.get(&format!("{place}{link}")).await
     }
 
-    /// Sends a draft with files: field, file name, media type, content.
+    /// Ends the session, here and where the page leads.
+    pub async fn sign_out(&self) -> Page {
+        let page = self.post("/portail/deconnexion", &[]).await;
+        let way_out = page.links().find(|link| link.contains("id_token_hint"));
+        match way_out {
+            Some(way_out) => self.get(&way_out).await,
+            None => page,
+        }
+    }
+
+    /// What a draft says before it is sent: the digest that its form carries.
+    pub async fn shown(&self, draft: &str) -> String {
+        let page = self.get(&format!("/portail/brouillon/{draft}/verifier")).await;
+        if page.text.contains("name=\"_lu\"") { page.value("_lu") } else { String::new() }
+    }
+
+    /// Reads a draft again and sends it with files: field, file name, media type, content.
     pub async fn send(&self, draft: &str, files: &[(&str, &str, &str, &[u8])]) -> Page {
-        let csrf = self.csrf().await;
-        self.follow(self.sending(draft, &csrf, files)).await
+        let (csrf, shown) = (self.csrf().await, self.shown(draft).await);
+        self.follow(self.sending(draft, (&csrf, &shown), files)).await
     }
 
     /// The same, not sent yet.
-    pub fn sending(&self, draft: &str, csrf: &str, files: &[(&str, &str, &str, &[u8])]) -> RequestBuilder {
-        let mut body = format!("--b\r\ncontent-disposition: form-data; name=\"_csrf\"\r\n\r\n{csrf}\r\n").into_bytes();
+    pub fn sending(&self, draft: &str, (csrf, shown): (&str, &str), files: &[(&str, &str, &str, &[u8])]) -> RequestBuilder {
+        let word = |name: &str, value: &str| format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        let mut body = (word("_csrf", csrf) + &word("_lu", shown)).into_bytes();
         for (field, name, media, content) in files {
             for (part, value) in [("title", format!("Pièce {field}")), ("class", "sante".to_owned())] {
                 body.extend(format!("--b\r\ncontent-disposition: form-data; name=\"{field}.{part}\"\r\n\r\n{value}\r\n").into_bytes());
@@ -192,6 +233,9 @@ impl Browser {
             // A `__Host-` cookie that is not for the whole host, over TLS alone, is none to a browser.
             assert!(line.starts_with("__Host-") && line.contains("; Path=/; Secure; HttpOnly; SameSite="), "{line}");
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("SameSite=Strict") {
+                self.strict.lock().unwrap().insert(name.to_owned());
+            }
             if line.contains("Max-Age=0") {
                 jar.remove(name)
             } else {
@@ -211,7 +255,10 @@ impl Page {
 
     /// Where its links lead.
     pub fn links(&self) -> impl Iterator<Item = String> {
-        self.text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().replace("&amp;", "&"))
+        self.text
+            .split("href=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap_or_default().replace("&amp;", "&").replace("&#38;", "&"))
     }
 
     /// The first link that begins so.

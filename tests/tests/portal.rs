@@ -153,9 +153,10 @@ async fn sent_twice_is_sent_once() {
     let portal = Portal::open().await;
     let school = portal.signed_in(SCHOOL).await;
     let (draft, _) = written(&school, &[]).await;
-    let csrf = school.csrf().await;
+    let (csrf, shown) = (school.csrf().await, school.shown(&draft).await);
     let files: &[(&str, &str, &str, &[u8])] = &[("piece1", "a.txt", "text/plain", b"a")];
-    let (one, two) = tokio::join!(school.follow(school.sending(&draft, &csrf, files)), school.follow(school.sending(&draft, &csrf, files)));
+    let sending = || school.follow(school.sending(&draft, (&csrf, &shown), files));
+    let (one, two) = tokio::join!(sending(), sending());
     let three = school.send(&draft, files).await;
     assert!(one.text.contains("Accusé de dépôt"), "{}", one.text);
     assert_eq!((&one.url, &one.url), (&two.url, &three.url));
@@ -251,7 +252,7 @@ async fn a_form_from_anywhere_else_is_refused() {
             assert_eq!(school.follow(right().header(name, value)).await.status, StatusCode::FORBIDDEN, "{path} {name}: {value}");
         }
     }
-    let sending = school.follow(school.sending(&draft, &theirs, &[])).await;
+    let sending = school.follow(school.sending(&draft, (&theirs, &school.shown(&draft).await), &[])).await;
     assert_eq!(sending.status, StatusCode::FORBIDDEN);
     assert!(school.get("/portail/transmissions").await.text.contains("Vous n’avez rien transmis"));
     assert!(school.get("/portail").await.text.contains("Se déconnecter"), "still signed in");
@@ -307,7 +308,7 @@ async fn a_session_is_of_one_certificate_one_sign_in_and_a_short_time() {
     school.sign_in(SCHOOL.1).await;
     let (last, page) = (id(&school).unwrap(), school.get("/portail").await);
     assert_eq!(page.header("cache-control"), "no-store");
-    assert!(signed_out(&school.post("/portail/deconnexion", &[]).await));
+    assert!(school.sign_out().await.text.contains("S’identifier"));
     assert_eq!(id(&school), None);
     put(&school, &last);
     assert!(signed_out(&school.get("/portail").await));

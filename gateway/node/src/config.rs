@@ -235,6 +235,7 @@ impl Config {
             sftp.key = base.join(&sftp.key);
             sftp.partners = base.join(&sftp.partners);
         }
+        config.portal.iter_mut().for_each(Portal::write_origin_as_a_browser);
         for provider in config.portal.iter_mut().flat_map(|portal| &mut portal.providers) {
             provider.authorities = base.join(&provider.authorities);
             provider.secret_file = base.join(&provider.secret_file);

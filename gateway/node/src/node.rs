@@ -186,7 +186,11 @@ impl Node {
             Some(portal) => Some(portal::routes(Portal::open(edge.clone(), portal.clone()).map_err(|e| StartFault::of("portal")(&e))?)),
             None => None,
         };
-        let router = routes::routes(edge, pages, config.limits.body_bytes);
+        let has_pages = pages.is_some();
+        let mut router = routes::routes(edge, pages, config.limits.body_bytes);
+        if has_pages {
+            router = router.layer(axum::middleware::from_fn(portal::speak));
+        }
         node.edges.spawn(door.clone().serve(listener, router, node.stop_edges.clone()));
         let health = watch::routes(Watch::new(rooms.clone(), door.clone(), metrics));
         let stop = node.stop_watch.clone();

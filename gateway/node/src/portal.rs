@@ -34,6 +34,7 @@ use crate::{config, routes::Edge};
 use oidc::Provider;
 
 pub use oidc::ProviderFault;
+pub(crate) use page::speak;
 
 /// What the pages need beside the wire's edge.
 pub struct Portal {
@@ -71,6 +72,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(portal: Arc<Portal>) -> Router<S
         .route("/portail/transmettre/{type}", get(draft::begin)) // a form
         .route("/portail/repondre/{exchange}/{type}", get(draft::answer))
         .route("/portail/brouillon/{id}", get(draft::resume).post(draft::write)) // kept sealed
+        .route("/portail/brouillon/{id}/garde", post(draft::write_unattended)) // kept by the page itself
         .route("/portail/brouillon/{id}/abandon", post(draft::give_up))
         .route("/portail/brouillon/{id}/verifier", get(send::before)) // to whom, what, why, what is hidden
         .route("/portail/envoi/{id}", post(send::send)) // sent, with its files

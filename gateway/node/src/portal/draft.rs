@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use exchange::{ExchangeId, Instant, Kind, Party};
+use exchange::{ExchangeId, Instant, InstitutionId, Kind, Party, ProfessionalId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::{
     form::{Choice, Form, Item, Section, sections},
     form_read::{Pairs, Posted},
     page::{Frame, Turn, page},
-    session::{Person, Writer},
+    session::{Person, Unattended, Writer},
     tell,
 };
 use crate::{
@@ -46,6 +46,13 @@ pub(super) struct Draft {
     pub(super) pairs: Pairs,
 }
 
+impl Draft {
+    /// The exchange that it answers, as the form says it.
+    fn answers(&self) -> Option<&str> {
+        self.pairs.filled("_reponse")
+    }
+}
+
 /// What an exchange answers.
 #[derive(Serialize, Deserialize, Clone)]
 pub(super) struct Reply {
@@ -65,11 +72,14 @@ pub(super) enum Found {
 struct FormPage {
     frame: Frame,
     id: String,
+    given: String,
     title: String,
     danger: bool,
     numbers: Vec<(String, String)>,
     kind: String,
     reply: Option<ExchangeId>,
+    /// What it corrects.
+    corrects: Option<String>,
     answered: Option<String>,
     units: Vec<Choice>,
     recipients: Vec<Choice>,
@@ -124,31 +134,55 @@ pub(super) async fn write(
     Path(id): Path<String>,
     sent: Posted,
 ) -> Result<Response, Turn> {
-    let (person, lapsed) = match writer {
-        Writer::Present(person) => (person, false),
-        Writer::Lapsed(person) => (person, true),
-    };
-    let mut pairs = person.form(&sent)?;
+    // 1. The text before anything that may fail.
+    let (mut draft, action, place) = take(&portal, &writer, &id, &sent).await?;
+    let Writer::Present(person) = writer else { return Err(Turn::SignIn) };
+    // 2. What it answers, as far as this person may know of it.
+    if draft.reply.is_none() && draft.answers().is_some() {
+        resolve(&portal, &person, &mut draft).await?;
+        keep(&portal, (&person.caller.institution, &person.id), &id, &draft).await?;
+    }
+    type_of(&person, &draft, portal.edge.rooms.clock.now())?;
+    let next = if action == "verifier" { "/verifier" } else { "" };
+    Ok(Redirect::to(&format!("/portail/brouillon/{id}{next}{place}")).into_response())
+}
+
+/// Keeps what was typed, of a page that does so by itself: nobody stays signed in by it.
+pub(super) async fn write_unattended(
+    State(portal): State<Arc<Portal>>,
+    Unattended(writer): Unattended,
+    Path(id): Path<String>,
+    sent: Posted,
+) -> Result<StatusCode, Turn> {
+    take(&portal, &writer, &id, &sent).await.map(|_| StatusCode::NO_CONTENT)
+}
+
+/// Keeps what was typed under its author; gives it, with what the button says and where the page goes on.
+async fn take(portal: &Portal, writer: &Writer, id: &str, sent: &Posted) -> Result<(Draft, String, String), Turn> {
+    let rooms = &portal.edge.rooms;
+    let mut pairs = sent.words()?;
+    let author = writer.author(portal, id, &pairs)?;
     let action = pairs.first("_action").unwrap_or_default().to_owned();
     let kind = pairs.first("_type").unwrap_or_default().to_owned();
-    let reply = match pairs.filled("_reponse") {
-        Some(exchange) => Some(reply(&portal, &person, exchange).await?),
-        None => None,
-    };
+    let known = kind.parse().ok().is_some_and(|code| rooms.law.load().catalogue.exchange_type(&code, rooms.clock.now()).is_some());
+    if !known {
+        return Err(Refusal::NotFound.into());
+    }
     let mut place = String::new();
     if let Some(list) = action.strip_prefix("ajouter:") {
         let count = pairs.count(list);
         pairs.set(&format!("_n:{list}"), (count + 1).to_string());
         place = format!("#{}-{count}", list.replace('/', "-"));
     }
-    let draft = Draft { kind, reply, pairs: pairs.into_kept() };
-    type_of(&person, &draft, portal.edge.rooms.clock.now())?;
-    keep(&portal, &person, &id, &draft).await?;
-    if lapsed {
-        return Err(Turn::SignIn);
+    let mut draft = Draft { kind, reply: None, pairs: pairs.into_kept() };
+    // What was found out before about what it answers is not asked again.
+    if let Some(answers) = draft.answers() {
+        let before = rooms.store.draft(id, &author.institution, &author.author).await?;
+        let before = before.filter(|row| row.exchange.is_none()).map(|row| opened(portal, &row)).transpose()?;
+        draft.reply = before.and_then(|before| before.reply).filter(|reply| reply.exchange.to_string() == answers);
     }
-    let next = if action == "verifier" { "/verifier" } else { "" };
-    Ok(Redirect::to(&format!("/portail/brouillon/{id}{next}{place}")).into_response())
+    keep(portal, (&author.institution, &author.author), id, &draft).await?;
+    Ok((draft, action, place))
 }
 
 /// Gives a draft up.
@@ -173,8 +207,22 @@ pub(super) async fn find(portal: &Portal, person: &Person, id: &str) -> Result<F
     let row = found.filter(|row| row.ends_at > rooms.clock.now()).ok_or(Refusal::NotFound)?;
     match row.exchange {
         Some(exchange) => Ok(Found::Sent(exchange)),
-        None => Ok(Found::Open(opened(portal, &row)?)),
+        None => {
+            let mut draft = opened(portal, &row)?;
+            if draft.reply.is_none() && draft.answers().is_some() {
+                resolve(portal, person, &mut draft).await?;
+            }
+            Ok(Found::Open(draft))
+        }
     }
+}
+
+/// Finds out what a draft answers.
+async fn resolve(portal: &Portal, person: &Person, draft: &mut Draft) -> Result<(), Turn> {
+    if let Some(exchange) = draft.answers() {
+        draft.reply = Some(reply(portal, person, exchange).await?);
+    }
+    Ok(())
 }
 
 /// What a kept draft says.
@@ -185,7 +233,7 @@ pub(super) fn opened(portal: &Portal, row: &DraftRow) -> Result<Draft, Refusal> 
     serde_json::from_slice(&plain).map_err(|_| damaged())
 }
 
-async fn keep(portal: &Portal, person: &Person, id: &str, draft: &Draft) -> Result<(), Turn> {
+async fn keep(portal: &Portal, (institution, author): (&InstitutionId, &ProfessionalId), id: &str, draft: &Draft) -> Result<(), Turn> {
     let failed = || Refusal::Internal("draft");
     let rooms = &portal.edge.rooms;
     // One text for each id: it is also the key under which a repeat is recognised.
@@ -197,7 +245,7 @@ async fn keep(portal: &Portal, person: &Person, id: &str, draft: &Draft) -> Resu
     let sealed = seal_bytes(&key, &place(id), &plain).map_err(|_| failed())?;
     let now = rooms.clock.now();
     let row = DraftRow { id: id.to_owned(), sealed, exchange: None, ends_at: now.plus(portal.config.drafts_last()) };
-    let write = KeepDraft { draft: row, institution: person.caller.institution.clone(), author: person.id.clone(), now };
+    let write = KeepDraft { draft: row, institution: institution.clone(), author: author.clone(), now };
     match rooms.store.write(write).await {
         // Somebody else's, or sent already.
         Err(StoreError::NotThere(_)) => Err(Refusal::NotFound.into()),
@@ -242,11 +290,13 @@ pub(super) fn shown(
     let template = FormPage {
         frame: Frame::new(of.title.clone(), "transmettre", person),
         id: id.to_owned(),
+        given: person.given(portal, id)?,
         title: of.title.clone(),
         danger: of.danger,
         numbers: if of.danger { numbers(person, &portal.edge.rooms.departement) } else { Vec::new() },
         kind: draft.kind.clone(),
         reply: draft.reply.as_ref().map(|reply| reply.exchange),
+        corrects: pairs.filled("_rectifie").map(str::to_owned),
         answered: draft.reply.as_ref().map(|reply| tell::kind(law, &reply.kind, now)),
         units,
         recipients: recipients.collect(),
@@ -263,7 +313,7 @@ pub(super) fn shown(
 pub(super) fn items(person: &Person, draft: &Draft, of: &ExchangeType) -> Result<Vec<Item>, Turn> {
     let sender = sender(person, draft, of)?;
     let kind = person.law.directory.party(&sender).ok_or(Refusal::UnknownProfessional)?.kind;
-    Ok(Form { catalogue: &person.law.catalogue, of, sender: kind, pairs: &draft.pairs }.items())
+    Ok(Form { catalogue: &person.law.catalogue, of, sender: kind, pairs: &draft.pairs.index() }.items())
 }
 
 /// The unit in whose name it is sent.
@@ -338,7 +388,7 @@ pub(super) fn numbers(person: &Person, departement: &str) -> Vec<(String, String
     here.filter_map(|(_, unit)| Some((unit.name.clone(), unit.telephone.clone()?))).collect()
 }
 
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     Uuid::now_v7().to_string()
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 use exchange::{DataClass, Instant, Kind as SenderKind};
 use serde_json::{Map, Value, json};
 
-use super::{form_read::Pairs, words::words};
+use super::{form_read::Index, words::words};
 use crate::{
     catalogue::{Branch, Catalogue, ExchangeType, Field, Level, Node, Shape},
     directory::day::hour_in_france,
@@ -32,6 +32,8 @@ pub(super) struct Item {
     /// Wanted whatever else is said.
     always: bool,
     is_bool: bool,
+    /// Its label stands above it: it is one of several.
+    one_of_several: bool,
 }
 
 /// How it is asked.
@@ -82,7 +84,7 @@ pub(super) struct Form<'a> {
     pub(super) catalogue: &'a Catalogue,
     pub(super) of: &'a ExchangeType,
     pub(super) sender: &'a SenderKind,
-    pub(super) pairs: &'a Pairs,
+    pub(super) pairs: &'a Index<'a>,
 }
 
 /// A field by its place.
@@ -129,7 +131,9 @@ impl Form<'_> {
         let name = join(name, "/", &stem.step);
         let is_code = stem.leaf.is_some_and(|field| matches!(field.shape, Shape::Code(_)));
         if stem.is_list && !is_code {
-            let items = (0..self.pairs.count(&name)).map(|n| self.one(stem, &path, &format!("{name}/{n}"), n)).collect();
+            let mut items: Vec<Item> = (0..self.pairs.count(&name)).map(|n| self.one(stem, &path, &format!("{name}/{n}"), n)).collect();
+            let several = items.len() > 1;
+            items.iter_mut().for_each(|item| item.one_of_several = several);
             let level = level_of(&self.of.tree, &path).or(stem.leaf.map(|field| field.level)).unwrap_or(Level::Optional);
             return self.asked(stem.leaf, &path, name, stem.step.clone(), level, Kind::List(items, words().more(&path)));
         }
@@ -187,6 +191,7 @@ impl Form<'_> {
             class: field.map(|field| field.class),
             always: field.is_none_or(|field| field.expected_if.is_none()),
             is_bool: field.is_some_and(|field| field.shape == Shape::Bool),
+            one_of_several: false,
             path: path.to_owned(),
             name,
             step,

@@ -1,6 +1,6 @@
 //! What a form sends: names and values in their order, as they were typed.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -61,10 +61,6 @@ impl Pairs {
         self.first(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
-    pub(super) fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
-        self.0.iter().filter(move |(told, _)| told == name).map(|(_, value)| value.as_str())
-    }
-
     pub(super) fn set(&mut self, name: &str, value: String) {
         self.0.retain(|(told, _)| told != name);
         self.0.push((name.to_owned(), value));
@@ -72,20 +68,81 @@ impl Pairs {
 
     /// Without what belongs to one request alone.
     pub(super) fn into_kept(mut self) -> Self {
-        self.0.retain(|(name, _)| !["_csrf", "_action"].contains(&name.as_str()));
+        self.0.retain(|(name, _)| !["_csrf", "_action", "_auteur"].contains(&name.as_str()));
         self
+    }
+
+    /// The same, to be looked up over and over.
+    pub(super) fn index(&self) -> Index<'_> {
+        let mut index = Index::default();
+        for (name, value) in &self.0 {
+            index.values.entry(name).or_default().push(value);
+            if value.is_empty() {
+                continue;
+            }
+            for (at, _) in name.match_indices('/') {
+                let (list, rest) = (name.get(..at), name.get(at + 1..));
+                let item = rest.and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
+                if let (Some(list), Some(item)) = (list, item) {
+                    let last = index.last.entry(list).or_default();
+                    *last = item.max(*last);
+                }
+            }
+        }
+        index
     }
 
     /// How many items of a list are begun, and shown.
     pub(super) fn count(&self, list: &str) -> usize {
-        let index = |name: &str| name.strip_prefix(list)?.strip_prefix('/')?.split('/').next()?.parse::<usize>().ok();
-        let begun = self.0.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| index(name)).max();
+        self.index().count(list)
+    }
+}
+
+/// Names and values of a form, by name: a form of two thousand is read in one pass.
+#[derive(Default)]
+pub(super) struct Index<'p> {
+    values: HashMap<&'p str, Vec<&'p str>>,
+    /// The last item that is begun, by list.
+    last: HashMap<&'p str, usize>,
+}
+
+impl Index<'_> {
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values.get(name).into_iter().flatten().copied()
+    }
+
+    /// How many items of a list are begun, and shown.
+    pub(super) fn count(&self, list: &str) -> usize {
         let shown = self.first(&format!("_n:{list}")).and_then(|many| many.parse().ok()).unwrap_or(1);
-        begun.map_or(shown, |last| shown.max(last + 1)).clamp(1, MOST)
+        // A list in an item of a list has a few.
+        let most = if list.split('/').any(|step| step.parse::<usize>().is_ok()) { MOST_WITHIN } else { MOST };
+        self.last.get(list).map_or(shown, |last| shown.max(last.saturating_add(1))).clamp(1, most)
     }
 }
 
 /// Names and values of one form: a long one has three hundred.
 const MOST_PAIRS: usize = 2_000;
 /// Items of one list that a page shows.
-pub(super) const MOST: usize = 30;
+const MOST: usize = 30;
+/// Of one that stands in an item of another.
+const MOST_WITHIN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_found_by_its_name_and_a_list_is_as_long_as_its_last_item() {
+        let pairs =
+            Pairs::read(b"a/0/x=1&a/3/y=2&a/9/x=&a/3/b/7/z=1&a/3/b/99/z=1&c=1&c=2&_n:d=4&_n:e=999&a/18446744073709551615/x=1&f/2=v");
+        let index = pairs.index();
+        assert_eq!((index.first("a/3/y"), index.first("a/9/x"), index.first("none")), (Some("2"), Some(""), None));
+        assert_eq!(index.all("c").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(["a", "a/3/b", "d", "e", "none", "f"].map(|list| index.count(list)), [30, 8, 4, 30, 1, 3]);
+        assert_eq!(Pairs::read(b"a/0/x=1&a/3/y=2").count("a"), 4);
+    }
+}

@@ -2,9 +2,12 @@
 
 use askama::Template;
 use axum::{
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{Html, IntoResponse, Redirect, Response},
 };
+use serde_json::Value;
 
 use super::{asset, session::Person};
 use crate::{
@@ -62,6 +65,8 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
 pub(super) enum Turn {
     /// Nobody is signed in here.
     SignIn,
+    /// Another page says it.
+    Elsewhere(&'static str),
     /// The form does not come from a page of this session.
     Forged,
     /// A flow said no.
@@ -105,6 +110,7 @@ impl IntoResponse for Turn {
             )
         };
         match self {
+            Self::Elsewhere(place) => Redirect::to(place).into_response(),
             Self::SignIn => Redirect::to("/portail/connexion").into_response(),
             Self::Forged => said(
                 StatusCode::FORBIDDEN,
@@ -128,12 +134,8 @@ impl IntoResponse for Turn {
                     tracing::info!(request.id = %request, code = %face.code, "a page was refused");
                 }
                 let status = StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let (title, detail, cure) = if status == StatusCode::NOT_FOUND {
-                    let detail = "Cette page n’existe pas, ou elle ne vous est pas destinée.".to_owned();
-                    ("Page introuvable", detail, Some("Revenez à l’accueil.".to_owned()))
-                } else {
-                    (face.title, face.detail, face.cure)
-                };
+                let (title, detail, cure) =
+                    if status == StatusCode::NOT_FOUND { not_found() } else { (face.title.to_owned(), face.detail, face.cure) };
                 let mut faults: Vec<String> = face.errors.iter().map(|fault| fault.detail.clone()).collect();
                 faults.extend(
                     face.explanations.iter().map(|one| if one.missing.is_empty() { one.explain.clone() } else { one.missing.clone() }),
@@ -142,6 +144,43 @@ impl IntoResponse for Turn {
             }
         }
     }
+}
+
+/// What the door says to a browser before a page was asked: in a page too. Given to who builds the router.
+pub(crate) async fn speak(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let ours = path.strip_prefix("/portail").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let response = next.run(request).await;
+    let Some(problem::Told(told)) = response.extensions().get::<problem::Told>().cloned().filter(|_| ours) else { return response };
+    let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
+    let request = text("instance").and_then(|instance| instance.rsplit(':').next().map(str::to_owned)).unwrap_or_default();
+    let (title, detail, cure) = match response.status() {
+        StatusCode::NOT_FOUND => not_found(),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            "Le service est très sollicité".to_owned(),
+            "Cette page n’a pas pu être servie maintenant. Rien n’est perdu.".to_owned(),
+            Some("Revenez en arrière et recommencez dans quelques secondes. En cas de danger immédiat, appelez.".to_owned()),
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "Texte trop long".to_owned(),
+            "Ce que vous envoyez dépasse ce qu’un formulaire peut contenir. Rien n’a été enregistré cette fois.".to_owned(),
+            Some("Revenez en arrière : votre texte y est encore. Raccourcissez-le, ou joignez-le en pièce.".to_owned()),
+        ),
+        _ => (text("title").unwrap_or_default(), text("detail").unwrap_or_default(), text("cure")),
+    };
+    let refused = Refused { frame: Frame::outside(title, ""), detail, cure, article: text("article"), faults: Vec::new(), request };
+    let mut answer = page(response.status(), &refused);
+    for name in [header::RETRY_AFTER, header::HeaderName::from_static(problem::REQUEST_ID), header::X_CONTENT_TYPE_OPTIONS] {
+        if let Some(value) = response.headers().get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    harden(answer).await
+}
+
+fn not_found() -> (String, String, Option<String>) {
+    let detail = "Cette page n’existe pas, ou elle ne vous est pas destinée.".to_owned();
+    ("Page introuvable".to_owned(), detail, Some("Revenez à l’accueil.".to_owned()))
 }
 
 /// What every answer of the portal tells a browser: nothing from elsewhere, in no frame, kept nowhere.

@@ -15,9 +15,9 @@ if (ends > 0) {
       const body = new URLSearchParams(new FormData(draft));
       body.set("_action", "enregistrer");
       try {
-        const kept = await fetch(draft.action, { method: "POST", body });
-        // Whoever is signed out meanwhile is led elsewhere: then nothing was kept.
-        if (!kept.ok || !new URL(kept.url).pathname.startsWith("/portail/brouillon/")) throw new Error();
+        // Kept, and nobody stays signed in by it: a page that was left open must lapse.
+        const kept = await fetch(`${draft.getAttribute("action")}/garde`, { method: "POST", body });
+        if (kept.status !== 204) throw new Error();
         bar.textContent = "Votre brouillon est enregistré. Votre session se termine bientôt si vous ne faites rien.";
       } catch {
         bar.textContent = "Votre session se termine dans deux minutes. Enregistrez votre brouillon.";

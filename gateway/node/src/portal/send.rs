@@ -9,7 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use exchange::ExchangeId;
+use exchange::{ExchangeId, canonical};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -29,6 +29,7 @@ use crate::{
     },
     refusal::{Fault, Refusal},
     routes::attachments::boundary,
+    source::sha256_base64url,
     store::portal::DraftSent,
 };
 
@@ -37,6 +38,12 @@ use crate::{
 struct Before {
     frame: Frame,
     id: String,
+    /// Digest of what is about to be sent: what is confirmed is what was shown.
+    shown: String,
+    /// It was changed elsewhere since it was shown.
+    changed: bool,
+    /// What it corrects.
+    corrects: Option<String>,
     title: String,
     danger: bool,
     /// The rules were asked.
@@ -65,15 +72,18 @@ struct Kept {
 
 /// To whom, what, why, and what will be hidden.
 pub(super) async fn before(State(portal): State<Arc<Portal>>, person: Person, Path(id): Path<String>) -> Result<Response, Turn> {
-    let draft = match find(&portal, &person, &id).await? {
-        Found::Open(draft) => draft,
-        Found::Sent(exchange) => return Ok(receipt_of(&exchange.to_string())),
-    };
+    match find(&portal, &person, &id).await? {
+        Found::Open(draft) => told_before(&portal, &person, (id, &draft), false).await,
+        Found::Sent(exchange) => Ok(receipt_of(&exchange.to_string())),
+    }
+}
+
+async fn told_before(portal: &Portal, person: &Person, (id, draft): (String, &Draft), changed: bool) -> Result<Response, Turn> {
     let rooms = &portal.edge.rooms;
-    let of = type_of(&person, &draft, rooms.clock.now())?;
-    let Typed { written, envelope, .. } = typed(&portal, &person, &draft)?;
+    let of = type_of(person, draft, rooms.clock.now())?;
+    let Typed { written, envelope } = typed(portal, person, draft)?;
     let text = |pointer: &str| envelope_text(&envelope, pointer);
-    let (from, to) = (sender(&person, &draft, of)?, recipient(&person, &draft, of, &rooms.departement).ok_or(Refusal::UnknownRecipient)?);
+    let (from, to) = (sender(person, draft, of)?, recipient(person, draft, of, &rooms.departement).ok_or(Refusal::UnknownRecipient)?);
     // 1. Asked as anybody may ask it: decided by the rules, counted and logged.
     let question = Question {
         action: Action::Submit,
@@ -121,7 +131,10 @@ pub(super) async fn before(State(portal): State<Arc<Portal>>, person: Person, Pa
     let obligations = obligations.filter_map(|code| person.law.catalogue.obligation(code)).filter(|rule| rule.task);
     let natures = person.law.catalogue.codes_of("CL-classe-piece");
     let template = Before {
-        frame: Frame::new("Avant l’envoi", "transmettre", &person),
+        frame: Frame::new("Avant l’envoi", "transmettre", person),
+        shown: digest(&envelope)?,
+        changed,
+        corrects: draft.pairs.filled("_rectifie").map(str::to_owned),
         title: of.title.clone(),
         danger: of.danger,
         decided,
@@ -140,7 +153,7 @@ pub(super) async fn before(State(portal): State<Arc<Portal>>, person: Person, Pa
         most_mib: rooms.attachment_limits.bytes / (1024 * 1024),
         id,
     };
-    Ok(page(StatusCode::OK, &template))
+    Ok(page(if changed { StatusCode::CONFLICT } else { StatusCode::OK }, &template))
 }
 
 /// Sends. What is refused comes back with the form.
@@ -164,6 +177,15 @@ pub(super) async fn send(
     };
     let rooms = &portal.edge.rooms;
     let Typed { written, envelope } = typed(&portal, &person, &draft)?;
+    // The second part says what was shown. Another page may have changed it since: what was not read again is not sent.
+    let shown = match parts.word().await.map_err(Refusal::from)? {
+        Some((name, value)) if name == "_lu" => value,
+        Some(_) | None => String::new(),
+    };
+    if shown != digest(&envelope)? {
+        parts.pass_over().await;
+        return told_before(&portal, &person, (id, &draft), true).await;
+    }
     // A task of its own: whoever closes the page now leaves no acceptance behind of which the draft does not know.
     let (rooms, caller, key) = (rooms.clone(), person.caller.clone(), id.clone());
     let sending = tokio::spawn(async move {
@@ -275,11 +297,18 @@ fn typed(portal: &Portal, person: &Person, draft: &Draft) -> Result<Typed, Turn>
         ("sender", Some(json!(from))),
         ("recipient", Some(json!(to))),
         ("urgency", urgency.map(|urgency| json!(urgency.as_str()))),
+        ("rectifies", draft.pairs.filled("_rectifie").map(|id| json!(id))),
         ("in_reply_to", draft.reply.as_ref().map(|reply| json!(reply.exchange))),
         ("agreement", draft.pairs.filled("_protocole").map(|id| json!(id))),
     ]);
     envelope.extend(route.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Ok(Typed { written, envelope })
+}
+
+/// What says that an envelope is still the one that was shown. Files come with the sending itself.
+fn digest(envelope: &Map<String, Value>) -> Result<String, Refusal> {
+    let bytes = canonical::bytes(&Value::Object(envelope.clone())).map_err(|_| Refusal::Internal("envelope"))?;
+    Ok(sha256_base64url(&bytes))
 }
 
 fn envelope_text(envelope: &Map<String, Value>, pointer: &str) -> Option<String> {

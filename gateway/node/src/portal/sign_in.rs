@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Portal,
     form_read::{Pairs, Posted},
-    oidc::{Asked, NotSignedIn, Provider},
+    oidc::{Asked, NotSignedIn, Provider, Told},
     page::{Frame, Turn, page},
-    session::{self, Person, SESSION, Visitor, cookie, random},
+    session::{self, Hint, Person, SESSION, Visitor, cookie, random},
 };
 use crate::{
     flows::Rooms,
@@ -40,6 +40,13 @@ struct Choose {
 }
 
 #[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOut {
+    frame: Frame,
+    way_out: String,
+}
+
+#[derive(Template)]
 #[template(path = "signed_in.html")]
 struct SignedIn {
     frame: Frame,
@@ -53,6 +60,8 @@ struct Begun {
     nonce: String,
     verifier: String,
     thumbprint: String,
+    /// The session of this browser then: its cookie does not come back from another site.
+    before: Option<String>,
     until: i64,
 }
 
@@ -70,16 +79,18 @@ pub(super) async fn leave(State(portal): State<Arc<Portal>>, visitor: Visitor, P
     let rooms = &portal.edge.rooms;
     let n: usize = n.parse().map_err(|_| Refusal::NotFound)?;
     let provider = portal.providers.get(n).filter(|one| serves(one, &visitor)).ok_or(Refusal::NotFound)?;
+    let now = rooms.clock.now();
     let begun = Begun {
+        before: session::held(&portal, &visitor)?,
         provider: n,
         state: random(rooms)?,
         nonce: random(rooms)?,
         verifier: random(rooms)?,
         thumbprint: visitor.thumbprint,
-        until: rooms.clock.now().plus(BEGUN_FOR).unix_ms(),
+        until: now.plus(BEGUN_FOR).unix_ms(),
     };
     let return_to = portal.return_to();
-    let address = provider.address(&begun.asked(&return_to)).await.map_err(Turn::NotSignedIn)?;
+    let address = provider.address(&begun.asked(&return_to), now).await.map_err(Turn::NotSignedIn)?;
     // Lax, since the provider sends the browser back.
     let kept = format!("{BEGUN}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={}", begun.seal(rooms)?, BEGUN_FOR.as_secs());
     Ok(([(header::SET_COOKIE, kept)], Redirect::to(&address)).into_response())
@@ -125,7 +136,8 @@ async fn signed_in(portal: &Portal, visitor: &Visitor, query: &str) -> Result<St
     }
     let code = told.first("code").ok_or(no(NotSignedIn::Declined))?;
     // 2. Who is it, and does the directory know them here?
-    let subject = provider.subject(code, &begun.asked(&portal.return_to()), now).await.map_err(no)?;
+    let Told { subject, token } = provider.subject(code, &begun.asked(&portal.return_to()), now).await.map_err(no)?;
+    let subject = format!("{}{subject}", provider.config.prefix);
     let law = rooms.law.load_full();
     let institution = law.directory.institution(&visitor.caller.institution);
     let issuer = institution.and_then(|known| known.token_issuer.as_ref()).map(|known| known.issuer.clone());
@@ -133,16 +145,34 @@ async fn signed_in(portal: &Portal, visitor: &Visitor, query: &str) -> Result<St
     let known = law.directory.professional(&professional).filter(|known| known.institution == visitor.caller.institution);
     known.ok_or(no(NotSignedIn::Unknown))?;
     // 3. A session under a new id.
-    session::begin(portal, visitor, professional).await
+    let hint = Hint { issuer: provider.config.issuer.clone(), token };
+    session::begin(portal, visitor, professional, &hint, begun.before).await
 }
 
-/// Ends the session.
+/// Ends the session, here and then at the provider.
 pub(super) async fn sign_out(State(portal): State<Arc<Portal>>, person: Person, sent: Posted) -> Result<Response, Turn> {
     person.form(&sent)?;
-    portal.edge.rooms.store.write(EndSession(person.session().to_owned())).await?;
+    let rooms = &portal.edge.rooms;
+    rooms.store.write(EndSession(person.session().to_owned())).await?;
     let gone = format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    let forget = (header::HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"".to_owned());
-    Ok(([(header::SET_COOKIE, gone), forget], Redirect::to("/portail/connexion")).into_response())
+    let forget = [(header::SET_COOKIE, gone), (header::HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"".to_owned())];
+    let there = match person.hint(rooms) {
+        Some(hint) => match portal.providers.iter().find(|one| one.config.issuer == hint.issuer) {
+            Some(provider) => {
+                let back_to = format!("{}/portail/connexion", portal.config.origin);
+                provider.way_out(&hint.token, &back_to, &random(rooms)?, rooms.clock.now()).await
+            }
+            None => None,
+        },
+        None => None,
+    };
+    // A page of ours, and no redirect: our own policy lets a form lead nowhere else.
+    Ok(match there {
+        Some(way_out) => {
+            (forget, page(StatusCode::OK, &SignedOut { frame: Frame::outside("Vous êtes déconnecté", ""), way_out })).into_response()
+        }
+        None => (forget, Redirect::to("/portail/connexion")).into_response(),
+    })
 }
 
 fn serves(provider: &Provider, visitor: &Visitor) -> bool {

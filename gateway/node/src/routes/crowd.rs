@@ -8,6 +8,8 @@
 //! Who sends slowly is not in progress before the body is there, and the bodies of one certificate share a memory of their
 //! own: whoever sends many, slowly, waits for itself alone, and its small bodies do not wait for its large ones.
 
+mod paced;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -29,6 +31,8 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Edge, attachments};
+use paced::Paced;
+
 use crate::{flows::accept::Room, listen::Connection, refusal::Refusal};
 
 /// Who is inside.
@@ -122,8 +126,10 @@ async fn gathered(crowd: &Crowd, request: Request) -> Result<(Request, impl Size
     }
     let share = crowd.share(certificate);
     if in_parts(&request) {
-        let place = share.in_parts.clone().acquire_owned().await.map_err(|_| Refusal::Internal("share"))?;
-        return Ok((request, Some((share, (place, None)))));
+        // Whoever holds a place and sends nothing loses it sooner than whoever waits for one gives up.
+        let place = tokio::time::timeout(PLACE_WITHIN, share.in_parts.clone().acquire_owned()).await.map_err(|_| Refusal::Overloaded)?;
+        let place = place.map_err(|_| Refusal::Internal("share"))?;
+        return Ok((request.map(Paced::body), Some((share, (place, None)))));
     }
     let (parts, body) = request.into_parts();
     let Ok(gathered) = tokio::time::timeout(GATHERED_WITHIN, crowd.gather(&share, body)).await else {
@@ -189,7 +195,9 @@ const SMALL_BODIES: usize = 512;
 /// How many larger ones, up to `body_bytes` each.
 const LARGE_BODIES: usize = 16;
 /// How many deposits with files it may have under way.
-const IN_PARTS: usize = 16;
+const IN_PARTS: usize = 64;
+/// How long one may wait for a place among them.
+const PLACE_WITHIN: Duration = Duration::from_secs(60);
 /// How long a body may take, its wait for a place included: 1 MiB at 9 kB a second.
 const GATHERED_WITHIN: Duration = Duration::from_secs(120);
 const DEPOSITS: &str = "/v1/exchanges";

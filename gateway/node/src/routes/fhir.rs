@@ -195,8 +195,9 @@ impl FromRequestParts<Arc<Edge>> for Base {
 pub(super) async fn speak(request: Request, next: Next) -> Response {
     let ours = request.uri().path().strip_prefix(FACE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let mut response = next.run(request).await;
-    let told = response.extensions_mut().remove::<Told>();
-    let outcome = told.filter(|_| ours).and_then(|told| fhir::of_problem(&told.0).ok());
+    // What is not said here is left to who speaks elsewhere.
+    let told = if ours { response.extensions_mut().remove::<Told>() } else { None };
+    let outcome = told.and_then(|told| fhir::of_problem(&told.0).ok());
     if let Some(outcome) = outcome {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(fhir::MEDIA_TYPE));

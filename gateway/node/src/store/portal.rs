@@ -20,18 +20,20 @@ pub struct SessionRow {
     pub professional: ProfessionalId,
     /// SHA-256 of the certificate, in hexadecimal.
     pub thumbprint: String,
+    /// With what the provider is told that it is over, sealed.
+    pub hint: Option<Vec<u8>>,
     /// Over, however busy.
     pub ends_at: Instant,
     /// Over unless something is asked before.
     pub idle_at: Instant,
 }
 
-/// Begins a session; what is over goes, and the one before it in the same browser.
+/// Begins a session; what is over goes, and those before it in the same browser.
 pub struct BeginSession {
     /// The new one.
     pub session: SessionRow,
-    /// Digest of the one before.
-    pub before: Option<String>,
+    /// Digests of those before.
+    pub before: Vec<String>,
     /// The present instant.
     pub now: Instant,
 }
@@ -44,7 +46,7 @@ impl Write for BeginSession {
         Box::pin(async move {
             let failed = StoreError::in_statement;
             sqlx::query(DROP_SESSIONS).bind(self.now.unix_ms()).execute(tx.connection()).await.map_err(failed("drop_sessions"))?;
-            if let Some(before) = &self.before {
+            for before in &self.before {
                 sqlx::query(DROP_SESSION).bind(before).execute(tx.connection()).await.map_err(failed("drop_session"))?;
             }
             let one = sqlx::query(INSERT_SESSION)
@@ -55,6 +57,7 @@ impl Write for BeginSession {
                 .bind(&self.session.thumbprint)
                 .bind(self.session.ends_at.unix_ms())
                 .bind(self.session.idle_at.unix_ms())
+                .bind(self.session.hint.as_deref())
                 .bind(Self::NAME);
             tx.one("insert_session", one).await
         })
@@ -223,6 +226,7 @@ impl Store {
                 institution: text(&row, "institution")?.parse().map_err(|_| StoreError::Damaged("session"))?,
                 professional: ProfessionalId { issuer: text(&row, "issuer")?, subject: text(&row, "subject")? },
                 thumbprint: text(&row, "thumbprint")?,
+                hint: row.try_get("hint").map_err(|_| StoreError::Damaged("session"))?,
                 ends_at: Instant::from_unix_ms(number(&row, "ends_at")?),
                 idle_at: Instant::from_unix_ms(number(&row, "idle_at")?),
             })
@@ -281,14 +285,14 @@ const DROP_SESSION: &str = "-- drop_session
 DELETE FROM portal_session WHERE digest = $1";
 
 const INSERT_SESSION: &str = "-- insert_session
-INSERT INTO portal_session (digest, institution, issuer, subject, thumbprint, ends_at, idle_at, written_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+INSERT INTO portal_session (digest, institution, issuer, subject, thumbprint, ends_at, idle_at, hint, written_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 const KEEP_SESSION: &str = "-- keep_session
 UPDATE portal_session SET idle_at = $1, written_by = $2 WHERE digest = $3";
 
 const SESSION: &str = "-- session
-SELECT digest, institution, issuer, subject, thumbprint, ends_at, idle_at FROM portal_session WHERE digest = $1";
+SELECT digest, institution, issuer, subject, thumbprint, ends_at, idle_at, hint FROM portal_session WHERE digest = $1";
 
 const DROP_DRAFTS: &str = "-- drop_drafts
 DELETE FROM portal_draft WHERE ends_at <= $1";

@@ -230,6 +230,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0012_portal.sql"),
         back: Some(include_str!("../../schema/down/gateway/0012_portal.sql")),
     },
+    Step {
+        version: 13,
+        name: "sign_out",
+        sqlite: include_str!("../../schema/sqlite/gateway/0013_sign_out.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0013_sign_out.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0013_sign_out.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

@@ -56,7 +56,7 @@ impl Parts {
 
     /// Reads what is left and keeps nothing of it.
     /// Not for ever: who goes on sending is cut off.
-    pub(super) async fn pass_over(&mut self) {
+    pub async fn pass_over(&mut self) {
         let passing = async {
             while let Ok(Some(mut part)) = self.next().await {
                 while let Ok(Some(_)) = part.chunk().await {}
