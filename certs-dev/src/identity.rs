@@ -105,7 +105,7 @@ struct Key {
 }
 
 enum Pair {
-    Ec(EcdsaKeyPair),
+    Ec(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
 }
 
@@ -116,7 +116,7 @@ impl Key {
             Signs::Es256 => {
                 let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, random).map_err(|_| no)?;
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), random);
-                Pair::Ec(pair.map_err(|_| ProviderError::NoRandomness)?)
+                Pair::Ec(Box::new(pair.map_err(|_| ProviderError::NoRandomness)?))
             }
             Signs::Rs256 => {
                 let made = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).map_err(|_| no)?;

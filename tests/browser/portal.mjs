@@ -127,10 +127,26 @@ try {
   await desk.screenshot({ path: `${told.pictures}/accuse-imprime.png`, fullPage: true });
   await desk.emulateMedia({ media: null });
   const exchange = desk.url().split("/").at(-2);
+  const sheet = desk.waitForEvent("download");
+  await desk.getByRole("link", { name: /PDF/ }).click();
+  await (await sheet).saveAs(`${told.pictures}/accuse.pdf`);
+  const code = await desk.locator("text=Ce que dit le code >> code").textContent();
+  await desk.goto(`${told.origin}/portail/verifier-accuse`);
+  await desk.getByLabel("Code de l’accusé").fill(code);
+  await desk.getByRole("button", { name: "Vérifier" }).click();
+  await desk.getByText("authentique").waitFor();
+  await look(desk, "accuse-verifie");
   await desk.goto(`${told.origin}/portail/transmissions`);
   await look(desk, "mes-transmissions");
   await desk.goto(`${told.origin}/portail/transmissions/${exchange}`);
   await look(desk, "une-transmission");
+  await desk.getByRole("button", { name: "Il a répondu" }).click();
+  await desk.getByText("Dictez ce code").waitFor();
+  await look(desk, "appel-consigne");
+  await desk.goto(`${told.origin}/portail/transmissions/${exchange}/correction`);
+  await look(desk, "correction");
+  await desk.goto(`${told.origin}/portail/transmissions/${exchange}/retrait`);
+  await look(desk, "retrait");
   await desk.goto(`${told.origin}/portail/transmettre`);
   await look(desk, "types");
   await desk.goto(`${told.origin}/portail/boite/rien`);
@@ -144,6 +160,24 @@ try {
   check((await desk.getByLabel(/Ce que vous avez vu/).count()) === 2, "one more fact");
   await look(desk, "brouillon");
   await desk.getByRole("button", { name: "Relire avant d’envoyer" }).click();
+  await desk.waitForURL("**/verifier");
+  // Another tab changes it meanwhile: what was not read again is not sent.
+  const other = await school.newPage();
+  await other.goto(desk.url().replace("/verifier", ""));
+  await other.getByLabel(/Ce que vous avez vu/).first().fill("Écrit dans un autre onglet.");
+  await other.getByRole("button", { name: "Enregistrer le brouillon" }).click();
+  await other.getByText("Brouillon enregistré").waitFor();
+  await desk.getByRole("button", { name: "Envoyer" }).click();
+  await desk.getByText("Ce brouillon a changé").waitFor();
+  await look(desk, "brouillon-change");
+  // A page that is left open keeps its text, says so, and lapses.
+  await other.clock.install();
+  await other.goto(`${told.origin}/portail/transmettre/information-preoccupante`);
+  await other.getByLabel(/Ce que vous avez vu/).fill("Laissé ouvert.");
+  await other.clock.fastForward(13.2 * 60 * 1000);
+  await other.getByRole("alert").getByText("Votre brouillon est enregistré").waitFor();
+  await look(other, "session-se-termine");
+  await other.close();
   await desk.getByText("Joindre des pièces").click();
   await desk.locator("#piece1").setInputFiles({ name: "dessin <b>.svg", mimeType: "image/svg+xml", buffer: Buffer.from("<svg onload='alert(1)'/>") });
   await look(desk, "avant-envoi-pieces");
@@ -184,6 +218,22 @@ try {
   await crip.locator("main .rows a").first().click();
   await look(crip, "suivi");
 
+  await crip.goto(`${told.origin}/portail/rapprochements`);
+  await look(crip, "rapprochements");
+  await crip.getByRole("link", { name: "Comparer" }).first().click();
+  await crip.getByRole("heading", { name: "Est-ce la même personne ?" }).waitFor();
+  await look(crip, "cote-a-cote");
+  await crip.getByLabel(/C’est la même personne/).check();
+  await crip.getByRole("button", { name: "Enregistrer la décision" }).click();
+  await crip.getByRole("button", { name: /Annuler ce rapprochement/ }).first().waitFor();
+  await look(crip, "rapproche");
+  await crip.goto(`${told.origin}/portail/urgence/${exchange}`);
+  await look(crip, "urgence");
+  for (const type of ["demande-information", "signalement"]) {
+    await crip.goto(`${told.origin}/portail/transmettre/${type}`);
+    await look(crip, type);
+  }
+
   // 4. The magistrate.
   const magistrate = await signIn(await machine("parquet-toulouse"), told.magistrate);
   await magistrate.goto(`${told.origin}/portail/boite?service=permanence`);
@@ -206,7 +256,8 @@ try {
   // 6. After signing out, going back shows nothing.
   await desk.goto(`${told.origin}/portail/transmissions`);
   await desk.getByRole("button", { name: "Se déconnecter" }).click();
-  await desk.waitForURL("**/connexion");
+  // By way of the provider, whose session ends too.
+  await desk.waitForURL(/\/portail\/connexion/);
   await desk.goBack();
   await desk.waitForLoadState();
   check(!(await desk.content()).includes(exchange), "going back after signing out shows what was there");

@@ -16,6 +16,8 @@ async fn a_school_a_crip_and_a_magistrate_work_in_chromium() {
     let portal = Portal::open().await;
     // The magistrate's inbox holds a signalement before the story begins.
     portal.scene.accepted(CADRE, &envelopes::signalement("x")).await;
+    // And the CRIP's a child that is perhaps the same.
+    portal.scene.accepted(HOSPITAL, &envelopes::of_the_hospital()).await;
     let told = json!({
         "origin": portal.origin,
         "members": portal.scene.world.folder.join("members"),
@@ -35,4 +37,5 @@ async fn a_school_a_crip_and_a_magistrate_work_in_chromium() {
     let (said, wrong) = (String::from_utf8_lossy(&story.stdout), String::from_utf8_lossy(&story.stderr));
     println!("{said}");
     assert!(story.status.success(), "{said}\n{wrong}");
+    assert_eq!(portal.provider.signed_out(), 1);
 }

@@ -43,6 +43,8 @@ async fn what_was_confirmed_is_what_is_sent() {
         let page = school.follow(school.sending(&draft, (&csrf, told), file)).await;
         assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.text);
         assert!(page.text.contains("a changé depuis que vous l’avez relu") && page.text.contains("Avant l’envoi"));
+        // What there is to read again is there.
+        assert!(page.text.contains("Un autre texte.") && !page.text.contains("Un premier texte."));
     }
     assert!(school.get("/portail/transmissions").await.text.contains("Vous n’avez rien transmis"));
     // Nothing is lost, and what is read again is sent.

@@ -4,14 +4,19 @@
 //!
 //! Everything works without script. Nothing is loaded from elsewhere, nothing is kept by the browser but one cookie.
 
+mod afterwards;
 mod asset;
 mod draft;
+mod essentials;
 mod form;
 mod form_read;
 mod home;
 mod mailbox;
+mod matching;
 mod oidc;
 mod page;
+mod pdf;
+mod receipt;
 mod send;
 mod sent;
 mod session;
@@ -19,6 +24,7 @@ mod sign_in;
 mod tasks;
 mod tell;
 mod told;
+mod urgence;
 mod words;
 
 use std::sync::Arc;
@@ -78,13 +84,23 @@ pub fn routes<S: Clone + Send + Sync + 'static>(portal: Arc<Portal>) -> Router<S
         .route("/portail/envoi/{id}", post(send::send)) // sent, with its files
         .route("/portail/transmissions", get(sent::list)) // what became of it
         .route("/portail/transmissions/{exchange}", get(sent::one))
-        .route("/portail/transmissions/{exchange}/accuse", get(sent::receipt))
-        .route("/portail/transmissions/{exchange}/preuve", get(sent::evidence))
+        .route("/portail/transmissions/{exchange}/accuse", get(receipt::receipt))
+        .route("/portail/transmissions/{exchange}/accuse.pdf", get(receipt::sheet))
+        .route("/portail/transmissions/{exchange}/preuve", get(receipt::evidence))
+        .route("/portail/verifier-accuse", get(receipt::ask).post(receipt::verify)) // is it ours?
+        .route("/portail/transmissions/{exchange}/correction", get(afterwards::correct)) // as it should have been
+        .route("/portail/transmissions/{exchange}/retrait", get(afterwards::ask_withdrawal).post(afterwards::withdraw)) // taken back
+        .route("/portail/transmissions/{exchange}/appel", post(afterwards::call)) // said on the telephone
+        .route("/portail/urgence", get(urgence::ask).post(urgence::open)) // read in an emergency
+        .route("/portail/urgence/{exchange}", get(urgence::ask_for))
         .route("/portail/boite", get(mailbox::list)) // what waits for my unit
         .route("/portail/boite/{delivery}", get(mailbox::open).head(nothing_here)) // opening without reading is nothing
         .route("/portail/boite/{delivery}/pieces/{name}", get(mailbox::attachment).head(nothing_here))
         .route("/portail/boite/{delivery}/reponse", post(mailbox::acknowledge))
         .route("/portail/recherche", post(sent::search))
+        .route("/portail/rapprochements", get(matching::list)) // who may be whom
+        .route("/portail/rapprochements/{proposal}", get(matching::one).post(matching::decide).head(nothing_here)) // looking is logged
+        .route("/portail/rapprochements/decision/{linkage}/annulation", post(matching::undo))
         .route("/portail/suivis", get(tasks::list)) // what I still owe
         .route("/portail/suivis/{id}", get(tasks::one).post(tasks::done))
         .route("/portail/suivis/{id}/report", post(tasks::defer))

@@ -8,12 +8,14 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
-use exchange::{DeliveryId, Instant};
+use exchange::{DeliveryId, Instant, Party};
 use serde_json::Value;
 
 use super::{
     Portal,
+    essentials::essentials,
     form_read::{Pairs, Posted},
+    matching::decider,
     page::{Frame, Turn, page},
     session::Person,
     tell,
@@ -41,6 +43,8 @@ struct Mailbox {
     rows: Vec<Row>,
     next: Option<i64>,
     first: bool,
+    /// Whether this person may say who is who.
+    matches: bool,
 }
 
 /// One thing that waits.
@@ -64,6 +68,8 @@ struct Document {
     exchange: String,
     kind: String,
     sender: String,
+    /// Whom to call about it.
+    call: Option<String>,
     recipient: String,
     urgency: &'static str,
     urgent: bool,
@@ -75,6 +81,8 @@ struct Document {
     /// What corrects it: where it waits, and since when.
     corrected: Vec<(String, String)>,
     corrects: Option<String>,
+    /// Of a danger, what is read first.
+    essentials: Vec<(&'static str, String)>,
     parts: Vec<Told>,
     files: Vec<File>,
     withheld: Vec<(String, String, String)>,
@@ -137,6 +145,7 @@ pub(super) async fn list(State(portal): State<Arc<Portal>>, person: Person, RawQ
         rows: rows.collect(),
         next: full.then_some(found.after),
         first: after == 0,
+        matches: decider(rooms, &person).is_ok(),
     };
     Ok(page(StatusCode::OK, &template))
 }
@@ -164,6 +173,7 @@ pub(super) async fn open(
         delivery: id,
         kind: tell::kind(&person.law, &kind, accepted),
         sender: document.get("sender").map(|sender| tell::party_of(&person.law.directory, sender)).unwrap_or_default(),
+        call: document.get("sender").and_then(|sender| telephone(&person, sender)),
         recipient: document.get("recipient").map(|to| tell::party_of(&person.law.directory, to)).unwrap_or_default(),
         urgency: tell::urgency(&urgency),
         urgent: urgency == "immediate",
@@ -174,6 +184,7 @@ pub(super) async fn open(
         motive: document.pointer("/withdrawn/motive").and_then(Value::as_str).unwrap_or_default().to_owned(),
         corrected: list_of(&document, "rectified_by").iter().filter_map(correction).collect(),
         corrects: document.get("rectifies").and_then(Value::as_str).map(str::to_owned),
+        essentials: if of.is_some_and(|of| of.danger) { essentials(&document) } else { Vec::new() },
         parts: parts(of, &document),
         files: list_of(&document, "attachments").iter().map(file).collect(),
         withheld: withheld(&document),
@@ -248,7 +259,7 @@ pub(super) fn list_of<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 
 /// The persons, then what is said of them, then who was informed, then what the form had no place for; what the head of the page
 /// says is left out.
-fn parts(of: Option<&ExchangeType>, document: &Value) -> Vec<Told> {
+pub(super) fn parts(of: Option<&ExchangeType>, document: &Value) -> Vec<Told> {
     let mut parts = Vec::new();
     parts.extend(document.get("subjects").and_then(|value| one(of, "", "subjects", value)));
     if let Some(payload) = document.get("payload") {
@@ -258,6 +269,12 @@ fn parts(of: Option<&ExchangeType>, document: &Value) -> Vec<Told> {
         parts.extend(document.get(name).and_then(|value| one(of, "", name, value)));
     }
     parts
+}
+
+/// The number of the unit that sent it, as the directory has it.
+fn telephone(person: &Person, sender: &Value) -> Option<String> {
+    let sender: Party = serde_json::from_value(sender.clone()).ok()?;
+    person.law.directory.institution(&sender.institution)?.units.get(&sender.unit?)?.telephone.clone()
 }
 
 /// Where a correction waits, and since when.
@@ -273,7 +290,7 @@ fn file(value: &Value) -> File {
     File { title: text("title"), name: text("name"), nature: nature.unwrap_or_default(), size: size.unwrap_or_default(), address }
 }
 
-fn withheld(document: &Value) -> Vec<(String, String, String)> {
+pub(super) fn withheld(document: &Value) -> Vec<(String, String, String)> {
     let of_reason = |one: &Value, part: &str| {
         let all = list_of(one, "reasons").iter().filter_map(|reason| reason.get(part).and_then(Value::as_str));
         all.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")

@@ -42,8 +42,12 @@ struct Known {
     /// Until when it is believed.
     published: Option<(Arc<Published>, Instant)>,
     /// What is being asked, for all who wait for it.
-    coming: Option<Shared<BoxFuture<'static, Result<Arc<Published>, NotSignedIn>>>>,
+    coming: Option<Shared<BoxFuture<'static, Answered>>>,
 }
+
+/// How a provider answered to all who waited.
+#[derive(Clone)]
+struct Answered(Result<Arc<Published>, NotSignedIn>);
 
 /// Why a provider cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -315,20 +319,20 @@ impl Provider {
                 }
             }
         };
-        let published = coming.await?;
+        let published = coming.await.0?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.published = Some((published.clone(), now.plus(BELIEVED_FOR)));
         Ok(published)
     }
 
     /// Asks it, in a task of its own: whoever waited may go.
-    fn asked_now(&self) -> impl Future<Output = Result<Arc<Published>, NotSignedIn>> + use<> {
+    fn asked_now(&self) -> impl Future<Output = Answered> + use<> {
         let (http, issuer) = (self.http.clone(), self.config.issuer.clone());
         let asking = tokio::spawn(async move {
             let asked = tokio::time::timeout(ANSWERED_WITHIN, published_by(&http, &issuer)).await;
             asked.unwrap_or(Err(NotSignedIn::Unreachable)).map(Arc::new)
         });
-        async move { asking.await.unwrap_or(Err(NotSignedIn::Unreachable)) }
+        async move { Answered(asking.await.unwrap_or(Err(NotSignedIn::Unreachable))) }
     }
 }
 

@@ -16,9 +16,11 @@ use super::{
     Portal,
     draft::{Draft, Found, Trouble, find, items, recipient, sender, shown, type_of},
     form::{Choice, Written, written},
+    mailbox::parts,
     page::{Frame, Turn, page},
     session::Person,
     tell,
+    told::Told,
     words::words,
 };
 use crate::{
@@ -52,6 +54,8 @@ struct Before {
     from: String,
     to: String,
     urgency: &'static str,
+    /// What was written, read again.
+    parts: Vec<Told>,
     because: Vec<String>,
     refused: Vec<(String, String)>,
     missing: Vec<String>,
@@ -142,6 +146,7 @@ async fn told_before(portal: &Portal, person: &Person, (id, draft): (String, &Dr
         from: tell::party(&person.law.directory, &from),
         to: tell::party(&person.law.directory, &to),
         urgency: tell::urgency(draft.pairs.first("_urgence").unwrap_or("ordinary")),
+        parts: parts(Some(of), &Value::Object(envelope)),
         because,
         refused,
         missing: written.missing.into_iter().map(|(label, _)| label).collect(),

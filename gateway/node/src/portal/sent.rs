@@ -1,21 +1,19 @@
-//! What somebody sent and what became of it, within what the law lets this person know; the receipt to keep.
+//! What somebody sent and what became of it, within what the law lets this person know; and an exchange by its reference.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{
     extract::{Path, RawQuery, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exchange::{ExchangeId, Instant};
-use qrcode::{Color, QrCode};
 use serde_json::Value;
 
 use super::{
     Portal,
-    draft::numbers,
+    draft::{Draft, type_of},
     form_read::{Pairs, Posted},
     mailbox::{limit, list_of, outcome},
     page::{Frame, Turn, page},
@@ -52,6 +50,10 @@ struct Followed {
     withdrawn: Option<String>,
     /// It is this person's own: there is a receipt.
     own: bool,
+    /// It can be written again as it should have been.
+    correctable: bool,
+    /// Its content is gone.
+    erased: bool,
     steps: Vec<Step>,
     tasks: Vec<(String, String, bool)>,
     limits: Vec<(String, String, bool)>,
@@ -68,22 +70,6 @@ struct Step {
     reason: Option<String>,
     /// Of this person's own unit: it can be opened.
     delivery: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "receipt.html")]
-struct Receipt {
-    frame: Frame,
-    exchange: String,
-    kind: String,
-    to: String,
-    accepted: String,
-    leaf: String,
-    log: String,
-    danger: bool,
-    numbers: Vec<(String, String)>,
-    path: String,
-    side: usize,
 }
 
 pub(super) async fn list(State(portal): State<Arc<Portal>>, person: Person, RawQuery(query): RawQuery) -> Result<Response, Turn> {
@@ -136,7 +122,10 @@ pub(super) async fn one(State(portal): State<Arc<Portal>>, person: Person, Path(
     let answers = answers.map(|one| (text(one, "exchange"), tell::kind(&person.law, &text(one, "type"), accepted_at(one))));
     let kind = tell::kind(&person.law, &text(&seen, "type"), accepted_at(&seen));
     let sender = seen.pointer("/sender/institution").and_then(Value::as_str);
+    let draft = Draft { kind: text(&seen, "type"), reply: None, pairs: Pairs::default() };
     let template = Followed {
+        correctable: type_of(&person, &draft, now).is_ok(),
+        erased: when(&seen, "erased_at").is_some(),
         frame: Frame::new(kind.clone(), "transmissions", &person),
         exchange: id,
         kind,
@@ -153,49 +142,6 @@ pub(super) async fn one(State(portal): State<Arc<Portal>>, person: Person, Path(
     Ok(page(StatusCode::OK, &template))
 }
 
-/// A page to keep: what was accepted, when, and what proves it.
-pub(super) async fn receipt(State(portal): State<Arc<Portal>>, person: Person, Path(id): Path<String>) -> Result<Response, Turn> {
-    let rooms = &portal.edge.rooms;
-    let evidence = follow::evidence(rooms, &person.caller, exchange(&id)?).await?;
-    // A receipt is its sender's alone.
-    let receipt = evidence.get("receipt").and_then(Value::as_str).ok_or(Refusal::NotFound)?;
-    let claims = claims(receipt).ok_or(Refusal::Internal("receipt"))?;
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let accepted = Instant::from_unix_ms(claims.get("iat").and_then(Value::as_i64).unwrap_or(0).saturating_mul(1000));
-    let seen = follow::timeline(rooms, &person.caller, exchange(&id)?).await?;
-    let to = list_of(&seen, "deliveries").iter().filter_map(|one| one.get("recipient"));
-    let to = to.map(|party| tell::party_of(&person.law.directory, party)).collect::<Vec<_>>().join(" ; ");
-    let code = text("type").parse().ok();
-    let danger = code.and_then(|code| person.law.catalogue.exchange_type(&code, accepted)).is_some_and(|of| of.danger);
-    let leaf = text("leaf");
-    // What somebody with a telephone needs to find it again and to compare it; nobody is named.
-    let (path, side) = drawn(&format!("passerelle:{}:{id}:{leaf}", rooms.gateway)).ok_or(Refusal::Internal("qr"))?;
-    let template = Receipt {
-        frame: Frame::new("Accusé de dépôt", "transmissions", &person),
-        kind: tell::kind(&person.law, &text("type"), accepted),
-        to,
-        accepted: tell::moment(accepted),
-        log: text("log"),
-        danger,
-        numbers: if danger { numbers(&person, &rooms.departement) } else { Vec::new() },
-        exchange: id,
-        leaf,
-        path,
-        side,
-    };
-    Ok(page(StatusCode::OK, &template))
-}
-
-/// Receipt, log entry and proofs: a file that anybody can verify without us.
-pub(super) async fn evidence(State(portal): State<Arc<Portal>>, person: Person, Path(id): Path<String>) -> Result<Response, Turn> {
-    let id = exchange(&id)?;
-    let evidence = follow::evidence(&portal.edge.rooms, &person.caller, id).await?;
-    let name = format!("attachment; filename=\"preuve-{id}.json\"");
-    let media = "application/octet-stream".to_owned();
-    let nosniff = (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned());
-    Ok(([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name), nosniff], evidence.to_string()).into_response())
-}
-
 /// An exchange by its reference. By what somebody is called nothing is searched.
 pub(super) async fn search(State(portal): State<Arc<Portal>>, person: Person, sent: Posted) -> Result<Response, Turn> {
     let sent = person.form(&sent)?;
@@ -208,25 +154,9 @@ fn accepted_at(value: &Value) -> Instant {
     value.get("accepted_at").and_then(tell::instant).unwrap_or(Instant::from_unix_ms(0))
 }
 
-/// Our own receipt: read, not verified.
-fn claims(jws: &str) -> Option<Value> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok()?).ok()
-}
-
-/// A QR code as the path of an SVG, and the length of its side.
-fn drawn(text: &str) -> Option<(String, usize)> {
-    let code = QrCode::new(text).ok()?;
-    let width = code.width();
-    let dark = code.to_colors().into_iter().enumerate().filter(|(_, color)| *color == Color::Dark);
-    let path = dark.map(|(at, _)| format!("M{} {}h1v1h-1z", at % width + QUIET, at / width + QUIET)).collect();
-    Some((path, width + 2 * QUIET))
-}
-
-fn exchange(text: &str) -> Result<ExchangeId, Refusal> {
+pub(super) fn exchange(text: &str) -> Result<ExchangeId, Refusal> {
     text.parse().map_err(|_| Refusal::NotFound)
 }
 
 /// Rows of one page, as the store gives them.
 const PAGE: usize = 50;
-/// Empty modules around a code.
-const QUIET: usize = 4;

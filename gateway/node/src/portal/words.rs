@@ -99,7 +99,34 @@ const TEXT: &str = include_str!("words.toml");
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
     use super::*;
+    use crate::catalogue::{Catalogue, Level, Shape};
+
+    #[test]
+    fn every_field_and_code_of_a_type_of_the_portal_has_its_french_word() {
+        let catalogue = Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/catalogue")).unwrap();
+        let now = "2026-11-25T09:30:00Z".parse().unwrap();
+        let mut missing = BTreeSet::new();
+        for field in catalogue.types_on(now).filter(|of| of.comes_in("portal")).flat_map(|of| &of.fields) {
+            if field.level == Level::Auto || field.path.ends_with(".ref") || field.path.starts_with("attachments") {
+                continue;
+            }
+            let ends = field.path.match_indices('.').map(|(at, _)| at).chain([field.path.len()]);
+            for place in ends.map(|end| &field.path[..end]).filter(|place| *place != "payload") {
+                if best(&words().labels, place).is_none() {
+                    missing.insert(place.to_owned());
+                }
+            }
+            if let Shape::Code(list) = &field.shape {
+                let told = |list: &str, code: &str| words().codes.get(list).is_some_and(|codes| codes.contains_key(code));
+                let without = catalogue.codes_of(list).filter(|code| !told(list, code) && !told("*", code));
+                missing.extend(without.map(|code| format!("{list}: {code}")));
+            }
+        }
+        assert_eq!(missing, BTreeSet::new());
+    }
 
     #[test]
     fn the_dictionary_is_read_and_the_most_precise_word_wins() {

@@ -181,6 +181,15 @@ impl Vault {
         rows.iter().map(read).collect()
     }
 
+    /// What people decided last, newest first, `limit` at most, each with whether another decision undid it.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn decided(&self, limit: u32) -> Result<Vec<(Linkage, bool)>, StoreError> {
+        let rows = self.side.rows("decided", sqlx::query(DECIDED).bind(i64::from(limit))).await?;
+        rows.iter().map(|row| Ok((read(row)?, number(row, "undone")? > 0))).collect()
+    }
+
     /// The person a mention belongs to now.
     #[cfg(test)]
     pub(super) async fn whose(&self, mention: MentionId) -> Result<Rid, StoreError> {
@@ -321,6 +330,11 @@ SELECT low, high FROM proposal WHERE id = $1";
 const ANSWER: &str = "-- answered
 SELECT l.id, l.change, l.proposal_id, l.undoes, l.exchange_id, l.n, l.decided_by, l.decided_at, l.applied_at
 FROM proposal p JOIN linkage l ON l.id = p.linkage_id WHERE p.id = $1";
+
+const DECIDED: &str = "-- decided
+SELECT l.id, l.change, l.proposal_id, l.undoes, l.exchange_id, l.n, l.decided_by, l.decided_at, l.applied_at,
+    (SELECT COUNT(*) FROM linkage u WHERE u.kept = l.kept AND u.undoes = l.id) AS undone
+FROM linkage l ORDER BY l.id DESC LIMIT $1";
 
 const SET_ANSWER: &str = "-- answer
 UPDATE proposal SET linkage_id = $1, written_by = 'prepare_linkage' WHERE id = $2 AND linkage_id IS NULL";
