@@ -14,7 +14,7 @@ mod write;
 pub use archive::{MAX_BYTES, MAX_FILES, MAX_INFLATED};
 pub use mail::{Disposed, Disposition, Subject, disposition};
 pub use read::read;
-pub use write::{Issue, write};
+pub use write::{Issue, Joined, write};
 
 /// The media type of an archive.
 pub const MEDIA_TYPE: &str = "application/zip";

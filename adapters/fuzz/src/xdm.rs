@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         let at = "2026-11-21T17:45:00Z".parse().unwrap();
         let issue = Issue { id: "0190b8c5-0000-7000-8000-0000000000d1", at, from: "Département", title: "Information" };
         for letter in &reading.letters {
-            let archive = xdm::write(&letter.envelope, &issue, None).unwrap();
+            let archive = xdm::write(&letter.envelope, &issue, &[]).unwrap();
             xdm::read(&archive, &context, "information-preoccupante").unwrap();
         }
     }

@@ -201,7 +201,7 @@ fn a_hidden_address_stays_where_it_is() {
         {"ref": "s1", "role": "enfant", "birth_name": "FICTIVE", "address": {"lines": ["1 rue Cachée"], "city": "Blagnac", "hidden": true}},
         {"ref": "s2", "role": "mere", "birth_name": "EXEMPLE", "address": {"lines": ["2 rue Dite"], "hidden": false}}],
         "payload": {"derniere_adresse": {"lines": ["3 rue Cachée"], "hidden": true}}});
-    let archive = write(&document, &issue(), None).unwrap();
+    let archive = write(&document, &issue(), &[]).unwrap();
     let files = archive::read(&archive).unwrap().files;
     let all: String = files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect();
     assert!(!all.contains("Cachée") && !all.contains("Blagnac") && all.contains("2 rue Dite"));
@@ -239,9 +239,9 @@ fn a_document_is_written_with_its_labels_and_what_was_withheld() {
     let document = json!({"type": "information-preoccupante", "subjects": [{"ref": "s1", "role": "enfant", "birth_name": "FICTIVE"}],
         "withheld": [{"part": "declarant", "reasons": [{"rule": "R33", "explain": "Le déclarant n’est pas communiqué."}]}],
         "payload": {"faits": [{"texte": "Vu seul.", "date_debut": "2026-11-16"}], "types_danger": ["negligences"]}});
-    let pdf = b"%PDF-1.7";
-    let archive = write(&document, &issue(), Some(pdf)).unwrap();
-    assert_eq!(archive, write(&document, &issue(), Some(pdf)).unwrap(), "the same bytes for the same document");
+    let pdf = Joined { media_type: "application/pdf", bytes: b"%PDF-1.7" };
+    let archive = write(&document, &issue(), &[pdf]).unwrap();
+    assert_eq!(archive, write(&document, &issue(), &[pdf]).unwrap(), "the same bytes for the same document");
     let files = archive::read(&archive).unwrap().files;
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     let folder = "IHE_XDM/SUBSET01/";
@@ -253,9 +253,9 @@ fn a_document_is_written_with_its_labels_and_what_was_withheld() {
     assert!(text(2).contains("INVISIBLE_REPRESENTANTS_LEGAUX") && !text(2).contains("FICTIVE"), "metadata name nobody");
     assert!(text(3).contains("Le déclarant n’est pas communiqué.") && text(3).contains("payload.types_danger[] : negligences"));
     let reading = read_ip(&archive).unwrap();
-    assert_eq!(reading.letters[0].attachments[1], pdf);
+    assert_eq!(reading.letters[0].attachments[1], pdf.bytes);
     assert!(told(&reading).is_empty(), "{:?}", told(&reading));
-    assert!(write(&document, &Issue { id: "d1", ..issue() }, None).is_err());
+    assert!(write(&document, &Issue { id: "d1", ..issue() }, &[]).is_err());
 }
 
 /// What an archive says without loss: the README names the rest.
@@ -317,14 +317,14 @@ proptest! {
 
     #[test]
     fn an_archive_gives_back_persons_author_and_texts(envelope in envelope()) {
-        let archive = write(&envelope, &issue(), None).unwrap();
+        let archive = write(&envelope, &issue(), &[]).unwrap();
         let reading = read_ip(&archive).unwrap();
         let mut back = reading.letters[0].envelope.clone();
         back.as_object_mut().unwrap().remove("attachments");
         prop_assert_eq!(&back, &envelope);
         prop_assert!(reading.reported.is_empty(), "{:?}", told(&reading));
         // From the native side: what was read writes the same header and texts again.
-        prop_assert_eq!(write(&back, &issue(), None).unwrap(), archive);
+        prop_assert_eq!(write(&back, &issue(), &[]).unwrap(), archive);
     }
 
     #[test]

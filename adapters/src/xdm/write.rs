@@ -28,11 +28,21 @@ pub struct Issue<'a> {
     pub title: &'a str,
 }
 
-/// Writes the archive of a document. `pdf` is the document typeset, where the caller has it.
+/// A file that goes with a document into its archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Joined<'a> {
+    /// Its media type.
+    pub media_type: &'a str,
+    /// What it holds.
+    pub bytes: &'a [u8],
+}
+
+/// Writes the archive of a document. `joined` are its files, and the document typeset where the caller has it: they get names and
+/// titles that name nobody, and are hidden from whom the document is hidden (R55).
 ///
 /// # Errors
 /// [`Refused`] when the id is not a UUID, or the files are too large for an archive.
-pub fn write(document: &Value, issue: &Issue<'_>, pdf: Option<&[u8]>) -> Result<Vec<u8>, Refused> {
+pub fn write(document: &Value, issue: &Issue<'_>, joined: &[Joined<'_>]) -> Result<Vec<u8>, Refused> {
     let oid = oid(issue.id).ok_or_else(|| refused("bad-id", "L’identifiant de l’archive n’est pas un UUID."))?;
     let time: String = issue.at.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
     let hidden = Hidden::of(document);
@@ -41,13 +51,19 @@ pub fn write(document: &Value, issue: &Issue<'_>, pdf: Option<&[u8]>) -> Result<
     let patient = format!("s1^^^&{oid}&ISO");
     let submission = Submission { kind, oid: &oid, time: &time, from: issue.from, patient: &patient, hidden };
     let mut entries = vec![Entry { uri: "DOC0001.XML".into(), title: issue.title, media_type: "text/xml", bytes: &cda }];
-    entries.extend(pdf.map(|bytes| Entry { uri: "DOC0002.PDF".into(), title: issue.title, media_type: "application/pdf", bytes }));
+    entries.extend((2..).zip(joined).map(|(n, file)| Entry {
+        uri: format!("DOC{n:04}.{}", ending(file.media_type)),
+        title: issue.title,
+        media_type: file.media_type,
+        bytes: file.bytes,
+    }));
     let metadata = metadata::write(&submission, &entries).into_bytes();
-    let index = index(entries.len());
+    let uris: Vec<String> = entries.iter().map(|entry| entry.uri.clone()).collect();
+    let index = index(&uris);
+    let paths: Vec<String> = uris.iter().map(|uri| format!("IHE_XDM/SUBSET01/{uri}")).collect();
     let mut files = vec![("INDEX.HTM", index.as_bytes()), ("README.TXT", README.as_bytes())];
     files.push(("IHE_XDM/SUBSET01/METADATA.XML", &metadata));
-    files.push(("IHE_XDM/SUBSET01/DOC0001.XML", &cda));
-    files.extend(pdf.map(|bytes| ("IHE_XDM/SUBSET01/DOC0002.PDF", bytes)));
+    files.extend(paths.iter().map(String::as_str).zip(entries.iter().map(|entry| entry.bytes)));
     archive::write(&files).map_err(|_| refused("too-large", "Les fichiers sont trop volumineux pour une archive."))
 }
 
@@ -172,9 +188,21 @@ fn oid(id: &str) -> Option<String> {
     shape.then(|| u128::from_str_radix(&id.replace('-', ""), 16).ok()).flatten().map(|number| format!("2.25.{number}"))
 }
 
-fn index(documents: usize) -> String {
-    let link = |n: usize, ending: &str| format!("<li><a href=\"IHE_XDM/SUBSET01/DOC000{n}.{ending}\">Document {n}</a></li>");
-    let links = if documents > 1 { link(1, "XML") + &link(2, "PDF") } else { link(1, "XML") };
+/// What the name of a file ends in, for programs that go by it.
+fn ending(media_type: &str) -> &'static str {
+    match media_type.split(';').next().unwrap_or_default().trim() {
+        "application/pdf" => "PDF",
+        "image/jpeg" => "JPG",
+        "image/png" => "PNG",
+        "text/plain" => "TXT",
+        "text/xml" | "application/xml" => "XML",
+        _ => "BIN",
+    }
+}
+
+fn index(uris: &[String]) -> String {
+    let link = |(n, uri): (usize, &String)| format!("<li><a href=\"IHE_XDM/SUBSET01/{uri}\">Document {n}</a></li>");
+    let links: String = (1..).zip(uris).map(link).collect();
     format!(
         "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML Basic 1.0//EN\" \"http://www.w3.org/TR/xhtml-basic/xhtml-basic10.dtd\">\n\
          <html xmlns=\"http://www.w3.org/1999/xhtml\"><head><title>IHE_XDM</title></head><body><ul>{links}</ul></body></html>\n"
