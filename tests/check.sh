@@ -39,6 +39,8 @@ install_tools() {
   need xmllint libxml2-utils "our manifests and cover sheets hold to their schemas"
   need /usr/sbin/sshd openssh-server "a partner's server for files over SFTP, of the tests' own and never as root"
   need sftp openssh-client "the same: the partner's office fetches and leaves files with it"
+  need /usr/sbin/exim4 exim4-daemon-light "an operator that takes secure mail, of the tests' own and never as root"
+  need /usr/sbin/dovecot dovecot-imapd "the same: it shows the mailbox"
   need cvc5 cvc5 "the solver that proves the invariants of the rules"
   if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     say "installing postgresql: every test of the store also runs on it, in a server of the tests' own"
@@ -80,7 +82,7 @@ cargo fmt --all --check
 
 say "lints"
 # With what is off by default too (traces, SFTP, the bench): otherwise nobody would lint it.
-cargo clippy --workspace --all-targets --features tests/otel,tests/sftp,tests/bench --quiet -- -D warnings
+cargo clippy --workspace --all-targets --features tests/otel,tests/sftp,tests/mail,tests/bench --quiet -- -D warnings
 # A production build leaves the demonstration out.
 cargo check -p gateway --no-default-features --quiet
 
@@ -109,12 +111,13 @@ rm -rf target/faults
 cargo nextest run --workspace --no-fail-fast
 PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
 
-say "traces, and files over SFTP"
-# The program with the features `otel` and `sftp`: a collector decodes what arrives, and files go to OpenSSH's server and client.
+say "traces, files over SFTP, and secure mail"
+# The program with the features `otel`, `sftp` and `mail`: a collector decodes what arrives, files go to OpenSSH's server and client,
+# and mails through Exim and Dovecot.
 # `help` is there so that the program is built.
-with_features="-p gateway -p tests --features tests/otel,tests/sftp"
-cargo nextest run $with_features --test traces --test drops --test help
-PASSERELLE_DATABASE=postgres cargo nextest run $with_features --test drops
+with_features="-p gateway -p tests --features tests/otel,tests/sftp,tests/mail"
+cargo nextest run $with_features --test traces --test drops --test mail --test help
+PASSERELLE_DATABASE=postgres cargo nextest run $with_features --test drops --test mail
 
 if [ "$mode" = long ]; then
   say "faults"

@@ -19,6 +19,7 @@ pub mod interposer;
 pub mod kept;
 pub mod network;
 pub mod people;
+pub mod post_office;
 pub mod process;
 pub mod python;
 pub mod scene;
@@ -26,6 +27,7 @@ pub mod service;
 pub mod simulation;
 pub mod sshd;
 pub mod stage;
+mod user;
 pub mod volume;
 
 pub use scene::{NOW, Problem, Scene};

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -30,6 +30,8 @@ use ring::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::user::{User, descendants};
+
 /// A server, with a folder for each way.
 pub struct Sshd {
     folder: TempDir,
@@ -37,14 +39,6 @@ pub struct Sshd {
     user: User,
     server: Option<Child>,
     sessions: Arc<AtomicUsize>,
-}
-
-/// Whom server and client run as.
-#[derive(Clone)]
-struct User {
-    name: String,
-    /// When we are root ourselves.
-    instead_of_root: Option<(u32, u32)>,
 }
 
 impl Sshd {
@@ -69,7 +63,7 @@ impl Sshd {
         );
         fs::write(sshd.path("sshd_config"), config).unwrap();
         fs::set_permissions(sshd.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        sshd.own();
+        sshd.user.own(sshd.folder.path());
         sshd.resume();
         sshd
     }
@@ -117,7 +111,7 @@ impl Sshd {
         fs::remove_file(self.path("host")).unwrap();
         fs::remove_file(self.path("host.pub")).unwrap();
         keygen(&self.path("host"));
-        self.own();
+        self.user.own(self.folder.path());
         self.resume();
     }
 
@@ -148,7 +142,7 @@ impl Sshd {
         fs::write(&batch, commands).unwrap();
         let known = format!("[127.0.0.1]:{} {}\n", self.port, self.host_key());
         fs::write(self.path("known_hosts"), known).unwrap();
-        self.own();
+        self.user.own(self.folder.path());
         let done = self
             .user
             .command("sftp")
@@ -181,7 +175,7 @@ impl Sshd {
     /// Puts a file there under its server's nose.
     pub fn put(&self, file: &str, bytes: &[u8]) {
         fs::write(self.path("srv").join(file), bytes).unwrap();
-        self.own();
+        self.user.own(self.folder.path());
     }
 
     /// Lets nobody write into one of its folders, or everybody again.
@@ -194,62 +188,11 @@ impl Sshd {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-
-    fn own(&self) {
-        if let Some((user, group)) = self.user.instead_of_root {
-            owned(self.folder.path(), user, group);
-        }
-    }
 }
 
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.go_dark();
-    }
-}
-
-impl User {
-    fn find() -> Self {
-        let id = |option: &str| String::from_utf8(Command::new("id").arg(option).output().unwrap().stdout).unwrap().trim().to_owned();
-        if id("-u") != "0" {
-            return Self { name: id("-un"), instead_of_root: None };
-        }
-        // The user of Debian's PostgreSQL, which other tests need anyway: it has a shell and may log in by key.
-        let users = fs::read_to_string("/etc/passwd").unwrap();
-        let line = users.lines().find(|line| line.starts_with("postgres:")).expect("the package postgresql makes its user");
-        let fields: Vec<&str> = line.split(':').collect();
-        Self { name: "postgres".into(), instead_of_root: Some((fields[2].parse().unwrap(), fields[3].parse().unwrap())) }
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let Some((user, group)) = self.instead_of_root else { return Command::new(program) };
-        let mut dropped = Command::new("setpriv");
-        dropped.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups").arg(program).current_dir("/");
-        dropped
-    }
-}
-
-fn owned(path: &Path, user: u32, group: u32) {
-    chown(path, Some(user), Some(group)).unwrap();
-    if path.is_dir() {
-        // What the server itself makes and takes away meanwhile is its own anyway.
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            if entry.path().exists() {
-                let _ = chown(entry.path(), Some(user), Some(group));
-                if entry.path().is_dir() {
-                    owned(&entry.path(), user, group);
-                }
-            }
-        }
-    }
-}
-
-/// The sessions of a server: its children, and theirs.
-fn descendants(process: u32, all: &mut Vec<u32>) {
-    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
-        all.push(child);
-        descendants(child, all);
     }
 }
 

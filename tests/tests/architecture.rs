@@ -17,7 +17,7 @@ const LEVELS: [(&str, &[&str]); 6] = [
     ("store", &["store"]),
     ("words of refusal", &["refusal"]),
     ("flows", &["flows"]),
-    ("edges", &["config", "problem", "listen", "send", "drops", "routes", "portal", "watch", "client"]),
+    ("edges", &["config", "problem", "listen", "send", "drops", "mail", "routes", "portal", "watch", "client"]),
     ("node", &["node", "commands", "demo"]),
 ];
 

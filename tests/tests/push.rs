@@ -278,7 +278,7 @@ async fn two_workers_never_both_finish_one_lease() {
     let store = &scene.rooms().store;
     let finish = async |token, result| {
         let id = scene.rooms().store.mailbox(&query()).await.unwrap().0[0].id;
-        store.write(FinishPush { id, token, result, entry: None }).await
+        store.write(FinishPush { id, token, result, entry: None, opens: None }).await
     };
     let slow = lease(&scene, [1; 16]).await.unwrap();
     assert_eq!(slow.attempts, 1);

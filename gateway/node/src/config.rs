@@ -3,6 +3,7 @@
 
 mod collector;
 mod database;
+mod mail;
 mod portal;
 
 use std::{
@@ -17,6 +18,7 @@ use crate::store::Part;
 
 pub use collector::{Collector, InvalidCollector};
 pub use database::{DatabaseUrl, Databases, InvalidDatabaseUrl};
+pub use mail::{Mail, Server};
 pub use portal::{Portal, Profile, Provider};
 
 /// Everything that `gateway.toml` says. Relative paths are relative to the file.
@@ -56,6 +58,8 @@ pub struct Config {
     pub workers: Workers,
     /// Files that are exchanged with partners over SFTP, if this program was built to; absent: none.
     pub sftp: Option<Sftp>,
+    /// The gateway's own mailbox of MSSanté, if this program was built to have one; absent: none.
+    pub mail: Option<Mail>,
     /// The pages for a browser; absent: there are none.
     pub portal: Option<Portal>,
     /// A collector that traces go to, if this program was built to send any; absent: none, unless `OTEL_*` variables name one.
@@ -212,6 +216,10 @@ impl Config {
         if config.sftp.is_some() && !cfg!(feature = "sftp") {
             mistakes.push("`sftp`: this program was built without the feature `sftp`".to_owned());
         }
+        if config.mail.is_some() && !cfg!(feature = "mail") {
+            mistakes.push("`mail`: this program was built without the feature `mail`".to_owned());
+        }
+        mistakes.extend(config.mail.iter().flat_map(Mail::mistakes));
         mistakes.extend(config.portal.iter().flat_map(Portal::mistakes));
         if !mistakes.is_empty() {
             return Err(ConfigFault::Wrong { file: file.to_owned(), what: mistakes.join("; ") });
@@ -236,6 +244,9 @@ impl Config {
             sftp.partners = base.join(&sftp.partners);
         }
         config.portal.iter_mut().for_each(Portal::write_origin_as_a_browser);
+        for path in config.mail.iter_mut().flat_map(Mail::paths) {
+            *path = base.join(&path);
+        }
         for provider in config.portal.iter_mut().flat_map(|portal| &mut portal.providers) {
             provider.authorities = base.join(&provider.authorities);
             provider.secret_file = base.join(&provider.secret_file);

@@ -163,7 +163,8 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushEndpoint {
-    /// `https://…`, or `sftp:<institution>`: a drop of files, where the partner file of that institution says.
+    /// `https://…`; `sftp:<institution>`: a drop of files, or `mssante:<institution>`: a secure mail, where the partner file of that
+    /// institution says.
     pub url: String,
     /// The endpoint is a case-management system whose institution answers for its readers.
     #[serde(default)]
@@ -182,10 +183,22 @@ impl PushEndpoint {
     pub fn dropped_at(&self) -> Option<&str> {
         self.url.strip_prefix(DROP)
     }
+
+    /// The institution whose partner file says to which mailbox mails go, when this is one.
+    pub fn mailed_to(&self) -> Option<&str> {
+        self.url.strip_prefix(MAIL)
+    }
+
+    /// The partner whose own file says how it is reached, when this is one.
+    pub fn partner(&self) -> Option<&str> {
+        self.dropped_at().or_else(|| self.mailed_to())
+    }
 }
 
 /// How the address of a drop begins.
 const DROP: &str = "sftp:";
+/// How the address of a mailbox begins: the mailbox itself stands in the partner file.
+const MAIL: &str = "mssante:";
 
 /// Who signs professional tokens for an institution.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,6 @@ use std::{
     time::Duration,
 };
 
-use ring::rand::SecureRandom;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,9 +30,8 @@ pub use wire::{Link, OwnKey, OwnKeyFault, WireFault};
 use crate::{
     config::Sftp,
     directory::day::day_in_france,
-    flows::Rooms,
+    flows::{Rooms, turns::in_turn},
     refusal::Refusal,
-    store::drops::{LeaveTurn, TakeTurn},
 };
 
 /// The partners that exchange files, and what is needed to work with them.
@@ -66,9 +64,6 @@ enum LookFault {
     /// We cannot now.
     #[error("gateway: {0}")]
     Ours(#[from] Refusal),
-    /// Another replica took the turn.
-    #[error("the turn was lost")]
-    Turn,
 }
 
 /// The gateway's own key and its partners, as their files say.
@@ -168,38 +163,7 @@ impl Drops {
             tracing::warn!(partner = %partner.institution, "a partner is not served today: its folder is left alone");
             return Ok(());
         }
-        // A SQLite file has one gateway, whose turn it always is.
-        if !self.rooms.store.has_replicas() {
-            return self.take_in(partner, seen, stop).await;
-        }
-        let mut token = [0; 16];
-        self.rooms.random.fill(&mut token).map_err(|_| Refusal::Internal("random"))?;
-        if !self.hold_turn(partner, token).await? {
-            return Ok(());
-        }
-        let looked = tokio::select! {
-            looked = self.take_in(partner, seen, stop) => looked,
-            lost = self.keep_turn(partner, token) => Err(lost),
-        };
-        let left = self.rooms.store.write(LeaveTurn { partner: partner.institution.clone(), token }).await;
-        looked.and(left.map_err(|error| LookFault::Ours(error.into())))
-    }
-
-    async fn hold_turn(&self, partner: &Partner, token: [u8; 16]) -> Result<bool, LookFault> {
-        let turn = TakeTurn { partner: partner.institution.clone(), now: self.rooms.clock.now(), hold: TURN, token };
-        self.rooms.store.write(turn).await.map_err(|error| LookFault::Ours(error.into()))
-    }
-
-    /// Ends only when the turn is lost.
-    async fn keep_turn(&self, partner: &Partner, token: [u8; 16]) -> LookFault {
-        loop {
-            tokio::time::sleep(TURN / 3).await;
-            match self.hold_turn(partner, token).await {
-                Ok(true) => {}
-                Ok(false) => return LookFault::Turn,
-                Err(fault) => return fault,
-            }
-        }
+        in_turn(&self.rooms, &partner.institution, self.take_in(partner, seen, stop)).await
     }
 }
 
@@ -223,7 +187,5 @@ const SUSPECT: &str = "passerelle_drops_suspect_total";
 const NOT_TAKEN: &str = "passerelle_drops_not_taken_total";
 /// Partners whose server does not answer now.
 const DARK: &str = "passerelle_drop_partners_dark";
-/// How long a turn is held without a sign.
-const TURN: Duration = Duration::from_secs(60);
 /// The longest pause after looks that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);

@@ -24,6 +24,7 @@ pub mod remind;
 pub mod review;
 pub mod sweep;
 pub mod task;
+pub mod turns;
 pub mod verify;
 pub mod withdraw;
 
@@ -374,6 +375,8 @@ pub(crate) fn title_of_task(law: &Law, code: &str) -> String {
         "identifier-auteur" => "Confirmer quel professionnel a fait ce dépôt",
         "cle-idempotence" => "Vérifier que ce dépôt n’a pas été fait deux fois : il est arrivé sans clé utilisable",
         REFUSED => "Le destinataire n’a pas pris en charge : lire sa réponse et réorienter",
+        NOT_HANDED_OVER => "Le courriel sécurisé n’a pas été remis : prévenir le destinataire autrement",
+        NO_NOTICE => "Aucun avis de réception du courriel sécurisé : s’assurer auprès du destinataire qu’il l’a lu",
         _ => "À faire",
     };
     own.to_owned()
@@ -390,6 +393,10 @@ pub(crate) async fn gone(rooms: &Rooms, id: ExchangeId) -> Refusal {
 
 /// A recipient that did not take it in charge, and a sender who has not answered that yet.
 pub(crate) const REFUSED: &str = "remise-refusee";
+/// A mail that somebody on the way refused for good, or that was thrown away.
+pub(crate) const NOT_HANDED_OVER: &str = "courriel-non-remis";
+/// A mail about danger of which no notice came in time.
+pub const NO_NOTICE: &str = "courriel-sans-avis";
 /// The task in which an emergency access is reviewed.
 pub(crate) const REVIEW: &str = "review-emergency";
 /// How long a release may wait for its record to be signed.

@@ -36,6 +36,8 @@ pub mod config;
 #[cfg(feature = "sftp")]
 pub mod drops;
 pub mod listen;
+#[cfg(feature = "mail")]
+pub mod mail;
 pub mod portal;
 pub mod problem;
 pub mod routes;

@@ -41,6 +41,8 @@ use crate::{
 
 #[cfg(feature = "sftp")]
 use crate::drops::Drops;
+#[cfg(feature = "mail")]
+use crate::mail::Mails;
 
 mod reload;
 
@@ -143,6 +145,11 @@ impl Node {
             Some(sftp) => Some(Arc::new(Drops::open(sftp, rooms.clone()).map_err(|e| StartFault::of("sftp")(&e))?)),
             None => None,
         };
+        #[cfg(feature = "mail")]
+        let mails = match &config.mail {
+            Some(mail) => Some(Arc::new(Mails::open(mail, rooms.clone()).map_err(|e| StartFault::of("mail")(&e))?)),
+            None => None,
+        };
 
         // 5. The doors.
         let door = listen::Door::open(&config.tls, &config.limits, clock.clone()).map_err(|e| StartFault::of("tls")(&e))?;
@@ -210,6 +217,12 @@ impl Node {
         #[cfg(feature = "sftp")]
         if let Some(drops) = drops {
             node.workers.spawn(drops.run(node.stop_workers.clone()));
+        }
+        #[cfg(feature = "mail")]
+        let poster = poster.with_mails(mails.clone());
+        #[cfg(feature = "mail")]
+        if let Some(mails) = mails {
+            node.workers.spawn(mails.run(node.stop_workers.clone()));
         }
         let poster = Arc::new(poster);
         let attempts = config.workers.push_attempts;

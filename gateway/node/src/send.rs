@@ -1,23 +1,30 @@
 //! Sending: notices posted over mutual TLS to units that asked for them. Carries no content (see `flows/forward`). What goes in a
-//! drop of files is handed to who knows SFTP.
+//! drop of files or as a secure mail is handed to who knows SFTP or SMTP.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::flows::forward::{Notice, Post};
+use crate::{
+    directory::PushEndpoint,
+    flows::forward::{NotLeft, Notice, Post},
+    store::delivery::DeliveryRow,
+};
 
 #[cfg(feature = "sftp")]
-use {
-    crate::{directory::PushEndpoint, drops::Drops, flows::forward::NotLeft, store::delivery::DeliveryRow},
-    std::sync::Arc,
-};
+use crate::drops::Drops;
+#[cfg(feature = "mail")]
+use crate::mail::Mails;
+#[cfg(any(feature = "sftp", feature = "mail"))]
+use std::sync::Arc;
 
 /// Posts notices over HTTPS with the gateway's client certificate.
 pub struct Poster {
     client: reqwest::Client,
     #[cfg(feature = "sftp")]
     drops: Option<Arc<Drops>>,
+    #[cfg(feature = "mail")]
+    mails: Option<Arc<Mails>>,
 }
 
 /// The client could not be built from the configured certificate.
@@ -46,6 +53,8 @@ impl Poster {
             client,
             #[cfg(feature = "sftp")]
             drops: None,
+            #[cfg(feature = "mail")]
+            mails: None,
         })
     }
 
@@ -54,6 +63,13 @@ impl Poster {
     #[must_use]
     pub fn with_drops(self, drops: Option<Arc<Drops>>) -> Self {
         Self { drops, ..self }
+    }
+
+    /// The same, which sends secure mails too.
+    #[cfg(feature = "mail")]
+    #[must_use]
+    pub fn with_mails(self, mails: Option<Arc<Mails>>) -> Self {
+        Self { mails, ..self }
     }
 }
 
@@ -81,13 +97,19 @@ impl Post for Poster {
             }
         })
     }
-    #[cfg(feature = "sftp")]
+
     fn leave<'a>(&'a self, delivery: &'a DeliveryRow, endpoint: &'a PushEndpoint) -> BoxFuture<'a, Result<(), NotLeft>> {
+        let _ = delivery;
         Box::pin(async move {
-            match &self.drops {
-                Some(drops) => drops.leave(delivery, endpoint).await,
-                None => Err(NotLeft::Never("no-sftp")),
+            #[cfg(feature = "sftp")]
+            if let (Some(drops), Some(_)) = (&self.drops, endpoint.dropped_at()) {
+                return drops.leave(delivery, endpoint).await;
             }
+            #[cfg(feature = "mail")]
+            if let (Some(mails), Some(_)) = (&self.mails, endpoint.mailed_to()) {
+                return mails.leave(delivery, endpoint).await;
+            }
+            Err(NotLeft::Never(if endpoint.mailed_to().is_some() { "no-mail" } else { "no-sftp" }))
         })
     }
 }

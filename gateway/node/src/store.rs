@@ -23,6 +23,7 @@ pub(crate) mod ground;
 pub mod idempotency;
 pub mod keys;
 pub mod known;
+pub mod mail;
 mod patience;
 pub mod policy_sets;
 pub mod portal;

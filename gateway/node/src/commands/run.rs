@@ -134,6 +134,8 @@ pub async fn check(options: &Serve) -> Result<ExitCode, CommandFault> {
     let apart = folder.map(|(Apart::Other(said) | Apart::Mistaken(said))| said);
     #[cfg(feature = "sftp")]
     let apart = apart.into_iter().chain(partners_out_of_reach(&config, &law).await?);
+    #[cfg(feature = "mail")]
+    let apart = apart.into_iter().chain(mail_out_of_reach(&config, &law).await?);
     for doubt in doubts(&config, &law, &door).into_iter().chain(apart) {
         print(&format!("Attention : {doubt}."));
     }
@@ -232,7 +234,14 @@ fn doubts(config: &Config, law: &Law, door: &Door) -> Vec<String> {
     let nowhere = dropped.filter(|name| !has_file(name)).map(|name| {
         format!("l’annuaire dépose des fichiers pour {name}, dont aucun fichier de partenaire ne dit où : rien ne lui parviendra")
     });
-    unknown.chain(door.mistakes()).chain(undated).chain(misspelt).chain(nowhere).chain(readable).collect()
+    let mailed = law.directory.institutions().flat_map(|one| one.units.values()).filter_map(|unit| unit.push.as_ref()?.mailed_to());
+    let has_mailbox = |name: &str| config.mail.as_ref().is_some_and(|mail| mail.partners.join(format!("{name}.toml")).exists());
+    let unmailed = mailed.filter(|name| !has_mailbox(name)).map(|name| {
+        format!(
+            "l’annuaire écrit par messagerie sécurisée à {name}, dont aucun fichier de partenaire ne dit la boîte : rien ne lui parviendra"
+        )
+    });
+    unknown.chain(door.mistakes()).chain(undated).chain(misspelt).chain(nowhere).chain(unmailed).chain(readable).collect()
 }
 
 /// Partners of whom the directory or the server knows something else than their file says.
@@ -268,6 +277,45 @@ async fn partners_out_of_reach(config: &Config, law: &Law) -> Result<Vec<String>
             Err(WireFault::TooLarge | WireFault::No | WireFault::Content) => "un de ses deux dossiers ne se laisse pas lire",
         };
         all.push(format!("partenaire {name} ({}:{}) : {what}", partner.host, partner.port));
+    }
+    Ok(all)
+}
+
+/// What of secure mail is out of reach: partners that the directory does not know, and the two services of the operator.
+///
+/// # Errors
+/// The gateway would not start: its password, its authorities, or a partner file.
+#[cfg(feature = "mail")]
+async fn mail_out_of_reach(config: &Config, law: &Law) -> Result<Vec<String>, CommandFault> {
+    use crate::mail::{Office, WireFault};
+    let Some(mail) = &config.mail else { return Ok(Vec::new()) };
+    let office = Office::open(mail).map_err(|e| CommandFault::Gateway(e.to_string()))?;
+    let strangers = office.partners.values().filter(|partner| law.directory.institution(&partner.institution).is_none());
+    let mut all: Vec<String> = strangers
+        .map(|partner| {
+            format!(
+                "le partenaire {} (messagerie sécurisée) n’est pas dans l’annuaire : rien ne sera échangé avec lui",
+                partner.institution
+            )
+        })
+        .collect();
+    let mut told = |what: &str, server: &crate::config::Server, fault: WireFault| {
+        let why = match fault {
+            WireFault::Certificate => "aucune des autorités de mail.trust ne répond du certificat de ce serveur, ou il ne porte pas ce nom",
+            WireFault::Clear => "ce serveur n’offre pas STARTTLS : rien ne partira en clair",
+            WireFault::Login => "ce serveur refuse le compte ou son mot de passe",
+            WireFault::Unreachable | WireFault::Slow => "ce serveur ne répond pas",
+            WireFault::Later | WireFault::No => "ce serveur refuse ce qu’on lui demande",
+        };
+        all.push(format!("messagerie sécurisée, {what} ({}:{}) : {why}", server.host, server.port));
+    };
+    match office.postbox.open().await {
+        Ok(counter) => counter.close().await,
+        Err(fault) => told("envoi", &mail.smtp, fault),
+    }
+    match office.mailbox.open().await {
+        Ok(mailbox) => mailbox.close().await,
+        Err(fault) => told("réception", &mail.imap, fault),
     }
     Ok(all)
 }

@@ -228,12 +228,12 @@ impl<'a> Reading<'a> {
         }
         if let Some(push) = &from.push {
             let (at, push) = (push.span().start, push.get_ref());
-            let dropped = push.dropped_at();
-            if dropped.map_or(!push.url.starts_with("https://"), |partner| partner != institution) {
-                let cure = format!("write an `https://` address, or `sftp:{institution}`");
+            let partner = push.partner();
+            if partner.map_or(!push.url.starts_with("https://"), |partner| partner != institution) {
+                let cure = format!("write an `https://` address, `sftp:{institution}` or `mssante:{institution}`");
                 self.say(source, at, format!("`{}` cannot be a push address", push.url), cure);
             }
-            if dropped.is_some() && push.system && (push.reader.is_none() || push.agreement.is_none()) {
+            if partner.is_some() && push.system && (push.reader.is_none() || push.agreement.is_none()) {
                 let cure = "write `reader`, the subject of that system in this directory, and `agreement`, under which it reads";
                 self.say(source, at, "nobody says which system reads, and under what", cure);
             }

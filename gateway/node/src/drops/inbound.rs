@@ -357,7 +357,7 @@ fn alone(partner: &Partner, name: &DropName, looked: Result<(), LookFault>) -> R
     let told = match &looked {
         Err(LookFault::Wire(fault)) => !fault.is_dark(),
         Err(LookFault::Ours(_)) => true,
-        Ok(()) | Err(LookFault::Turn) => false,
+        Ok(()) => false,
     };
     if let (true, Err(fault)) = (told, &looked) {
         metrics::counter!(super::SUSPECT).increment(1);

@@ -49,6 +49,7 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
     let inside = !matches!(view, View::Sender { reporter: true });
     let of_a_party = matches!(view, View::Sender { reporter: false } | View::Recipient);
     let reasons = if of_a_party { reasons(rooms, &law, professional, &row, &deliveries).await? } else { BTreeMap::new() };
+    let mails = if of_a_party { rooms.store.mails_of(id).await? } else { Vec::new() };
     let shown: Vec<Value> = deliveries
         .iter()
         .map(|delivery| {
@@ -66,6 +67,11 @@ pub async fn timeline(rooms: &Rooms, caller: &Caller, id: ExchangeId) -> Result<
                 shown.insert("opened_at".into(), json!(delivery.opened_at));
                 shown.insert("acknowledged_at".into(), json!(delivery.acknowledged_at));
                 shown.insert("outcome".into(), json!(delivery.outcome));
+                let mail = mails.iter().find(|mail| mail.delivery == delivery.id);
+                shown.extend(mail.map(|mail| {
+                    let told = json!({"sent_at": mail.sent_at, "disposition": mail.disposition, "disposed_at": mail.disposed_at});
+                    ("mail".to_owned(), told)
+                }));
                 shown.extend(reasons.get(&delivery.id).map(|reason| ("reason".to_owned(), json!(reason))));
             }
             shown

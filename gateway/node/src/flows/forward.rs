@@ -4,17 +4,18 @@
 //!
 //! A push has no reader, so it carries no content: it says that something waits. Where the directory marks an endpoint as the
 //! system of an institution, and says under which agreement and in whose name it reads, a drop of files carries what that system
-//! may read (`collect/system`).
+//! may read (`collect/system`); so does a secure mail to its mailbox.
 
 use std::{sync::Arc, time::Duration};
 
+use exchange::FollowUpId;
 use futures::future::BoxFuture;
 use ring::rand::SecureRandom;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Rooms;
+use super::{NOT_HANDED_OVER, Rooms};
 use crate::{
     directory::PushEndpoint,
     log::Event,
@@ -22,6 +23,7 @@ use crate::{
     store::{
         StoreError,
         delivery::DeliveryRow,
+        follow_up::NewFollowUp,
         push::{FinishPush, HoldPush, Lease, LeasePush, PushResult},
     },
 };
@@ -56,13 +58,13 @@ pub trait Post: Send + Sync {
     /// Posts one notice; `Err` holds a stable code of what failed.
     fn post<'a>(&'a self, url: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), &'static str>>;
 
-    /// Leaves one delivery in a drop, whole; at each try under the same name.
+    /// Leaves one delivery in a drop or as a mail, whole; at each try under the same name.
     fn leave<'a>(&'a self, _: &'a DeliveryRow, _: &'a PushEndpoint) -> BoxFuture<'a, Result<(), NotLeft>> {
         Box::pin(async { Err(NotLeft::Never("no-sftp")) })
     }
 }
 
-/// Why a drop did not leave, with a stable code.
+/// Why a drop or a mail did not leave, with a stable code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotLeft {
     /// The partner is dark, or we cannot now: it goes again, for as long as that takes. It has its number, and whoever gets it
@@ -70,6 +72,8 @@ pub enum NotLeft {
     Later(&'static str),
     /// No try can help.
     Never(&'static str),
+    /// Somebody on the way said no for good: a person of the sender's must tell the recipient otherwise.
+    Refuse(&'static str),
 }
 
 /// Pushes one notice, if one waits; says whether one did.
@@ -126,7 +130,7 @@ async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Re
     let endpoint = law.directory.party(&lease.delivery.recipient).and_then(|known| known.unit).and_then(|unit| unit.push.clone());
     let sent = match &endpoint {
         None => Sent::Not("no-endpoint"),
-        Some(endpoint) if endpoint.dropped_at().is_some() => tokio::select! {
+        Some(endpoint) if endpoint.partner().is_some() => tokio::select! {
             left = post.leave(&lease.delivery, endpoint) => left.into(),
             lost = hold(rooms, &lease) => Sent::Late(lost),
         },
@@ -138,7 +142,7 @@ async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Re
     // 2. Write down what came of it.
     let (result, event) = match sent {
         Sent::Yes => (PushResult::Done, Some(Event::PushSent)),
-        Sent::Never(fault) => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
+        Sent::Never(fault) | Sent::Refuse(fault) => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
         Sent::Not(fault) if lease.attempts >= attempts => (PushResult::Dead { fault }, Some(Event::DeliveryDead)),
         Sent::Not(fault) | Sent::Late(fault) => (PushResult::Again { at: rooms.clock.now().plus(backoff(rooms, &lease)?), fault }, None),
     };
@@ -153,7 +157,18 @@ async fn push(rooms: &Rooms, post: &dyn Post, attempts: u32, lease: Lease) -> Re
         ),
         None => None,
     };
-    match rooms.store.write(FinishPush { id: lease.delivery.id, token: lease.token, result, entry }).await {
+    // What was refused for good is a task of the unit that sent it: never silence.
+    let opens = match sent {
+        Sent::Refuse(fault) => Some(NewFollowUp {
+            id: FollowUpId::new(),
+            code: NOT_HANDED_OVER.to_owned(),
+            owner: lease.delivery.sender.clone(),
+            details: vec![fault.to_owned()],
+        }),
+        Sent::Yes | Sent::Not(_) | Sent::Late(_) | Sent::Never(_) => None,
+    };
+    let opens = opens.map(|task| (task, lease.delivery.exchange, rooms.clock.now()));
+    match rooms.store.write(FinishPush { id: lease.delivery.id, token: lease.token, result, entry, opens }).await {
         Ok(()) => {}
         // Our lease ended and somebody else took it: theirs counts.
         Err(StoreError::NotThere(_)) => return Ok(()),
@@ -177,13 +192,14 @@ enum Sent {
     Not(&'static str),
     Late(&'static str),
     Never(&'static str),
+    Refuse(&'static str),
 }
 
 impl Sent {
     const fn fault(self) -> Option<&'static str> {
         match self {
             Self::Yes => None,
-            Self::Not(fault) | Self::Late(fault) | Self::Never(fault) => Some(fault),
+            Self::Not(fault) | Self::Late(fault) | Self::Never(fault) | Self::Refuse(fault) => Some(fault),
         }
     }
 }
@@ -194,6 +210,7 @@ impl From<Result<(), NotLeft>> for Sent {
             Ok(()) => Self::Yes,
             Err(NotLeft::Later(fault)) => Self::Late(fault),
             Err(NotLeft::Never(fault)) => Self::Never(fault),
+            Err(NotLeft::Refuse(fault)) => Self::Refuse(fault),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exchange::{DeliveryId, Instant};
+use exchange::{DeliveryId, ExchangeId, Instant};
 use futures::future::BoxFuture;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     audit::NewEntry,
     columns::{number, text},
     delivery::{DELIVERY, DeliveryRow, read_delivery},
+    follow_up::NewFollowUp,
 };
 
 /// The right to push one notice, until an instant.
@@ -89,6 +90,8 @@ pub struct FinishPush {
     pub result: PushResult,
     /// What the log states.
     pub entry: Option<NewEntry>,
+    /// What it leaves to do, about which exchange and since when.
+    pub opens: Option<(NewFollowUp, ExchangeId, Instant)>,
 }
 
 /// What happened to one try.
@@ -128,6 +131,9 @@ impl Write for FinishPush {
                 .bind(self.id.to_string())
                 .bind(self.token.to_vec());
             tx.one("finish_push", one).await?;
+            if let Some((task, exchange, at)) = &self.opens {
+                task.insert(tx, *exchange, *at, Self::NAME).await?;
+            }
             match &self.entry {
                 Some(entry) => entry.insert(tx, Self::NAME).await,
                 None => Ok(()),

@@ -237,6 +237,13 @@ const GATEWAY: &[Step] = &[
         postgres: include_str!("../../schema/postgres/gateway/0013_sign_out.sql"),
         back: Some(include_str!("../../schema/down/gateway/0013_sign_out.sql")),
     },
+    Step {
+        version: 14,
+        name: "mail",
+        sqlite: include_str!("../../schema/sqlite/gateway/0014_mail.sql"),
+        postgres: include_str!("../../schema/postgres/gateway/0014_mail.sql"),
+        back: Some(include_str!("../../schema/down/gateway/0014_mail.sql")),
+    },
 ];
 
 const VAULT: &[Step] = &[Step {

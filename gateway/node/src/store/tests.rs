@@ -54,6 +54,7 @@ fn hot() -> Vec<&'static str> {
         delivery::HOT,
         push::HOT,
         drops::HOT,
+        mail::HOT,
         arrivals::HOT,
         clocks::HOT,
         audit::HOT,

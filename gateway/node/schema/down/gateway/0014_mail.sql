@@ -1,0 +1,3 @@
+-- Back before 0015. Refused while mails left: they would leave again under other names.
+-- loses: mail_sent
+DROP TABLE mail_sent;
