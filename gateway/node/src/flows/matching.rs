@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use exchange::{Instant, ProposalId};
+use exchange::{ExchangeId, Instant, ProposalId};
 use ring::rand::SystemRandom;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use crate::{
         vault::{
             Vault,
             linkage::{Change, Linkage, Ruling},
-            matching::{Comparison, Decider},
+            matching::{Comparison, Decider, Proposal},
         },
     },
 };
@@ -75,7 +75,12 @@ pub async fn decide(desk: &Desk<'_>, ruling: Ruling, by: &Decider, now: Instant)
     for linkage in desk.vault.unfinished().await? {
         finish(desk, &linkage, now).await?;
     }
-    // 2. Decide.
+    // 2. Decide. Whoever is kept out of an exchange decides nothing about it.
+    if let Ruling::Same(id) | Ruling::Different(id) = &ruling
+        && kept_out(desk, by, &desk.vault.asked_about(*id).await?).await?
+    {
+        return Err(MatchingFault::NothingThere);
+    }
     let linkage = match desk.vault.prepare(ruling, by, now).await {
         Err(StoreError::NotThere(_)) => return Err(MatchingFault::NothingThere),
         Err(StoreError::AlreadyThere) => return Err(MatchingFault::DecidedOtherwise),
@@ -88,11 +93,38 @@ pub async fn decide(desk: &Desk<'_>, ruling: Ruling, by: &Decider, now: Instant)
     Ok(linkage)
 }
 
+/// The questions that wait for this person, of the `limit` oldest: none about an exchange that they are kept out of.
+///
+/// # Errors
+/// [`MatchingFault::Store`].
+pub async fn waiting(desk: &Desk<'_>, by: &Decider, limit: usize) -> Result<Vec<Proposal>, MatchingFault> {
+    let mut open = Vec::new();
+    for one in desk.vault.proposals(limit).await? {
+        if !kept_out(desk, by, &one.exchanges).await? {
+            open.push(one);
+        }
+    }
+    Ok(open)
+}
+
+/// Whether one of the exchanges is sealed from this person: for them it does not exist.
+async fn kept_out(desk: &Desk<'_>, by: &Decider, exchanges: &[ExchangeId]) -> Result<bool, MatchingFault> {
+    for exchange in exchanges {
+        if desk.store.sealed_from(*exchange, by.institution(), by.professional()).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Both identities of a question side by side, once the entry that says so is signed.
 ///
 /// # Errors
 /// [`MatchingFault`]; nothing is shown then.
 pub async fn look(desk: &Desk<'_>, id: ProposalId, by: &Decider, now: Instant, patience: Duration) -> Result<Comparison, MatchingFault> {
+    if kept_out(desk, by, &desk.vault.asked_about(id).await?).await? {
+        return Err(MatchingFault::NothingThere);
+    }
     let statement = Statement::new(Event::DecisionMade, None, now, (desk.policy_set, desk.retention))
         .commit("action", &"compare-identities")
         .commit("proposal", &id)
@@ -108,7 +140,12 @@ pub async fn look(desk: &Desk<'_>, id: ProposalId, by: &Decider, now: Instant, p
         Ok::<(), StoreError>(())
     };
     tokio::time::timeout(patience, signed).await.map_err(|_| MatchingFault::NotSigned)??;
-    desk.vault.compare(by, desk.keys, id).await?.ok_or(MatchingFault::NothingThere)
+    let seen = desk.vault.compare(by, desk.keys, id).await?.ok_or(MatchingFault::NothingThere)?;
+    // Asked of what is about to be shown: a newer mention may have come meanwhile.
+    match kept_out(desk, by, &[seen.one.0.exchange, seen.other.0.exchange]).await? {
+        true => Err(MatchingFault::NothingThere),
+        false => Ok(seen),
+    }
 }
 
 async fn finish(desk: &Desk<'_>, linkage: &Linkage, now: Instant) -> Result<(), MatchingFault> {

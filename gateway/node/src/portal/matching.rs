@@ -30,7 +30,7 @@ use crate::{
     refusal::Refusal,
     store::vault::{
         linkage::{Change, Ruling},
-        matching::{Comparison, Decider, Proposal},
+        matching::{Comparison, Decider},
     },
 };
 
@@ -79,8 +79,9 @@ struct Trait {
 
 pub(super) async fn list(State(portal): State<Arc<Portal>>, person: Person) -> Result<Response, Turn> {
     let rooms = &portal.edge.rooms;
-    decider(rooms, &person)?;
-    let waiting = waiting(rooms, &person).await?;
+    let by = decider(rooms, &person)?;
+    let law = rooms.law.load_full();
+    let waiting = matching::waiting(&desk(rooms, &law), &by, SHOWN).await.map_err(refused)?;
     let rows = waiting.iter().map(|one| Row {
         proposal: one.proposal.to_string(),
         agree: agree(&one.reasons),
@@ -109,9 +110,6 @@ pub(super) async fn one(State(portal): State<Arc<Portal>>, person: Person, Path(
     let rooms = &portal.edge.rooms;
     let by = decider(rooms, &person)?;
     let id = proposal(&id)?;
-    if !waiting(rooms, &person).await?.iter().any(|one| one.proposal == id) {
-        return Err(Refusal::NotFound.into());
-    }
     portal.edge.count_question(&person.caller)?;
     let law = rooms.law.load_full();
     let seen = matching::look(&desk(rooms, &law), id, &by, rooms.clock.now(), PATIENCE).await.map_err(refused)?;
@@ -135,10 +133,6 @@ pub(super) async fn decide(
     let by = decider(rooms, &person)?;
     let sent = person.form(&sent)?;
     let id = proposal(&id)?;
-    // Whoever is kept out of an exchange decides nothing about it.
-    if !waiting(rooms, &person).await?.iter().any(|one| one.proposal == id) {
-        return Err(Refusal::NotFound.into());
-    }
     let ruling = match sent.first("decision") {
         Some("meme") => Ruling::Same(id),
         Some("deux") => Ruling::Different(id),
@@ -174,21 +168,6 @@ pub(super) fn decider(rooms: &Rooms, person: &Person) -> Result<Decider, Refusal
     let law = rooms.law.load();
     let of = Decider::entitled(&law.directory, &rooms.departement, &person.caller.institution, &person.id.subject, rooms.clock.now());
     of.filter(|of| *of.professional() == person.id && !person.caller.stale).ok_or(Refusal::NotFound)
-}
-
-/// What waits, without what this person is kept out of.
-async fn waiting(rooms: &Rooms, person: &Person) -> Result<Vec<Proposal>, Refusal> {
-    let mut open = Vec::new();
-    for one in rooms.vault.proposals(SHOWN).await? {
-        let mut sealed = false;
-        for exchange in &one.exchanges {
-            sealed |= rooms.store.sealed_from(*exchange, &person.caller.institution, &person.id).await?;
-        }
-        if !sealed {
-            open.push(one);
-        }
-    }
-    Ok(open)
 }
 
 fn desk<'r>(rooms: &'r Rooms, law: &'r Law) -> Desk<'r> {

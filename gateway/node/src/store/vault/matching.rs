@@ -24,7 +24,10 @@ use crate::{
 
 /// Somebody who may say who is who: habilitated today for a CRIP of this département. Cannot be built otherwise.
 #[derive(Debug, Clone)]
-pub struct Decider(ProfessionalId);
+pub struct Decider {
+    institution: InstitutionId,
+    professional: ProfessionalId,
+}
 
 impl Decider {
     /// The professional of this institution and subject, if entitled at `now`.
@@ -33,17 +36,23 @@ impl Decider {
         let of = directory.institution(institution).filter(|of| of.departement == departement && of.served_on(day))?;
         let professional = directory.professionals().find(|known| known.institution == *institution && known.id.subject == subject)?;
         let crip = of.units.values().any(|unit| unit.kind.as_str() == "crip" && professional.habilitated(&unit.id, day));
-        crip.then(|| Self(professional.id.clone()))
+        crip.then(|| Self { institution: institution.clone(), professional: professional.id.clone() })
     }
 
     /// Who.
     pub fn professional(&self) -> &ProfessionalId {
-        &self.0
+        &self.professional
+    }
+
+    /// For whom.
+    pub fn institution(&self) -> &InstitutionId {
+        &self.institution
     }
 
     #[cfg(test)]
     pub(crate) fn for_test() -> Self {
-        Self(ProfessionalId { issuer: "urn:passerelle:institution:departement-31".into(), subject: "p-4f7k2".into() })
+        let professional = ProfessionalId { issuer: "urn:passerelle:institution:departement-31".into(), subject: "p-4f7k2".into() };
+        Self { institution: "departement-31".parse().unwrap(), professional }
     }
 }
 
@@ -111,6 +120,24 @@ impl Vault {
         }
         tx.commit("proposals").await?;
         Ok(open)
+    }
+
+    /// The exchanges that a question is about: what would be compared. None when there is no such question.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn asked_about(&self, id: ProposalId) -> Result<Vec<ExchangeId>, StoreError> {
+        let mut tx = self.side.reading("asked_about").await?;
+        let row = sqlx::query(PROPOSAL).bind(id.to_string()).fetch_optional(&mut *tx).patiently().await;
+        let mut exchanges = Vec::new();
+        if let Some(row) = row.map_err(StoreError::in_statement("compare"))? {
+            let (low, high) = pair(&row)?;
+            for person in [low, high] {
+                exchanges.extend(newest_mention(&mut tx, &person).await?.map(|mention| mention.exchange));
+            }
+        }
+        tx.commit("asked_about").await?;
+        Ok(exchanges)
     }
 
     /// Both descriptions of a question in clear, each opened with its exchange's key. `None` when there is no such
