@@ -112,7 +112,7 @@ pub async fn acknowledge(rooms: &Rooms, caller: &Caller, id: DeliveryId, answer:
         outcome: answer.outcome,
         word: delivery.word,
         reason: sealed,
-        read_back: answer.read_back,
+        read_back: answer.read_back.as_deref().map(as_given),
         follow_up,
         closes: law.catalogue.closed_by_acknowledgement(),
         entry,
@@ -165,6 +165,12 @@ fn read_back(rooms: &Rooms) -> Result<String, Refusal> {
     let code: String = random.iter().map(letter).collect();
     let (left, right) = code.split_at(4);
     Ok(format!("{left}-{right}"))
+}
+
+/// A code as it was given, however it was typed.
+fn as_given(typed: &str) -> String {
+    let code: String = typed.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect();
+    code.split_at_checked(4).map_or_else(|| code.clone(), |(left, right)| format!("{left}-{right}"))
 }
 
 /// 32 characters that sound different in French and cannot be misread.

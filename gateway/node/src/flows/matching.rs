@@ -76,9 +76,13 @@ pub async fn decide(desk: &Desk<'_>, ruling: Ruling, by: &Decider, now: Instant)
         finish(desk, &linkage, now).await?;
     }
     // 2. Decide. Whoever is kept out of an exchange decides nothing about it.
-    if let Ruling::Same(id) | Ruling::Different(id) = &ruling
-        && kept_out(desk, by, &desk.vault.asked_about(*id).await?).await?
-    {
+    let about = match &ruling {
+        Ruling::Same(id) | Ruling::Different(id) => desk.vault.asked_about(*id).await?,
+        Ruling::Split(merge) => desk.vault.decided_about(*merge).await?,
+        Ruling::Merge(one, other) => vec![one.exchange, other.exchange],
+        Ruling::Separate(mention) => vec![mention.exchange],
+    };
+    if kept_out(desk, by, &about).await? {
         return Err(MatchingFault::NothingThere);
     }
     let linkage = match desk.vault.prepare(ruling, by, now).await {
@@ -105,6 +109,21 @@ pub async fn waiting(desk: &Desk<'_>, by: &Decider, limit: usize) -> Result<Vec<
         }
     }
     Ok(open)
+}
+
+/// What people decided last, of the `limit` newest, each with whether another decision undid it: nothing about an exchange that
+/// this person is kept out of.
+///
+/// # Errors
+/// [`MatchingFault::Store`].
+pub async fn decided(desk: &Desk<'_>, by: &Decider, limit: u32) -> Result<Vec<(Linkage, bool)>, MatchingFault> {
+    let mut shown = Vec::new();
+    for one in desk.vault.decided(limit).await? {
+        if !kept_out(desk, by, &desk.vault.decided_about(one.0.id).await?).await? {
+            shown.push(one);
+        }
+    }
+    Ok(shown)
 }
 
 /// Whether one of the exchanges is sealed from this person: for them it does not exist.

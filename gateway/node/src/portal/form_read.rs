@@ -49,7 +49,14 @@ impl Posted {
 
 impl Pairs {
     pub(super) fn read(bytes: &[u8]) -> Self {
-        Self(form_urlencoded::parse(bytes).into_owned().collect())
+        // No form of ours has longer or deeper names, and to look names up takes their length times their depth.
+        let named = |name: &str| name.len() <= LONGEST_NAME && name.matches('/').count() <= DEEPEST_NAME;
+        Self(
+            form_urlencoded::parse(bytes)
+                .filter(|(name, _)| named(name))
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        )
     }
 
     pub(super) fn first(&self, name: &str) -> Option<&str> {
@@ -126,6 +133,9 @@ impl Index<'_> {
 
 /// Names and values of one form: a long one has three hundred.
 const MOST_PAIRS: usize = 2_000;
+/// Bytes of a name, and its steps.
+const LONGEST_NAME: usize = 200;
+const DEEPEST_NAME: usize = 12;
 /// Items of one list that a page shows.
 const MOST: usize = 30;
 /// Of one that stands in an item of another.

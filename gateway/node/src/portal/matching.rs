@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use exchange::{Identity, LinkageId, ProposalId};
+use exchange::{Identity, LinkageId, ProposalId, document::Pointer};
 use serde_json::Value;
 
 use super::{
@@ -87,7 +87,7 @@ pub(super) async fn list(State(portal): State<Arc<Portal>>, person: Person) -> R
         agree: agree(&one.reasons),
         since: tell::moment(one.created_at),
     });
-    let decided = rooms.vault.decided(SHOWN_DECISIONS).await?;
+    let decided = matching::decided(&desk(rooms, &law), &by, SHOWN_DECISIONS).await.map_err(refused)?;
     let decided = decided.iter().filter(|(one, _)| one.applied_at.is_some()).map(|(one, undone)| Decided {
         linkage: one.id.to_string(),
         what: match one.change {
@@ -154,10 +154,10 @@ pub(super) async fn undo(
     let by = decider(rooms, &person)?;
     person.form(&sent)?;
     let id: LinkageId = id.parse().map_err(|_| Refusal::NotFound)?;
-    let known = rooms.vault.decided(SHOWN_DECISIONS).await?;
+    let law = rooms.law.load_full();
+    let known = matching::decided(&desk(rooms, &law), &by, SHOWN_DECISIONS).await.map_err(refused)?;
     let (_, undone) = known.iter().find(|(one, _)| one.id == id && one.change == Change::Same).ok_or(Refusal::NotFound)?;
     if !undone {
-        let law = rooms.law.load_full();
         matching::decide(&desk(rooms, &law), Ruling::Split(id), &by, rooms.clock.now()).await.map_err(refused)?;
     }
     Ok(Redirect::to("/portail/rapprochements#decisions").into_response())
@@ -196,7 +196,10 @@ fn refused(fault: MatchingFault) -> Turn {
 /// Every thing that one of the two says, what differs marked.
 fn traits(seen: &Comparison) -> Vec<Trait> {
     let (one, other) = (&seen.one.1, &seen.other.1);
-    let places = |identity: &Identity| identity.reveal().iter().map(|(at, _)| at.to_string()).collect::<Vec<_>>();
+    // Who somebody is, and not where to reach them: nothing is compared by that, and no rule was asked.
+    let contact = |at: &Pointer| matches!(at.segments().first().map(String::as_str), Some("address" | "phone" | "email"));
+    let places =
+        |identity: &Identity| identity.reveal().iter().filter(|(at, _)| !contact(at)).map(|(at, _)| at.to_string()).collect::<Vec<_>>();
     let all: BTreeSet<String> = places(one).into_iter().chain(places(other)).collect();
     let trait_of = |place: String| {
         let said = |identity| match (place.as_str(), value(identity, &place)) {

@@ -65,6 +65,8 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
 pub(super) enum Turn {
     /// Nobody is signed in here.
     SignIn,
+    /// The same, of who thought to send something.
+    NothingSent,
     /// Another page says it.
     Elsewhere(&'static str),
     /// The form does not come from a page of this session.
@@ -112,6 +114,14 @@ impl IntoResponse for Turn {
         match self {
             Self::Elsewhere(place) => Redirect::to(place).into_response(),
             Self::SignIn => Redirect::to("/portail/connexion").into_response(),
+            Self::NothingSent => said(
+                StatusCode::FORBIDDEN,
+                "session-over",
+                "Rien n’a été envoyé",
+                "Votre session était finie. Ce que vous aviez écrit est gardé en brouillon ; les pièces seront à choisir de nouveau."
+                    .to_owned(),
+                "Identifiez-vous de nouveau : l’accueil montre votre brouillon. En cas de danger immédiat, appelez sans attendre le 17, le 15 ou le 119.",
+            ),
             Self::Forged => said(
                 StatusCode::FORBIDDEN,
                 "forged-form",

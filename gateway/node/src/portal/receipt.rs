@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use exchange::{ExchangeId, Instant};
+use exchange::{ExchangeId, Instant, Party};
 use qrcode::{Color, QrCode};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ use super::{
     session::Person,
     tell,
 };
-use crate::{flows::follow, refusal::Refusal};
+use crate::{flows::follow, refusal::Refusal, store::exchange::ExchangeRow};
 
 #[derive(Template)]
 #[template(path = "receipt.html")]
@@ -53,10 +53,15 @@ struct Verified {
 
 /// What a receipt that somebody shows is worth.
 enum Answer {
-    /// This gateway gave it; its place in the log.
-    Ours(u64),
-    /// This gateway gave it, and its log has not signed it yet.
-    Pending,
+    /// This gateway gave it, and this is what it says.
+    Ours {
+        /// Its place in the log; none while the log has not signed it.
+        index: Option<u64>,
+        kind: String,
+        from: String,
+        to: String,
+        accepted: String,
+    },
     /// It did not, or the code was misread.
     Unknown,
 }
@@ -126,19 +131,27 @@ pub(super) async fn ask(person: Person) -> Response {
     verified(&person, String::new(), None)
 }
 
-/// Whoever holds a receipt learns whether it is ours, and nothing else.
+/// Whoever holds a receipt learns whether it is ours, and what ours says: another may be printed around its code.
 pub(super) async fn verify(State(portal): State<Arc<Portal>>, person: Person, sent: Posted) -> Result<Response, Turn> {
     let sent = person.form(&sent)?;
     portal.edge.count_question(&person.caller)?;
     let code: String = sent.filled("code").unwrap_or_default().chars().filter(|letter| !letter.is_whitespace()).take(300).collect();
     let rooms = &portal.edge.rooms;
-    let found = match read_code(&code) {
-        Some((gateway, id, leaf)) if gateway == rooms.gateway => rooms.store.entry(&leaf).await?.filter(|entry| entry.exchange == Some(id)),
+    // Only the entry of its acceptance: any other would tell how many there are, and when something happened to it.
+    let accepted = match read_code(&code) {
+        Some((gateway, id, leaf)) if gateway == rooms.gateway => {
+            rooms.store.exchange(id).await?.filter(|row| row.leaf_hash[..] == leaf[..])
+        }
         Some(_) | None => None,
     };
-    let answer = match found.map(|entry| entry.index) {
-        Some(Some(index)) => Answer::Ours(index),
-        Some(None) => Answer::Pending,
+    let answer = match accepted {
+        Some(row) => Answer::Ours {
+            index: rooms.store.entry(&leaf_of(&row)?).await?.and_then(|entry| entry.index),
+            kind: tell::kind(&person.law, row.kind.as_str(), row.accepted_at),
+            from: tell::party(&person.law.directory, &Party { unit: None, ..row.sender.clone() }),
+            to: tell::party(&person.law.directory, &Party { unit: None, ..row.recipient.clone() }),
+            accepted: tell::moment(row.accepted_at),
+        },
         None => Answer::Unknown,
     };
     Ok(verified(&person, code, Some(answer)))
@@ -169,6 +182,10 @@ async fn facts(portal: &Portal, person: &Person, id: &str) -> Result<Facts, Turn
         log: text("log"),
         leaf,
     })
+}
+
+fn leaf_of(row: &ExchangeRow) -> Result<[u8; 32], Refusal> {
+    row.leaf_hash[..].try_into().map_err(|_| Refusal::Internal("leaf"))
 }
 
 /// Our own receipt: read, not verified.

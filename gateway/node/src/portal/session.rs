@@ -93,6 +93,7 @@ impl FromRequestParts<Arc<Portal>> for Person {
     async fn from_request_parts(parts: &mut Parts, portal: &Arc<Portal>) -> Result<Self, Turn> {
         match Writer::from_request_parts(parts, portal).await? {
             Writer::Present(person) => Ok(person),
+            Writer::Lapsed(_) | Writer::Nobody(_) if parts.uri.path().starts_with("/portail/envoi/") => Err(Turn::NothingSent),
             Writer::Lapsed(_) | Writer::Nobody(_) => Err(Turn::SignIn),
         }
     }

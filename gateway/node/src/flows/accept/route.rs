@@ -12,7 +12,7 @@ use crate::{
     agreements::InForce,
     catalogue::{AgreementNeed, ExchangeType},
     directory::day::day_in_france,
-    flows::{Caller, Law, Rooms, answers_for},
+    flows::{Caller, Law, Rooms, answers_for, sealed_from_whom},
     policy::{AgreementState, DecisionRecord, Residence, Submission},
     refusal::Refusal,
     seal,
@@ -223,6 +223,12 @@ async fn check_answer(
         }
     };
     if fits {
+        // Who is kept out of a question does not learn of it from its answer.
+        for excluded in sealed_from_whom(rooms, answered).await? {
+            if !draft.route.exclus.contains(&excluded) {
+                draft.route.exclus.push(excluded);
+            }
+        }
         return Ok(());
     }
     if exchange_type.danger {

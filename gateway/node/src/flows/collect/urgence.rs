@@ -86,10 +86,6 @@ pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency
         Err(Refusal::Erased { .. }) => return Err(hidden(rooms, &law, professional, target, now).await),
         other => other?,
     };
-    // Nothing is granted, and nobody alarmed, for what nobody reads any more.
-    if let Some(at) = loaded.taken_back(&law) {
-        return Err(Refusal::Withdrawn { at });
-    }
     let asked = match (&lasting, &request) {
         (Some(grant), _) if classes.is_empty() => grant.classes.clone(),
         (_, _) => classes,
@@ -101,6 +97,10 @@ pub async fn open(rooms: &Rooms, caller: &Caller, target: Target, ask: Emergency
         Ok(release) => release,
         Err(denial) => return Err(refused(rooms, &law, professional, &delivery, denial, now).await),
     };
+    // Nothing is granted, and nobody alarmed, for what nobody reads any more; told only to who could have read it.
+    if let Some(at) = loaded.taken_back(&law) {
+        return Err(Refusal::Withdrawn { at });
+    }
     // 4. Write it down, tell those who review it, and wait until it cannot be unwritten.
     let (grant, until) = match (lasting, request) {
         (Some(grant), _) => again(rooms, &law, professional, &delivery, grant, &release, now).await?,

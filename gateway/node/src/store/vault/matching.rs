@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use exchange::{ExchangeId, Identity, Instant, InstitutionId, ProfessionalId, ProposalId};
+use exchange::{ExchangeId, Identity, Instant, InstitutionId, LinkageId, ProfessionalId, ProposalId};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
@@ -140,6 +140,23 @@ impl Vault {
         Ok(exchanges)
     }
 
+    /// The exchanges that a decision which took effect was about: the newest of both persons. None when there is no such decision.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn decided_about(&self, id: LinkageId) -> Result<Vec<ExchangeId>, StoreError> {
+        let mut tx = self.side.reading("decided_about").await?;
+        let row = sqlx::query(BOTH).bind(id.to_string()).fetch_optional(&mut *tx).patiently().await;
+        let mut exchanges = Vec::new();
+        if let Some(row) = row.map_err(StoreError::in_statement("decided_about"))? {
+            for person in [rid(&row, "kept")?, rid(&row, "moved")?] {
+                exchanges.extend(newest_mention(&mut tx, &person).await?.map(|mention| mention.exchange));
+            }
+        }
+        tx.commit("decided_about").await?;
+        Ok(exchanges)
+    }
+
     /// Both descriptions of a question in clear, each opened with its exchange's key. `None` when there is no such
     /// question, or one description was erased. The caller writes in the log that it was looked at, first.
     ///
@@ -197,6 +214,9 @@ SELECT id, low, high, reasons, created_at FROM proposal WHERE linkage_id IS NULL
 
 const PROPOSAL: &str = "-- compare
 SELECT low, high, reasons FROM proposal WHERE id = $1";
+
+const BOTH: &str = "-- decided_about
+SELECT kept, moved FROM linkage WHERE id = $1 AND kept IS NOT NULL AND moved IS NOT NULL";
 
 const DESCRIPTION: &str = "-- describe
 SELECT sealed FROM mention WHERE exchange_id = $1 AND n = $2";
