@@ -75,7 +75,9 @@ impl Portal {
         let clock = scene.clock.clone();
         let label = |(institution, sub): (&str, &str)| (sub.to_owned(), format!("{sub}, {institution}"));
         let people =
-            [SCHOOL, HOSPITAL, TEACHER, HEADMASTER, CRIP, CADRE, FORMER, ASE, PMI, DPO, MAGISTRATE, TOWN_HALL, ON_CALL].map(label).into();
+            [SCHOOL, HOSPITAL, TEACHER, HEADMASTER, CRIP, CADRE, FORMER, ASE, PMI, DPO, MAGISTRATE, TOWN_HALL, ON_CALL, ADMIN, AUDITOR]
+                .map(label)
+                .into();
         let audience = Audience {
             people,
             client: CLIENT.to_owned(),

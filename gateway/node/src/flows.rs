@@ -19,6 +19,7 @@ pub mod known;
 pub mod law;
 pub mod matching;
 pub mod notary;
+pub mod oversee;
 pub mod reidentify;
 pub mod remind;
 pub mod review;

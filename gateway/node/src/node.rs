@@ -190,7 +190,9 @@ impl Node {
         }
         node.notary.spawn(notary.run(node.stop_notary.clone()));
         let pages = match &config.portal {
-            Some(portal) => Some(portal::routes(Portal::open(edge.clone(), portal.clone()).map_err(|e| StartFault::of("portal")(&e))?)),
+            Some(portal) => Some(portal::routes(
+                Portal::open(edge.clone(), portal.clone(), config.tls.clone()).map_err(|e| StartFault::of("portal")(&e))?,
+            )),
             None => None,
         };
         let has_pages = pages.is_some();

@@ -4,8 +4,10 @@
 //!
 //! Everything works without script. Nothing is loaded from elsewhere, nothing is kept by the browser but one cookie.
 
+mod administration;
 mod afterwards;
 mod asset;
+mod dpo;
 mod draft;
 mod essentials;
 mod form;
@@ -46,6 +48,7 @@ pub(crate) use page::speak;
 pub struct Portal {
     edge: Arc<Edge>,
     config: config::Portal,
+    tls: config::Tls,
     providers: Vec<Provider>,
 }
 
@@ -54,9 +57,9 @@ impl Portal {
     ///
     /// # Errors
     /// [`ProviderFault`] when a secret or an authority cannot be used.
-    pub fn open(edge: Arc<Edge>, config: config::Portal) -> Result<Arc<Self>, ProviderFault> {
+    pub fn open(edge: Arc<Edge>, config: config::Portal, tls: config::Tls) -> Result<Arc<Self>, ProviderFault> {
         let providers = config.providers.iter().map(Provider::open).collect::<Result<_, _>>()?;
-        Ok(Arc::new(Self { edge, config, providers }))
+        Ok(Arc::new(Self { edge, config, tls, providers }))
     }
 
     /// Whether an address that a browser told is ours.
@@ -104,6 +107,10 @@ pub fn routes<S: Clone + Send + Sync + 'static>(portal: Arc<Portal>) -> Router<S
         .route("/portail/suivis", get(tasks::list)) // what I still owe
         .route("/portail/suivis/{id}", get(tasks::one).post(tasks::done))
         .route("/portail/suivis/{id}/report", post(tasks::defer))
+        .route("/portail/controle", get(dpo::home)) // for who answers for the data
+        .route("/portail/controle/lectures", get(dpo::readings).head(nothing_here)) // looking is written down
+        .route("/portail/controle/preuve", post(dpo::verify))
+        .route("/portail/administration", get(administration::home)) // for who runs the gateway
         .layer(middleware::map_response(page::harden))
         .with_state(portal)
 }

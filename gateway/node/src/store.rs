@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod known;
 pub mod mail;
+pub mod overview;
 mod patience;
 pub mod policy_sets;
 pub mod portal;

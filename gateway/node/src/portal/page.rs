@@ -33,6 +33,10 @@ pub(super) struct Signed {
     pub(super) csrf: String,
     /// Whether a mailbox is theirs.
     pub(super) reads: bool,
+    /// Whether they answer for the data.
+    pub(super) oversees: bool,
+    /// Whether they run the gateway.
+    pub(super) administers: bool,
     pub(super) idle_seconds: u64,
     pub(super) idle_minutes: u32,
     /// When the session is over however busy, `18 h 30`.

@@ -20,7 +20,7 @@ use super::{
     words::words,
 };
 use crate::{
-    directory::{Professional, day::day_in_france},
+    directory::{Professional, Role, day::day_in_france},
     flows::{Author, Caller, Law, Rooms},
     refusal::Refusal,
     seal::{
@@ -169,6 +169,11 @@ impl Person {
         known.map(|known| known.units.iter().filter(|unit| known.habilitated(unit, day)).cloned().collect()).unwrap_or_default()
     }
 
+    /// Whether the directory gives this person a function.
+    pub(super) fn has_role(&self, role: Role) -> bool {
+        self.law.directory.professional(&self.id).is_some_and(|known| known.has_role(role))
+    }
+
     /// What a form says, once it is known to come from a page of this session.
     pub(super) fn form(&self, sent: &Posted) -> Result<Pairs, Turn> {
         let pairs = sent.words()?;
@@ -191,6 +196,8 @@ impl Person {
             institution: institution.map(|known| known.name.clone()).unwrap_or_default(),
             csrf: self.csrf.clone(),
             reads: !self.units().is_empty(),
+            oversees: self.has_role(Role::Dpo) || self.has_role(Role::Auditeur),
+            administers: self.has_role(Role::Administrateur),
             idle_seconds: self.session.idle_at.since(self.now).as_secs(),
             idle_minutes: u32::try_from(self.idle.as_secs() / 60).unwrap_or(u32::MAX),
             ends: tell::hour(self.session.ends_at),
