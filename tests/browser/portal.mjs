@@ -245,6 +245,22 @@ try {
   await magistrate.screenshot({ path: `${told.pictures}/signalement-imprime.png`, fullPage: true });
   await magistrate.emulateMedia({ media: null });
 
+  // 4b. Who answers for the data, and who runs the gateway.
+  const officer = await signIn(await machine("departement-31"), told.dpo);
+  await officer.goto(`${told.origin}/portail/controle`);
+  await look(officer, "controle");
+  await officer.getByRole("link", { name: "Voir les lectures" }).click();
+  await officer.waitForURL("**/lectures");
+  await look(officer, "lectures");
+  await officer.goto(`${told.origin}/portail/controle`);
+  await officer.locator("#preuve").setInputFiles({ name: "preuve.json", mimeType: "application/json", buffer: Buffer.from("{}") });
+  await officer.getByRole("button", { name: "Vérifier" }).click();
+  await officer.getByText("ne peut pas être vérifié").waitFor();
+  await look(officer, "preuve");
+  const administrator = await signIn(await machine("departement-31"), told.administrator);
+  await administrator.goto(`${told.origin}/portail/administration`);
+  await look(administrator, "administration");
+
   // 5. Without script, from the first page to the receipt.
   const plain = await signIn(await machine("chu-toulouse", { javaScriptEnabled: false }), told.hospital);
   await plain.getByRole("link", { name: "Transmettre une information préoccupante" }).click();

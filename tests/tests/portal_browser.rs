@@ -24,7 +24,7 @@ async fn a_school_a_crip_and_a_magistrate_work_in_chromium() {
         "modules": modules,
         "pictures": root.join("target/portal"),
         "chromium": "/usr/bin/chromium",
-        "school": SCHOOL.1, "crip": CRIP.1, "magistrate": MAGISTRATE.1, "hospital": HOSPITAL.1,
+        "school": SCHOOL.1, "crip": CRIP.1, "magistrate": MAGISTRATE.1, "hospital": HOSPITAL.1, "dpo": DPO.1, "administrator": ADMIN.1,
     });
     let story = Command::new("node")
         .arg(root.join("tests/browser/portal.mjs"))
