@@ -242,10 +242,8 @@ fn part(part: &str) -> &'static str {
 }
 
 fn broken(error: &multer::Error) -> Refusal {
-    match error {
-        multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => Refusal::TooLarge,
-        _ => Refusal::Malformed("formulaire"),
-    }
+    let too_large = matches!(error, multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. });
+    if too_large { Refusal::TooLarge } else { Refusal::Malformed("formulaire") }
 }
 
 /// Bytes of a proof with its form: one is a few thousand.
