@@ -108,7 +108,9 @@ async fn an_answer_needs_the_person_whose_key_signed_it() {
     let read = scene.opened(ASE, "ase", &accepted.to_string()).await;
     assert_eq!(text(&read, "/payload/reponse/prise_en_compte/date"), "2026-12-01");
     assert_eq!(text(&read, "/in_reply_to"), id);
-    scene.until("it is put away", || async { sshd.names("depuis-partenaire/traite").len() == 3 }).await;
+    // Of what was taken over only the list stays, and no content in clear.
+    scene.until("it is put away", || async { sshd.names("depuis-partenaire/traite").len() == 2 }).await;
+    assert!(sshd.names("depuis-partenaire/traite").iter().all(|name| name.contains(".manifeste.")));
     assert_eq!(sshd.names("depuis-partenaire"), [""; 0]);
 }
 
@@ -266,16 +268,60 @@ async fn a_try_that_broke_off_is_replaced_by_the_next_under_the_same_name() {
     // What a crash between upload and rename leaves, and what one between two renames does.
     sshd.put("vers-partenaire/departement-31_0000000001_001.csv.0badc0ffee00.part", b"half");
     sshd.put("vers-partenaire/departement-31_0000000001_001.csv", b"of a try before");
+    // A piece of it that does not leave any more.
+    sshd.put("vers-partenaire/departement-31_0000000001_002.pdf", b"withdrawn since");
     sshd.close_folder("vers-partenaire", true);
     let id = scene.accepted(ASE, &requests::placement()).await;
     scene.until("it cannot be left", || async { pushes(&scene).await[0].1 == "server-refuses" }).await;
+    let tries = tries(&scene).await;
+    scene.clock.advance(std::time::Duration::from_secs(601));
+    scene.until("nor at another try", || async { self::tries(&scene).await > tries }).await;
     sshd.close_folder("vers-partenaire", false);
     in_time(&scene, "it is there", || left(&sshd, 1)).await;
     let (_, files) = caf.received(&sshd, 1, &keys(&scene).await);
     assert!(String::from_utf8(files[0].clone()).unwrap().contains(&id));
     scene.until("it is done", || async { pushes(&scene).await[0].0 == "done" }).await;
-    let whole = sshd.names("vers-partenaire").into_iter().filter(|name| !name.ends_with(".part")).count();
-    assert_eq!((whole, left(&sshd, 2)), (3, false), "one drop, under one number");
+    assert_eq!((sshd.names("vers-partenaire").len(), left(&sshd, 2)), (3, false), "one drop, under one number, and nothing beside it");
+    let delivered = events(&scene, &id).await.into_iter().filter(|event| event == "exchange.delivered").count();
+    assert_eq!(delivered, 1, "written down once, whatever the number of tries");
+}
+
+#[tokio::test]
+async fn a_folder_that_nobody_empties_is_told_of_in_time() {
+    let (scene, sshd, _) = with_the_caisse(READS).await;
+    assert_eq!(metric(&scene, "passerelle_drop_folders_full").await, 0);
+    let file = |n: usize| sshd.path("srv/vers-partenaire").join(format!("departement-31_{n:010}_001.csv"));
+    for n in 0..=gateway::drops::CROWDED {
+        fs::write(file(1_000_000 + n), b"").unwrap();
+    }
+    scene.until("it shows", || async { metric(&scene, "passerelle_drop_folders_full").await == 1 }).await;
+    let said = run(&["check", "--config", path(&scene.world.config())], &[], None).await.done();
+    assert!(said.out.contains("caf-31") && said.out.contains("vidé par personne"), "{}", said.out);
+    fs::remove_file(file(1_000_000)).unwrap();
+    scene.until("it is over", || async { metric(&scene, "passerelle_drop_folders_full").await == 0 }).await;
+}
+
+/// A server that takes the connection and says nothing.
+#[tokio::test]
+async fn a_stop_waits_for_no_partner_that_hangs_and_the_next_start_takes_up_what_was_left() {
+    let (sshd, hospital) = (Sshd::start(), Office::new("chu-toulouse"));
+    let stage = Stage::new(|_| {});
+    hospital_is_known(&stage.world, &sshd, &hospital);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let file = stage.world.folder.join("sftp/partners/chu-toulouse.toml");
+    let ports = [sshd.port(), silent.local_addr().unwrap().port()].map(|port| format!("port = {port}\n"));
+    replaced(&file, &ports[0], &ports[1]);
+    hospital.leave(&sshd, 1, &[("csv", PRODUCT)], By::System);
+    let mut gateway = stage.start().await;
+    let _hangs = silent.accept().await.unwrap();
+    let since = std::time::Instant::now();
+    gateway.stop().await;
+    assert!(since.elapsed() < std::time::Duration::from_secs(7), "{:?}", since.elapsed());
+    replaced(&file, &ports[1], &ports[0]);
+    gateway = stage.start().await;
+    let keys = stage.crip().get("/v1/keys").await.unwrap();
+    wait_until(|| hospital.answer(&sshd, 1, &keys).is_some() && sshd.names("depuis-partenaire").is_empty(), 60).await;
+    gateway.stop().await;
 }
 
 #[tokio::test]

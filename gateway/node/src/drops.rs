@@ -108,18 +108,27 @@ impl Drops {
         Ok(Self { rooms, key, partners })
     }
 
-    /// Looks into the folders of all partners until told to stop, each by itself; then waits for what is under way.
+    /// Looks into the folders of all partners until told to stop, each by itself; then waits for what is under way, for a while.
+    /// What does not end by then is broken off, as by a crash: it is taken up again, under the same keys, by whoever looks next.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         for counter in [SENT, RECEIVED, REFUSED, SUSPECT, NOT_TAKEN] {
             metrics::counter!(counter).increment(0);
         }
         metrics::gauge!(DARK).set(0.0);
+        metrics::gauge!(FULL).set(0.0);
         let mut looking = JoinSet::new();
         for name in self.partners.keys() {
             let (drops, name, stop) = (self.clone(), name.clone(), stop.clone());
             looking.spawn(async move { drops.watch(&name, &stop).await });
         }
-        while looking.join_next().await.is_some() {}
+        stop.cancelled().await;
+        if tokio::time::timeout(LAST_LOOK, async { while looking.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!(
+                partners = looking.len(),
+                "a partner is too slow to be waited for: its drops are taken up again at the next start"
+            );
+            looking.shutdown().await;
+        }
     }
 
     async fn watch(&self, name: &str, stop: &CancellationToken) {
@@ -187,5 +196,11 @@ const SUSPECT: &str = "passerelle_drops_suspect_total";
 const NOT_TAKEN: &str = "passerelle_drops_not_taken_total";
 /// Partners whose server does not answer now.
 const DARK: &str = "passerelle_drop_partners_dark";
+/// Partners of whom a folder has more files than [`CROWDED`].
+const FULL: &str = "passerelle_drop_folders_full";
+/// Files of one folder after which somebody is told that nobody empties it.
+pub const CROWDED: usize = 5_000;
+/// How long a look that is under way is waited for at a stop.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 /// The longest pause after looks that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);

@@ -260,21 +260,24 @@ async fn partners_out_of_reach(config: &Config, law: &Law) -> Result<Vec<String>
         }
         let looked = match Link::open(partner, &key).await {
             Ok(link) => {
-                let looked = link.list(&partner.inbox).await.and(link.list(&partner.outbox).await).map(drop);
+                let (inbox, outbox) = (link.list(&partner.inbox).await, link.list(&partner.outbox).await);
                 link.close().await;
-                looked
+                inbox.and_then(|inbox| Ok(inbox.len().max(outbox?.len())))
             }
             Err(fault) => Err(fault),
         };
         let what = match looked {
-            Ok(()) => continue,
+            Ok(files) if files <= drops::CROWDED => continue,
+            Ok(_) | Err(WireFault::TooLarge) => {
+                "un de ses deux dossiers n’est vidé par personne : à 20 000 fichiers, plus rien ne sera échangé avec lui"
+            }
             Err(WireFault::HostKey) => {
                 "son serveur n’a pas la clé écrite dans host_key : vérifiez l’empreinte avec lui, par un autre moyen"
             }
             Err(WireFault::Refused) => "son serveur refuse la clé de la passerelle, ou ce compte",
             Err(WireFault::Unreachable | WireFault::Slow) => "son serveur ne répond pas",
             Err(WireFault::NotThere) => "un de ses deux dossiers n’existe pas",
-            Err(WireFault::TooLarge | WireFault::No | WireFault::Content) => "un de ses deux dossiers ne se laisse pas lire",
+            Err(WireFault::No | WireFault::Content) => "un de ses deux dossiers ne se laisse pas lire",
         };
         all.push(format!("partenaire {name} ({}:{}) : {what}", partner.host, partner.port));
     }

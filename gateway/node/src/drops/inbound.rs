@@ -41,6 +41,8 @@ pub(super) struct Seen {
     torn: BTreeMap<u64, Vec<Listed>>,
     /// Since when those wait whose turn it is not.
     waiting: BTreeMap<u64, Instant>,
+    /// Whether a folder has so many files that somebody was told.
+    crowded: bool,
 }
 
 /// What was decided of a drop.
@@ -74,7 +76,7 @@ impl Drops {
     }
 
     async fn take_in_at(&self, link: &Link, partner: &Partner, seen: &mut Seen, stop: &CancellationToken) -> Result<(), LookFault> {
-        let files = link.list(&partner.inbox).await?;
+        let files = self.inbox(link, partner, seen).await?;
         // 1. What the partner answered to drops of ours.
         for name in answers(&files, partner) {
             if stop.is_cancelled() {
@@ -92,6 +94,24 @@ impl Drops {
         }
         // 3. What a crash left behind of drops that were decided.
         self.tidy(link, partner).await
+    }
+
+    /// What lies there; says of a folder that nobody empties, before it has too many files to be listed at all.
+    async fn inbox(&self, link: &Link, partner: &Partner, seen: &mut Seen) -> Result<Vec<Listed>, LookFault> {
+        let (inbox, outbox) = (link.list(&partner.inbox).await, link.list(&partner.outbox).await);
+        let full = |listed: &Result<Vec<Listed>, WireFault>| match listed {
+            Ok(files) => files.len() > super::CROWDED,
+            Err(fault) => *fault == WireFault::TooLarge,
+        };
+        let crowded = full(&inbox) || full(&outbox);
+        if crowded && !seen.crowded {
+            metrics::gauge!(super::FULL).increment(1.0);
+            tracing::error!(partner = %partner.institution, "nobody empties a folder of a partner: at 20,000 files nothing more is exchanged");
+        } else if !crowded && seen.crowded {
+            metrics::gauge!(super::FULL).decrement(1.0);
+        }
+        seen.crowded = crowded;
+        Ok(inbox?)
     }
 
     /// One drop whose list and signature are there.
@@ -227,7 +247,7 @@ impl Drops {
         answer.write().map_err(|_| Refusal::Internal("acknowledgement"))
     }
 
-    /// Gives the answer to a drop that was decided, and moves it away: its files first, what says that it is there last.
+    /// Gives the answer to a drop that was decided, and puts it away: its files first, what says that it is there last.
     async fn answer(&self, link: &Link, partner: &Partner, sequence: Sequence, known: &ReceivedDrop) -> Result<(), LookFault> {
         self.put_answer(link, partner, sequence, (&known.answer, &known.signature)).await?;
         self.put_away(link, partner, sequence, known.outcome).await
@@ -236,6 +256,9 @@ impl Drops {
     async fn put_answer(&self, link: &Link, partner: &Partner, sequence: Sequence, (answer, jws): (&[u8], &[u8])) -> Result<(), LookFault> {
         let name = |part| DropName { sender: partner.institution.clone(), sequence, part }.to_string();
         let mine = nonce()?;
+        // What a try that broke off left of it is nobody's.
+        let own = name(Part::Acknowledgement).replace(".json", "");
+        link.remove_all(&partner.outbox, |file| file.starts_with(&own) && file.ends_with(".part")).await?;
         link.put(&partner.outbox, &name(Part::Acknowledgement), &mine, once(answer.to_vec())).await?;
         Ok(link.put(&partner.outbox, &name(Part::AcknowledgementSignature), &mine, once(jws.to_vec())).await?)
     }
@@ -276,7 +299,13 @@ impl Drops {
         );
         link.folder(&folder).await?;
         for name in names {
-            link.replace(&format!("{}/{name}", partner.inbox), &format!("{folder}/{name}")).await?;
+            let left = format!("{}/{name}", partner.inbox);
+            // What was taken over lies sealed here: there is no use for it in clear. Its list says what it was.
+            if outcome == DropOutcome::Accept && matches!(name.part, Part::File { .. }) {
+                link.remove(&left).await?;
+            } else {
+                link.replace(&left, &format!("{folder}/{name}")).await?;
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What leaves for a partner: one delivery as one drop, at least once, each time under the same name. Its files first, then the
 //! list of them, last the signature of the list: a drop is there once its signature is.
 
-use std::convert::Infallible;
+use std::{collections::BTreeSet, convert::Infallible};
 
 use adapters::drop::{
     Listed, Manifest, Sequence,
@@ -71,7 +71,10 @@ impl Drops {
                 (vec![notice(delivery)?], false)
             }
             // What was erased meanwhile is told to nobody.
-            Err(Refusal::Erased { .. }) => return Err(NotLeft::Never("erased")),
+            Err(Refusal::Erased { .. }) => {
+                self.take_back(link, partner, delivery).await?;
+                return Err(NotLeft::Never("erased"));
+            }
             Err(refusal) => return Err(later(&refusal)),
         };
         // 3. Its number, the same at each try.
@@ -115,11 +118,12 @@ impl Drops {
         (sequence, at): (Sequence, Instant),
         files: Vec<Leaving>,
     ) -> Result<(), WireFault> {
-        // What a try that was killed left half written is nobody's.
-        let own = partner.ours(sequence, Part::Manifest).to_string().replace(".manifeste.json", "");
-        for file in link.list(&partner.outbox).await?.iter().filter(|file| file.name.starts_with(&own) && file.name.ends_with(".part")) {
-            link.remove(&format!("{}/{}", partner.outbox, file.name)).await?;
-        }
+        // What an earlier try left, half or whole, that is none of what leaves now: it may be what was withdrawn since.
+        let ours = |part| partner.ours(sequence, part).to_string();
+        let named = |(rank, file): (u16, &Leaving)| ours(Part::File { rank, extension: file.extension.to_owned() });
+        let mut names: BTreeSet<String> = (1..).zip(&files).map(named).collect();
+        names.extend([ours(Part::Manifest), ours(Part::ManifestSignature)]);
+        clear(link, partner, sequence, |name| !names.contains(name)).await?;
         let mine = nonce()?;
         let mut listed = Vec::new();
         for (rank, file) in (1..).zip(files) {
@@ -135,6 +139,13 @@ impl Drops {
         link.put(&partner.outbox, &partner.ours(sequence, Part::ManifestSignature).to_string(), &mine, once(jws)).await
     }
 
+    /// Takes away what earlier tries left of a delivery that leaves for nobody any more.
+    async fn take_back(&self, link: &Link, partner: &Partner, delivery: &DeliveryRow) -> Result<(), NotLeft> {
+        let number = self.rooms.store.drop_of(delivery.id).await.map_err(|_| NotLeft::Later("store"))?;
+        let Some(sequence) = number.and_then(Sequence::new) else { return Ok(()) };
+        clear(link, partner, sequence, |_| true).await.map_err(|fault| NotLeft::Later(fault.code()))
+    }
+
     /// A detached signature of this gateway.
     pub(super) fn signed(&self, bytes: &[u8]) -> Vec<u8> {
         let signer = &self.rooms.signer;
@@ -144,6 +155,17 @@ impl Drops {
             Err(never) => match never {},
         }
     }
+}
+
+/// Takes away files of one of our drops. Where there are any its signature goes first: without it no drop is there.
+async fn clear(link: &Link, partner: &Partner, sequence: Sequence, stale: impl Fn(&str) -> bool) -> Result<(), WireFault> {
+    let signature = partner.ours(sequence, Part::ManifestSignature).to_string();
+    let Some(own) = signature.split('.').next() else { return Ok(()) };
+    let of_drop = |name: &str| name.strip_prefix(own).is_some_and(|rest| rest.starts_with(['.', '_']));
+    if link.list(&partner.outbox).await?.iter().any(|file| of_drop(&file.name) && stale(&file.name) && !file.name.ends_with(".part")) {
+        link.remove(&format!("{}/{signature}", partner.outbox)).await?;
+    }
+    link.remove_all(&partner.outbox, |name| of_drop(name) && stale(name)).await
 }
 
 /// That something waits, and nothing more.

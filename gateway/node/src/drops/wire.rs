@@ -285,6 +285,17 @@ impl Link {
         }
     }
 
+    /// Takes away every file of a folder whose name is so.
+    ///
+    /// # Errors
+    /// [`WireFault`].
+    pub async fn remove_all(&self, folder: &str, is: impl Fn(&str) -> bool) -> Result<(), WireFault> {
+        for file in self.list(folder).await?.iter().filter(|file| is(&file.name)) {
+            self.remove(&format!("{folder}/{}", file.name)).await?;
+        }
+        Ok(())
+    }
+
     /// Makes a folder unless it is there.
     ///
     /// # Errors

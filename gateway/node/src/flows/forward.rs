@@ -87,7 +87,7 @@ pub async fn forward(rooms: &Rooms, post: &dyn Post, attempts: u32) -> Result<bo
     }
 }
 
-/// Pushes until told to stop, then waits for what is under way.
+/// Pushes until told to stop, then waits for what is under way, for a while: what is broken off goes again when its lease ends.
 pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: Duration, stop: CancellationToken) {
     metrics::counter!(DEAD_LETTERS).increment(0);
     metrics::counter!(LATE_DROPS).increment(0);
@@ -113,7 +113,10 @@ pub async fn run(rooms: Arc<Rooms>, post: Arc<dyn Post>, attempts: u32, every: D
             Some(_) = under_way.join_next() => {}
         }
     }
-    while under_way.join_next().await.is_some() {}
+    if tokio::time::timeout(LAST_PUSH, async { while under_way.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(pushes = under_way.len(), "a push is too slow to be waited for; it goes again when its lease ends");
+        under_way.shutdown().await;
+    }
 }
 
 /// Takes the most urgent notice that may leave now, for a while.
@@ -237,6 +240,8 @@ fn backoff(rooms: &Rooms, lease: &Lease) -> Result<Duration, Refusal> {
     Ok(Duration::from_millis(1 + u64::from(u32::from_le_bytes(random)) * (bound - 1) / u64::from(u32::MAX)))
 }
 
+/// How long pushes under way are waited for at a stop.
+const LAST_PUSH: Duration = Duration::from_secs(5);
 /// What alarms when it moves; on the board from the start, so that its first move is seen.
 const DEAD_LETTERS: &str = "passerelle_dead_letters_total";
 /// Tries beyond the usual number of drops that still wait.

@@ -242,6 +242,12 @@ pub struct ReceivedDrop {
 }
 
 impl Store {
+    /// The number under which a delivery leaves, once it has one.
+    pub async fn drop_of(&self, delivery: DeliveryId) -> Result<Option<u64>, StoreError> {
+        let query = sqlx::query(DROP_OF).bind(delivery.to_string());
+        self.row("drop_of", query).await?.map(|row| positive(&row)).transpose()
+    }
+
     /// The drop of this number that left for a partner.
     pub async fn sent_drop(&self, partner: &InstitutionId, sequence: u64) -> Result<Option<SentDrop>, StoreError> {
         let query = sqlx::query(SENT_DROP).bind(partner.as_str()).bind(signed(sequence));
@@ -285,7 +291,7 @@ fn signed(sequence: u64) -> i64 {
 /// Statements of the paths whose cost must not grow with history (invariant 13).
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[INSERT_NUMBER, NUMBER_OF, ANSWER_DROP, DECIDE_DROP, TAKE_TURN, LEAVE_TURN, SENT_DROP, RECEIVED_DROP, LAST_RECEIVED];
+    &[INSERT_NUMBER, NUMBER_OF, ANSWER_DROP, DECIDE_DROP, TAKE_TURN, LEAVE_TURN, DROP_OF, SENT_DROP, RECEIVED_DROP, LAST_RECEIVED];
 
 // Two replicas that count at once: the second finds the number taken, and tries again.
 const INSERT_NUMBER: &str = "-- insert_drop_number
@@ -309,6 +315,9 @@ WHERE drop_turn.leased_until <= $5 OR drop_turn.lease_token = excluded.lease_tok
 
 const LEAVE_TURN: &str = "-- leave_drop_turn
 UPDATE drop_turn SET leased_until = 0, lease_token = NULL, written_by = $1 WHERE partner = $2 AND lease_token = $3";
+
+const DROP_OF: &str = "-- drop_of
+SELECT sequence FROM drop_sent WHERE delivery_id = $1";
 
 const SENT_DROP: &str = "-- sent_drop
 SELECT delivery_id, content, answered_at FROM drop_sent WHERE partner = $1 AND sequence = $2";

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use exchange::{AgreementId, ProfessionalId, envelope::Excluded};
+use exchange::{AgreementId, ExchangeId, ProfessionalId, envelope::Excluded};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
     agreements::InForce,
     directory::{Professional, PushEndpoint},
     flows::{Law, Rooms, answers_for, sealed_from_whom},
-    log::Event,
+    log::{Event, Openings},
     policy::{Denial, Opening},
     refusal::Refusal,
     store::{
@@ -101,17 +101,26 @@ pub async fn hand_over(rooms: &Arc<Rooms>, delivery: &DeliveryRow, endpoint: &Pu
 
     // 3. Write it down, and wait until it cannot be unwritten.
     let digests: Vec<&str> = attachments.iter().map(|(leaving, _)| leaving.sha256.as_str()).collect();
-    let statement = rooms
-        .state(&law, Event::ExchangeDelivered, Some(loaded.row.id), now)
-        .commit("delivery", &delivery.id)
-        .commit("recipient", &delivery.recipient)
-        .commit("system", &system.id)
-        .commit("agreement", &endpoint.agreement)
-        .commit("attachments", &digests)
-        .commit("decision", &json!({"result": "permit", "record": release.record()}));
-    let entry = rooms.entry(statement)?;
-    let leaf = entry.leaf_hash;
-    rooms.store.write(AppendEntries(vec![entry])).await?;
+    let stated = json!({
+        "delivery": delivery.id,
+        "recipient": delivery.recipient,
+        "system": system.id,
+        "agreement": endpoint.agreement,
+        "attachments": digests,
+        "decision": {"result": "permit", "record": release.record()},
+    });
+    // A try that broke off wrote it already, unless something else leaves now.
+    let leaf = match recorded(rooms, loaded.row.id, &stated).await? {
+        Some(leaf) => leaf,
+        None => {
+            let statement = rooms.state(&law, Event::ExchangeDelivered, Some(loaded.row.id), now);
+            let statement = STATED.into_iter().fold(statement, |statement, name| statement.commit(name, &stated.get(name)));
+            let entry = rooms.entry(statement)?;
+            let leaf = entry.leaf_hash;
+            rooms.store.write(AppendEntries(vec![entry])).await?;
+            leaf
+        }
+    };
     rooms.signed(&leaf).await?;
 
     // 4. Release: only what was granted is ever decrypted into the document; of what was taken back meanwhile, nothing.
@@ -125,6 +134,32 @@ pub async fn hand_over(rooms: &Arc<Rooms>, delivery: &DeliveryRow, endpoint: &Pu
     Ok(Handed::Content(Box::new(Content { document, attachments })))
 }
 
+/// The record of an earlier try that states the same: the same release to the same system, by the same rules, whenever it was
+/// decided.
+async fn recorded(rooms: &Rooms, exchange: ExchangeId, stated: &Value) -> Result<Option<[u8; 32]>, Refusal> {
+    let entries = rooms.store.entries_of(exchange).await?;
+    for entry in entries.iter().filter(|entry| entry.event == Event::ExchangeDelivered.as_str()) {
+        let Some(sealed) = &entry.opening else { continue };
+        let plain = rooms.keystore.open_opening(&entry.leaf_hash, sealed).map_err(|_| Refusal::Internal("opening"))?;
+        let openings: Openings = serde_json::from_slice(&plain).map_err(|_| Refusal::Internal("opening"))?;
+        let same = |(name, value): (&String, &Value)| openings.value(name).is_some_and(|before| timeless(before) == timeless(value));
+        if stated.as_object().is_some_and(|stated| stated.iter().all(same)) {
+            return Ok(Some(entry.leaf_hash));
+        }
+    }
+    Ok(None)
+}
+
+/// A stated value without the instant of its decision, and what was so only then.
+fn timeless(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Some(record) = value.get_mut("record").and_then(Value::as_object_mut) {
+        record.remove("at");
+        record.remove("facts");
+    }
+    value
+}
+
 /// The entry of the system that reads at an endpoint.
 pub fn reader<'l>(law: &'l Law, delivery: &DeliveryRow, endpoint: &PushEndpoint) -> Option<&'l Professional> {
     let institution = law.directory.institution(&delivery.recipient.institution)?;
@@ -132,3 +167,6 @@ pub fn reader<'l>(law: &'l Law, delivery: &DeliveryRow, endpoint: &PushEndpoint)
     let subject = endpoint.reader.clone().filter(|_| endpoint.system)?;
     law.directory.professional(&ProfessionalId { issuer, subject }).filter(|entry| entry.is_system())
 }
+
+/// What the record of a release to a system states.
+const STATED: [&str; 6] = ["delivery", "recipient", "system", "agreement", "attachments", "decision"];
