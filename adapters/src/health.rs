@@ -35,6 +35,11 @@ pub(crate) fn names_persons(kind: &str) -> bool {
     kind != "reponse-information"
 }
 
+/// Whether what an exchange type has no place for is kept sealed beside it: of danger nothing is lost, of an answer it is told.
+pub(crate) fn keeps_beside(kind: &str) -> bool {
+    kind != "reponse-information"
+}
+
 /// From whom a document is hidden where the DMP and MSSanté keep it (R55).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hidden {

@@ -8,7 +8,7 @@ use adapters::fhir::MEDIA_TYPE;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use gateway::{
     client::{self, Client},
-    demo::envelopes,
+    demo::{envelopes, requests},
     receipt,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -139,6 +139,14 @@ async fn every_refusal_says_where_in_fhir() {
         ("no such resource", hospital.request(Method::GET, "/fhir/Patient?name=FICTIVE"), 404, "", "not-found", ""),
         ("no such way", hospital.request(Method::DELETE, "/fhir/Task/x"), 404, "", "not-found", ""),
         ("a unit of others", hospital.request(Method::GET, "/fhir/Task?owner=departement-31:unit:crip"), 403, "", "role-missing", ""),
+        (
+            "no such state",
+            hospital.request(Method::GET, "/fhir/Task?status=received,accepted"),
+            422,
+            "code-invalid",
+            "not-understood",
+            "Task.status",
+        ),
         ("no count", hospital.request(Method::GET, "/fhir/Task?_count=tous"), 400, "", "malformed", ""),
     ];
     for (what, request, status, issue_code, code, at) in cases {
@@ -157,6 +165,8 @@ async fn every_refusal_says_where_in_fhir() {
         assert!(at.is_empty() || issues.iter().any(|one| there(&one)), "{what}: {}", refused.body);
         assert!(!refused.body.to_string().contains("FICTIVE"), "{what}");
     }
+    let told = answered(hospital.request(Method::GET, "/fhir/Task?status=completed")).await.body.to_string();
+    assert!(told.contains("requested, received, cancelled"), "{told}");
     // Where a Bundle names its own institution, and a unit of it, that unit sends.
     let answer = posted(&hospital, "/fhir", &named("sender", "chu-toulouse:unit:urgences-pediatriques")).await;
     let document = scene.opened(CRIP, "crip", &exchange_of(&answer.body)).await;
@@ -273,6 +283,61 @@ async fn what_is_withheld_is_absent_and_files_have_their_own_address() {
     assert_eq!((same.media_type.as_str(), &same.body), (MEDIA_TYPE, &read));
     let plain = answered(crip.request(Method::GET, &format!("/v1/mailbox/{delivery}"))).await;
     assert_eq!((plain.media_type.as_str(), text(&plain.body, "/delivery")), ("application/json", delivery));
+}
+
+#[tokio::test]
+async fn every_entry_of_a_transaction_says_what_was_kept_of_it() {
+    let scene = Scene::start().await;
+    let mut bundle = message();
+    bundle["type"] = json!("transaction");
+    let asked = bundle["entry"].as_array_mut().unwrap();
+    asked.iter_mut().for_each(|entry| entry["request"] = json!({"method": "POST", "url": entry["resource"]["resourceType"]}));
+    asked.push(json!({"request": {"method": "DELETE", "url": "Patient/1"}}));
+    let answer = posted(&scene.acting(HOSPITAL), "/fhir", &bundle).await;
+    assert_eq!((answer.status, text(&answer.body, "/type")), (StatusCode::OK, "transaction-response".into()), "{}", answer.body);
+    let said: Vec<&Value> = answer.body["entry"].as_array().unwrap().iter().map(|entry| &entry["response"]).collect();
+    assert_eq!(said.len(), bundle["entry"].as_array().unwrap().len());
+    let created: Vec<&&Value> = said.iter().filter(|response| response["status"] == "201 Created").collect();
+    assert_eq!((created.len(), text(created[0], "/location")), (1, answer.location.clone()), "one exchange was created, and nothing else");
+    for n in [11, said.len() - 1] {
+        assert_eq!(said[n]["status"], "202 Accepted", "{}", answer.body);
+        assert!(text(said[n], "/outcome/issue/0/expression/0").starts_with(&format!("Bundle.entry[{n}]")), "{}", said[n]);
+    }
+    let aside = scene.opened(CRIP, "crip", &exchange_of(&answer.body)).await["non_conforme"].to_string();
+    assert!(aside.contains("29463-7") && aside.contains("DELETE"), "kept aside, as the answer says: {aside}");
+}
+
+#[tokio::test]
+async fn a_hospital_answers_a_question_and_a_name_that_it_used_before_is_no_riddle() {
+    let scene = Scene::start_with(|world| {
+        let file = world.folder.join("policies/agreements/p14-education.toml");
+        let agreement = fs::read_to_string(&file).unwrap();
+        assert!(agreement.contains("    \"dsden-31\",\n"));
+        fs::write(file, agreement.replace("    \"dsden-31\",\n", "    \"dsden-31\",\n    \"chu-toulouse\",\n")).unwrap();
+    })
+    .await;
+    let mut question = requests::to_the_school(&["sante.suivi-regulier"]);
+    question["recipient"] = json!({"institution": "chu-toulouse", "unit": "pediatrie"});
+    let asked = [scene.accepted(EVALUATOR, &question).await, scene.accepted(EVALUATOR, &question).await];
+    let hospital = scene.acting(HOSPITAL);
+    let first = posted(&hospital, "/fhir", &answer_to(&asked[0], "Suivie ici depuis 2024.")).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    let document = scene.opened(EVALUATOR, "equipe-evaluation-nord", &exchange_of(&first.body)).await;
+    assert_eq!((text(&document, "/type"), text(&document, "/in_reply_to")), ("reponse-information".into(), asked[0].clone()));
+    assert_eq!(text(&document, "/payload/issue"), "repondue");
+    assert_eq!(text(&document, "/sender/institution"), "chu-toulouse");
+    // The same again is the same; another content under the same constant id is refused in words of FHIR, and taken under a new one.
+    let repeated = posted(&hospital, "/fhir", &answer_to(&asked[0], "Suivie ici depuis 2024.")).await;
+    assert_eq!(exchange_of(&repeated.body), exchange_of(&first.body));
+    let mut second = answer_to(&asked[1], "Suivie ailleurs.");
+    let refused = posted(&hospital, "/fhir", &second).await;
+    assert_eq!((refused.status, issue(&refused.body, 0)), (StatusCode::CONFLICT, ("conflict".into(), "idempotency-key-reused".into())));
+    assert!(text(&refused.body, "/issue/0/diagnostics").contains("« MessageHeader.id »"), "{}", refused.body);
+    assert_eq!(text(&refused.body, "/issue/1/expression/0"), "Bundle.entry[0].resource.ofType(MessageHeader).id", "{}", refused.body);
+    second["entry"][0]["resource"]["id"] = json!("m-2");
+    let taken = posted(&hospital, "/fhir", &second).await;
+    assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
+    assert_ne!(exchange_of(&taken.body), exchange_of(&first.body));
 }
 
 #[tokio::test]
@@ -462,6 +527,30 @@ fn typed(kind: &str) -> Value {
         "entry": [
             {"resource": {"resourceType": "MessageHeader", "eventCoding": {"system": "urn:passerelle:fhir:type", "code": kind}, "source": {"endpoint": "https://dpi.chu.example"}}},
             {"resource": {"resourceType": "Communication", "status": "completed", "payload": [{"contentString": "Suivie ici depuis 2024."}]}}]})
+}
+
+/// An answer of the hospital, by software that calls each of its messages the same.
+fn answer_to(request: &str, words: &str) -> Value {
+    let field = |link: &str, value: Value| json!({"linkId": link, "answer": [value]});
+    let mut bundle = typed("reponse-information");
+    bundle.as_object_mut().unwrap().remove("identifier");
+    let head = &mut bundle["entry"][0]["resource"];
+    head["id"] = json!("m-1");
+    head["sender"] = json!({"identifier": {"system": "urn:passerelle:institution", "value": "chu-toulouse:unit:pediatrie"}});
+    let said = &mut bundle["entry"][1]["resource"];
+    said["inResponseTo"] = json!([{"identifier": {"system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{request}")}}]);
+    said["payload"][0]["contentString"] = json!(words);
+    let form = json!({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
+        field("purpose", json!({"valueString": "evaluate"})),
+        field("necessity", json!({"valueString": "Répondre à la question posée, et à elle seule."})),
+        field("payload.issue", json!({"valueCoding": {"code": "repondue"}})),
+        field("payload.faits_nouveaux", json!({"valueBoolean": false})),
+        field("payload.information_personne", json!({"valueString": "faite"})),
+        {"linkId": "payload.reponses[]", "item": [field("payload.reponses[].question", json!({"valueString": "sante.suivi-regulier"})),
+            field("payload.reponses[].texte", json!({"valueString": "Oui."}))]}
+    ]});
+    bundle["entry"].as_array_mut().unwrap().push(json!({"resource": form}));
+    bundle
 }
 
 fn resource(bundle: &Value, kind: &str) -> Value {

@@ -128,6 +128,8 @@ impl<'a> Node<'a> {
 pub(super) struct Rest {
     /// Whether an INS of a qualified identity may stay beside.
     pub(super) keep_ins: bool,
+    /// Whether what has no place in the envelope is kept beside it, or only told.
+    pub(super) keep_beside: bool,
     /// Content without a place in the envelope.
     pub(super) beside: Vec<Beside>,
     /// Where it stood, and what was left out.
@@ -179,19 +181,21 @@ impl Rest {
             return;
         }
         let (code, detail) = match name {
-            "" => ("unknown-element", "Un élément que FHIR ne définit pas ici n’est pas repris ; il est gardé à part."),
-            "extension" => ("unknown-extension", "Cette extension n’est pas connue : elle n’est pas reprise, et gardée à part."),
+            "" => ("unknown-element", "Un élément que FHIR ne définit pas ici n’est pas repris"),
+            "extension" => ("unknown-extension", "Cette extension n’est pas connue et n’est pas reprise"),
             "status" | "docStatus" => (
                 "not-final",
-                "L’expéditeur ne donne pas ceci pour achevé (brouillon, interrompu ou saisi par erreur) : à vérifier par une personne.",
+                "L’expéditeur ne donne pas ceci pour achevé (brouillon, interrompu ou saisi par erreur), à vérifier par une personne",
             ),
             "modifierExtension" => (
                 "modifier-extension",
-                "Cette extension change le sens de ce qui l’entoure et n’est pas connue : à vérifier par une personne.",
+                "Cette extension change le sens de ce qui l’entoure et n’est pas connue, à vérifier par une personne",
             ),
-            RESOURCE => ("unknown-resource", "Cette ressource n’est pas reprise dans l’échange ; elle est gardée à part."),
-            _ => ("not-taken", "Cet élément n’est pas repris dans l’échange ; il est gardé à part."),
+            RESOURCE => ("unknown-resource", "Cette ressource n’est pas reprise dans l’échange"),
+            _ => ("not-taken", "Cet élément n’est pas repris dans l’échange"),
         };
+        let kept = if self.keep_beside { "gardé à part" } else { "rien n’en est gardé" };
+        let detail = &format!("{detail} ; {kept}.");
         self.report(&at, code, detail);
         self.beside.push(Beside { place: Place::Path(at), value });
     }
@@ -319,6 +323,6 @@ pub(super) fn without_marks(value: &mut Value) {
 /// Marks an object that a reader looked into, with how many elements it had. No name of a FHIR element.
 const OPENED: &str = "\u{0}";
 /// How many items of one list are read; the others stay together.
-const MAX_ITEMS: usize = 200;
+pub(super) const MAX_ITEMS: usize = 200;
 /// How many findings one Bundle may have.
-const MAX_FINDINGS: usize = 500;
+pub(super) const MAX_FINDINGS: usize = 500;

@@ -116,6 +116,7 @@ fn finding_code(code: &str) -> &'static str {
         "unknown-type" | "bad-code" | "unknown-section" => "code-invalid",
         "bad-rpps" | "bad-date" | "bad-size" | "bad-hash" | "name-use" => "value",
         "ins" | "ins-not-qualified" | "ins-not-usable" | "nir" | "hidden" | "sender-mismatch" => "business-rule",
+        "name-reused" => "duplicate",
         "not-taken" | "unknown-resource" | "second-exchange" => "not-supported",
         _ => "processing",
     }

@@ -52,7 +52,7 @@ fn understand(mut bundle: Map<String, Value>, mut entries: Vec<Entry>, kind: &'s
         files: Vec::new(),
         hidden: Hidden::default(),
         author: None,
-        rest: Rest { keep_ins: context.health_leg, beside: Vec::new(), reported: Vec::new() },
+        rest: Rest { keep_ins: context.health_leg, keep_beside: health::keeps_beside(kind), beside: Vec::new(), reported: Vec::new() },
     };
     let mut whole = Node::open("Bundle".into(), &mut bundle);
     drop_meta(&mut whole);
@@ -127,8 +127,9 @@ impl Reader<'_> {
     fn taken_back(&mut self, entry: &Entry) -> bool {
         let back = is_error(&entry.resource);
         if back {
-            let detail = "L’expéditeur dit que ceci a été saisi par erreur : ce n’est pas repris, et gardé à part.";
-            self.rest.report(&entry.at, "entered-in-error", detail);
+            let kept = if self.rest.keep_beside { "gardé à part" } else { "rien n’en est gardé" };
+            let detail = format!("L’expéditeur dit que ceci a été saisi par erreur : ce n’est pas repris ; {kept}.");
+            self.rest.report(&entry.at, "entered-in-error", &detail);
         }
         back
     }
@@ -344,18 +345,24 @@ fn entries(bundle: &mut Map<String, Value>) -> Result<Vec<Entry>, Refused> {
                     continue;
                 }
             };
+            if !entry.get("resource").is_some_and(Value::is_object) {
+                // It brings nothing, and asks for something: it stays whole, and is told.
+                let _ = Node::open(format!("Bundle.entry[{n}]"), &mut entry);
+                left.push(Value::Object(entry));
+                continue;
+            }
             // How the sender’s server would have stored it. What is not what it should be stays, and is told.
             let mut node = Node::open(format!("Bundle.entry[{n}]"), &mut entry);
             let full_url = node.text("fullUrl");
-            if node.peek("resource").is_some_and(Value::is_object)
-                && let Some(Value::Object(resource)) = node.take("resource")
-            {
+            if let Some(Value::Object(resource)) = node.take("resource") {
                 let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default().to_owned();
                 found.push(Entry { at: resource_path(n, &kind), kind, full_url, resource });
             }
             node.drop_all(&["id"]);
             if let Some(mut request) = node.child("request") {
-                request.drop_all(&["method", "url"]);
+                // Another wish than to bring it is not granted.
+                request.drop_if("method", &["POST", "PUT"]);
+                request.drop_all(&["url"]);
             }
             left.push(Value::Object(entry));
         }

@@ -147,7 +147,7 @@ pub fn read_answer(bytes: &[u8], id: &str) -> Result<Answer, Refused> {
         Some("rejected") => "refused",
         _ => {
             let cure = "« accepted » pour prendre en charge, « rejected » pour refuser, avec la raison dans « statusReason.text ».";
-            return Err(refused("Task.status", "bad-code", "Cet état n’est pas une réponse.", cure));
+            return Err(refused("Task.status", "bad-code", "Cet état n’est pas une réponse : « accepted » et « rejected » en sont.", cure));
         }
     };
     let reason = text("/statusReason/text").map(str::to_owned);

@@ -64,7 +64,7 @@ impl Reader<'_> {
             self.rest.report(
                 &at,
                 "second-exchange",
-                "Un Bundle porte un seul échange : cette Communication est gardée à part. Envoyez-la seule.",
+                "Un Bundle porte un seul échange : cette Communication n’en est pas. Envoyez-la seule.",
             );
         }
     }

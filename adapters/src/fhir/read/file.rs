@@ -105,8 +105,7 @@ impl Reader<'_> {
             None => attachment.peek_text("url").and_then(|url| self.index.of_address(url)).and_then(|entry| binaries.remove(&entry)),
         };
         let Some(Bytes { media_type, bytes }) = found else {
-            let detail =
-                "Le fichier n’est pas dans le Bundle, ou y est déjà joint : il n’est pas repris, sa description est gardée à part.";
+            let detail = "Le fichier n’est pas dans le Bundle, ou y est déjà joint : il n’est pas repris.";
             self.rest.report(&at, "file-not-there", detail);
             return;
         };

@@ -17,7 +17,7 @@ pub struct Opened {
     entries: Vec<Entry>,
     kind: &'static str,
     asked: Asked,
-    name: Option<String>,
+    name: Option<(String, String)>,
 }
 
 /// What has to be known of a Bundle to answer it.
@@ -58,8 +58,10 @@ impl Opened {
         // 2. Which exchange it is: without that there is nobody to hand it to.
         let kind = exchange_type(&entries).ok_or_else(no_type)?;
         // 3. How its sender calls it.
-        let message = entries.iter().find(|entry| entry.kind == "MessageHeader").and_then(message_id);
-        let name = identifier.or_else(|| message.clone());
+        let head = entries.iter().find(|entry| entry.kind == "MessageHeader");
+        let message = head.and_then(message_id);
+        let by_message = head.zip(message.clone()).map(|(head, id)| (format!("{}.id", head.at), id));
+        let name = identifier.map(|identifier| ("Bundle.identifier".to_owned(), identifier)).or(by_message);
         Ok(Self { bundle, entries, kind, asked: Asked { bundle: called, message, entries: count, kind }, name })
     }
 
@@ -75,7 +77,12 @@ impl Opened {
 
     /// How its sender calls it: `Bundle.identifier`, else the id of the message. What is repeated has the same.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_ref().map(|(_, name)| name.as_str())
+    }
+
+    /// FHIRPath of the place that gives that name.
+    pub fn named_at(&self) -> Option<&str> {
+        self.name.as_ref().map(|(at, _)| at.as_str())
     }
 
     /// What has to be known to answer it, once it is read.

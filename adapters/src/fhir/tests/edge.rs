@@ -57,6 +57,29 @@ fn an_answer_fits_what_was_asked() {
     let told = answer(&bundle);
     assert_eq!((&told["type"], told["entry"].as_array().unwrap().len()), (&json!("transaction-response"), 3));
     assert_eq!(told["entry"][0]["response"]["location"], "https://g/v1/exchanges/e1");
+    // What was not taken over is never said to be created, wherever it stands; what asks for something else is told too.
+    let flag =
+        json!({"fullUrl": "urn:uuid:0190b8c5-0000-4000-8000-000000000001", "resource": {"resourceType": "Flag", "code": {"text": "x"}}});
+    let entries = bundle["entry"].as_array_mut().unwrap();
+    entries.insert(0, flag);
+    entries.push(json!({"request": {"method": "DELETE", "url": "Patient/1"}}));
+    let told = answer(&bundle);
+    let at = |n: usize| (text_of(&told["entry"][n]["response"]["status"]), told["entry"][n]["response"]["outcome"]["issue"][0].clone());
+    let statuses: Vec<String> = (0..5).map(|n| at(n).0).collect();
+    assert_eq!(statuses, ["202 Accepted", "201 Created", "200 OK", "202 Accepted", "202 Accepted"], "{told:#}");
+    assert_eq!(at(0).1["expression"], json!(["Bundle.entry[0].resource.ofType(Flag)"]));
+    assert_eq!(at(4).1["expression"], json!(["Bundle.entry[4]"]));
+    assert_eq!(told["entry"][1]["resource"]["data"], "YS5iLmM=");
+    // Of an answer nothing is kept beside: it says so.
+    bundle["entry"][1]["resource"]["eventCoding"]["code"] = json!("reponse-information");
+    let told = answer(&bundle);
+    let flag = &told["entry"][0]["response"];
+    assert_eq!(flag["status"], "422 Unprocessable Entity", "{told:#}");
+    assert!(flag["outcome"].to_string().contains("rien n’en est gardé"), "{flag}");
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 #[test]

@@ -80,6 +80,13 @@ impl Native {
         Some(hex(&digest(&SHA256, format!("{} {name}", self.format().word()).as_bytes())))
     }
 
+    /// The place, in the words of the format, that gives that key.
+    fn named_at(&self) -> Option<String> {
+        match self {
+            Self::Fhir(opened) => opened.named_at().map(str::to_owned),
+        }
+    }
+
     fn read(self, context: &health::Context) -> Reading {
         match self {
             Self::Fhir(opened) => opened.read(context),
@@ -120,6 +127,7 @@ pub async fn accept_native(rooms: &Arc<Rooms>, caller: &Caller, deposit: NativeD
     };
     // 2. Read: the partner's bytes become our words.
     let own = native.key().filter(|_| key.is_none());
+    let named_at = native.named_at();
     let Reading { mut letters, reported } = native.read(&context);
     let letter = letters.pop().filter(|_| letters.is_empty()).ok_or(Refusal::Internal("reading"))?;
     // 3. Accept. A message's own id is no promise of ours: of a danger, one that was used before does not stop what is new.
@@ -132,9 +140,19 @@ pub async fn accept_native(rooms: &Arc<Rooms>, caller: &Caller, deposit: NativeD
             let key = key_of(&letter)?;
             accept_letter(rooms, caller, LetterDeposit { letter, key: Some(&key), room }).await?
         }
+        (Err(Refusal::KeyReused), None) if own.is_some() => return Err(Refusal::Native(name_used(named_at).into())),
         (first, _) => first?,
     };
     Ok(Taken { accepted, reported })
+}
+
+/// A sender whose software calls every message the same hears it in its own words: it knows of no key.
+fn name_used(at: Option<String>) -> Finding {
+    let detail = "Un message de ce nom a déjà été accepté, et son contenu n’est pas celui-ci.";
+    Finding::new(at.map_or(Place::Whole, Place::Path), "name-reused", detail).cured_by(
+        "Donnez à chaque nouveau message un identifiant nouveau, dans « Bundle.identifier » ou « MessageHeader.id » ; pour répéter, \
+         renvoyez le même message. Si votre logiciel ne le peut pas, envoyez un en-tête Idempotency-Key, nouveau pour chaque message.",
+    )
 }
 
 /// A key that two letters share only when they say the same.

@@ -11,6 +11,10 @@ pub(super) fn native(refused: &Refused) -> Face {
     let detail = first.map_or("Le message n’est pas lisible.", |first| first.detail.as_str());
     let status = match first.map_or("", |first| first.code) {
         "sender-mismatch" => return Face { errors, ..Refusal::SenderMismatch.face() },
+        "name-reused" => {
+            let cure = first.and_then(|first| first.cure.clone());
+            return Face { errors, cure, ..face("idempotency-key-reused", 409, "Nom déjà utilisé", detail, "") };
+        }
         "not-json" => 400,
         "too-large" | "too-many" => 413,
         _ => 422,

@@ -31,7 +31,7 @@ impl Search {
         for (name, value) in parameters {
             match name.as_str() {
                 "owner" | "owner:identifier" => search.unit = Some(owner(&value, caller)?),
-                "status" => search.statuses.extend(value.split(',').map(str::to_owned)),
+                "status" => search.statuses.extend(value.split(',').map(status).collect::<Result<Vec<_>, _>>()?),
                 "_count" => search.count = Some(value.parse().map_err(|_| Refusal::Malformed("_count"))?),
                 "_after" => search.after = value.parse().map_err(|_| Refusal::Malformed("_after"))?,
                 "_format" => {}
@@ -42,7 +42,6 @@ impl Search {
                 ),
             }
         }
-        search.statuses.retain(|status| STATUSES.contains(&status.as_str()));
         Ok(search)
     }
 
@@ -105,6 +104,20 @@ fn owner(value: &str, caller: &Caller) -> Result<UnitId, Refusal> {
         None => value,
     };
     unit.parse().map_err(|_| Refusal::Malformed("owner"))
+}
+
+/// A state of what waits. Any other is refused: passed over it would answer what was not asked, and nothing is what waits for ever.
+fn status(value: &str) -> Result<String, Refusal> {
+    let value = value.trim();
+    if STATUSES.contains(&value) {
+        return Ok(value.to_owned());
+    }
+    let cure = format!(
+        "Les états d’une boîte sont {} ; ce qui a reçu sa réponse n’y est plus : lisez GET /fhir/Task/(identifiant).",
+        STATUSES.join(", ")
+    );
+    let finding = Finding::new(Place::Path("Task.status".into()), "bad-code", "Cet état n’est d’aucun Task d’une boîte.").cured_by(cure);
+    Err(Refusal::Native(finding.into()))
 }
 
 /// The states of what waits.
