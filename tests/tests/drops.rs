@@ -48,7 +48,7 @@ async fn a_placement_leaves_for_the_system_of_a_caisse_and_its_answer_opens_it()
     caf.acknowledge(&sshd, 1, Outcome::Accept(Vec::new()), By::System);
     scene.until("it is opened", || async { opened_by(&scene, &id).await == "s-caf-31" }).await;
     scene.until("the answer is put away", || async { sshd.names("depuis-partenaire/traite").len() == 2 }).await;
-    assert!(events(&scene, &id).await.contains(&"exchange.opened".to_owned()));
+    scene.until("it is signed", || async { events(&scene, &id).await.contains(&"exchange.opened".to_owned()) }).await;
     // A person still answers for the unit.
     assert_eq!(scene.waiting(&scene.acting(CAF), "prestations").await.len(), 1);
     assert_eq!(sshd.names("depuis-partenaire"), [""; 0]);
