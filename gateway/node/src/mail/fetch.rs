@@ -136,7 +136,8 @@ impl Mailbox {
             let mut marked = std::pin::pin!(marked);
             while next(&mut marked).await?.is_some() {}
         }
-        let gone = in_time(self.session.expunge()).await?;
+        // This one alone (RFC 4315): what others marked is theirs.
+        let gone = in_time(self.session.uid_expunge(&uid)).await?;
         let mut gone = std::pin::pin!(gone);
         while next(&mut gone).await?.is_some() {}
         Ok(())

@@ -61,11 +61,13 @@ impl Mails {
         let partner =
             mail.from.as_deref().and_then(|from| self.office.partners.values().find(|one| one.senders.iter().any(|it| it == from)));
         // 1. What became of one of ours. Reports of the way come from servers; that is why the id must be one that only we could know.
-        if let What::Fate { original, fate } = &mail.what {
+        if let What::Fate { original, fate, on_the_way } = &mail.what {
             let known = match original {
                 Some(id) => self.rooms.store.mail(id).await.map_err(Refusal::from)?,
                 None => None,
             };
+            // What a mailbox says of a mail, only the one that it was for may say.
+            let known = known.filter(|known| *on_the_way || partner.is_some_and(|partner| partner.institution == known.partner));
             if let Some(known) = known {
                 self.settled(&known, *fate).await?;
                 return Ok(mailbox.put_away(lying.uid, &self.config.taken).await?);

@@ -34,6 +34,8 @@ pub(super) enum What {
         original: Option<String>,
         /// What became of it.
         fate: MailFate,
+        /// A server on the way says so, not the mailbox that it was for.
+        on_the_way: bool,
     },
     /// It says nothing for good yet: a delay.
     Waits,
@@ -55,18 +57,21 @@ pub(super) struct Carried {
 pub(super) fn open(bytes: &[u8]) -> Mail {
     let strange = |finding| Mail { from: None, id: None, asks: false, automatic: true, what: What::Strange(finding) };
     // Each part costs memory before anybody looks at it.
-    if parts(bytes) > MAX_PARTS {
+    if too_much(bytes) {
         return strange(too_many());
     }
     let Some(message) = MessageParser::default().parse(bytes) else {
         return strange(Finding::new(Place::Whole, "not-a-mail", "Ce n’est pas un courriel que l’on sache lire."));
     };
-    let from = from(&message);
+    let (from, path) = (from(&message), path(&message));
+    let from = from.filter(|from| path.fits(from));
     let id = once(&message, HeaderName::MessageId).and_then(|_| message.message_id()).filter(|id| is_id(id)).map(str::to_owned);
     let asks = from.is_some() && asked(&message) == from;
     let submitted = message.header("Auto-Submitted").and_then(HeaderValue::as_text).is_some_and(|said| !said.eq_ignore_ascii_case("no"));
-    let automatic = submitted || message.header_raw("Return-Path").is_some_and(|path| path.trim() == "<>");
-    Mail { id, asks, automatic, what: what(&message, from.is_none()), from }
+    let automatic = submitted || path == Path::Nobody;
+    // Whoever writes for nobody deposits nothing: the operator vouches for no address then.
+    let nobody = from.is_none() || path == Path::Nobody;
+    Mail { id, asks, automatic, what: what(&message, nobody), from }
 }
 
 fn what(message: &Message<'_>, nobody: bool) -> What {
@@ -82,7 +87,7 @@ fn what(message: &Message<'_>, nobody: bool) -> What {
     if let Some(Subject { refused: Some(_), .. }) = message.subject().and_then(Subject::read) {
         // A receiving system that refuses by a mail of its own.
         let original = first(message.in_reply_to()).or_else(|| first(message.references()));
-        return What::Fate { original, fate: MailFate::Fail };
+        return What::Fate { original, fate: MailFate::Fail, on_the_way: false };
     }
     if nobody {
         let detail =
@@ -129,7 +134,7 @@ fn report(message: &Message<'_>) -> What {
                     (None, Disposed::Dispatched) => MailFate::Dispatch,
                     (None, Disposed::Deleted) => MailFate::Delete,
                 };
-                What::Fate { original: said.original, fate }
+                What::Fate { original: said.original, fate, on_the_way: false }
             }
             Err(refused) => What::Strange(refused.0.into_iter().next().unwrap_or_else(no_report)),
         };
@@ -145,18 +150,49 @@ fn report(message: &Message<'_>) -> What {
         let part = part("text/rfc822-headers")?;
         MessageParser::default().parse_headers(part.contents())?.message_id().map(str::to_owned)
     };
-    if failed { What::Fate { original: inner.or_else(heads), fate: MailFate::Fail } } else { What::Waits }
+    if failed { What::Fate { original: inner.or_else(heads), fate: MailFate::Fail, on_the_way: true } } else { What::Waits }
 }
 
-/// The one address of the one `From`, unless the operator saw another sender.
+/// Of whom the operator saw the mail come (RFC 5321, 4.4).
+#[derive(PartialEq, Eq)]
+enum Path {
+    /// It does not say.
+    Untold,
+    /// Of nobody: a report, or an answer of a machine.
+    Nobody,
+    /// Of an address of this domain.
+    Of(String),
+    /// It says so more than once: one of them is not the operator's.
+    Twice,
+}
+
+impl Path {
+    /// Whether a mail that names this address may have come so.
+    fn fits(&self, from: &str) -> bool {
+        match self {
+            Self::Untold | Self::Nobody => true,
+            Self::Of(domain) => from.rsplit_once('@').is_some_and(|(_, of)| of == domain),
+            Self::Twice => false,
+        }
+    }
+}
+
+fn path(message: &Message<'_>) -> Path {
+    let mut all = message.headers_raw().filter(|(name, _)| name.eq_ignore_ascii_case("Return-Path")).map(|(_, path)| path);
+    match (all.next().map(|path| path.trim().trim_matches(['<', '>']).to_ascii_lowercase()), all.next()) {
+        (None, _) => Path::Untold,
+        (Some(_), Some(_)) => Path::Twice,
+        (Some(path), None) if path.is_empty() => Path::Nobody,
+        (Some(path), None) => Path::Of(path.rsplit_once('@').map_or(path.clone(), |(_, domain)| domain.to_owned())),
+    }
+}
+
+/// The one address of the one `From`.
 fn from(message: &Message<'_>) -> Option<String> {
     let from = once(message, HeaderName::From)?.as_address()?;
     let mut all = from.iter();
     let (Some(one), None) = (all.next(), all.next()) else { return None };
-    let from = one.address()?.to_ascii_lowercase();
-    let path = message.header_raw("Return-Path").map(|path| path.trim().trim_matches(['<', '>']).to_ascii_lowercase());
-    let domain = |address: &str| address.rsplit_once('@').map(|(_, domain)| domain.to_owned());
-    path.filter(|path| !path.is_empty()).is_none_or(|path| domain(&path) == domain(&from)).then_some(from)
+    one.address().map(str::to_ascii_lowercase)
 }
 
 /// Where a notice is asked to go.
@@ -184,11 +220,20 @@ fn media_type(part: &MessagePart<'_>) -> String {
     known.filter(|kind| kind.len() <= 100 && kind.bytes().all(plain)).unwrap_or_else(|| "application/octet-stream".to_owned())
 }
 
-/// At most so many parts as lines that begin like a boundary.
-fn parts(bytes: &[u8]) -> usize {
-    let mut lines = bytes.split(|b| *b == b'\n');
-    let kinds = |line: &[u8]| line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case(b"content-type:"));
-    lines.by_ref().filter(|line| kinds(line)).take(MAX_PARTS + 1).count()
+/// Whether a mail may cost much more memory than it is long: each part, each head and each address of one is kept apart. Counted of
+/// lines that may begin one, wherever they stand: what is encoded has neither such lines nor commas.
+fn too_much(bytes: &[u8]) -> bool {
+    let (mut kinds, mut boundaries, mut heads, mut commas) = (0, 0, 0, 0);
+    for line in bytes.split(|b| *b == b'\n') {
+        kinds += usize::from(line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case(b"content-type:")));
+        boundaries += usize::from(line.starts_with(b"--"));
+        heads += usize::from(line.iter().position(|b| *b == b':').is_some_and(|at| !line[..at].contains(&b' ')));
+        commas += line.iter().filter(|b| matches!(b, b',' | b';')).count();
+        if kinds > MAX_PARTS || boundaries > 2 * MAX_PARTS || heads > MAX_HEADS || commas > MAX_COMMAS {
+            return true;
+        }
+    }
+    false
 }
 
 fn too_many() -> Finding {
@@ -205,6 +250,10 @@ fn no_report() -> Finding {
 
 /// Parts of a mail.
 const MAX_PARTS: usize = 200;
+/// Lines of a mail that may be heads.
+const MAX_HEADS: usize = 20_000;
+/// What may stand between addresses of a head.
+const MAX_COMMAS: usize = 200_000;
 /// Archives of a mail.
 const MAX_ARCHIVES: usize = 8;
 /// Characters of what is written in a mail itself.

@@ -86,8 +86,8 @@ impl Mails {
     /// The archive of a document and its files; nothing when it is larger than a mail may be: then a notice says where it waits.
     async fn archive(&self, delivery: &DeliveryRow, named: &Named, content: Content) -> Result<Option<Vec<u8>>, NotLeft> {
         let law = self.rooms.law.load_full();
-        // A third of a mail is its encoding.
-        let at_most = u64::from(self.config.max_mib.get()) * 1024 * 1024 / 4 * 3 - SPARE;
+        // 57 bytes make a line of 76, and its end.
+        let at_most = (u64::from(self.config.max_mib.get()) * 1024 * 1024).saturating_sub(SPARE) / 78 * 57;
         let size = content.attachments.iter().fold(0_u64, |sum, (leaving, _)| sum.saturating_add(leaving.size));
         if size > at_most {
             return Ok(too_large(delivery));

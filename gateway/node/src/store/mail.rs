@@ -228,7 +228,8 @@ UPDATE mail_sent SET sent_at = $1, due_at = CASE WHEN disposition IS NULL THEN C
 
 const SETTLE_MAIL: &str = "-- settle_mail
 UPDATE mail_sent SET disposition = $1, disposed_at = $2, due_at = NULL, written_by = $3
-WHERE delivery_id = $4 AND (disposition IS NULL OR (disposition IN ('processed', 'dispatched') AND $1 IN ('displayed', 'deleted', 'failed')))";
+WHERE delivery_id = $4 AND (disposition IS NULL OR (disposition IN ('processed', 'dispatched') AND $1 IN ('displayed', 'deleted', 'failed'))
+    OR (disposition = 'displayed' AND $1 IN ('deleted', 'failed')))";
 
 const MISS_NOTICE: &str = "-- miss_notice
 UPDATE mail_sent SET due_at = NULL, written_by = $1 WHERE delivery_id = $2 AND due_at <= $3";

@@ -23,9 +23,15 @@ fn an_archive_is_found_with_who_sent_it() {
 
 #[test]
 fn a_sender_that_is_not_sure_is_nobody() {
-    for extra in ["From: other@chu.mssante.fr\n", "Return-Path: <x@elsewhere.fr>\n"] {
+    for extra in [
+        "From: other@chu.mssante.fr\n",
+        "Return-Path: <x@elsewhere.fr>\n",
+        "Return-Path: <x@elsewhere.fr>\nReturn-Path: <dpi@chu.mssante.fr>\n",
+        // For nobody the operator vouches: nobody deposits so.
+        "Return-Path: <>\n",
+    ] {
         let read = open(&archive(extra));
-        assert!(read.from.is_none(), "{extra}");
+        assert!(read.from.is_none() || extra.contains("<>"), "{extra}");
         assert!(matches!(&read.what, What::Strange(finding) if finding.code == "sender-unsure"), "{extra}");
     }
     // A notice is sent to nobody but the sender.
@@ -45,17 +51,21 @@ fn what_became_of_ours_is_understood() {
         "message/disposition-notification",
         "Original-Message-ID: <o1@dep>\nDisposition: manual-action/MDN-sent-manually; displayed",
     );
-    assert!(matches!(shown, What::Fate { original: Some(id), fate: MailFate::Display } if id == "o1@dep"));
+    assert!(matches!(shown, What::Fate { original: Some(id), fate: MailFate::Display, on_the_way: false } if id == "o1@dep"));
     let bounce = "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; y\nAction: failed\nStatus: 5.1.1\n\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <o2@dep>\n\nx";
-    assert!(matches!(report("message/delivery-status", bounce), What::Fate { original: Some(id), fate: MailFate::Fail } if id == "o2@dep"));
+    assert!(
+        matches!(report("message/delivery-status", bounce), What::Fate { original: Some(id), fate: MailFate::Fail, on_the_way: true } if id == "o2@dep")
+    );
     let heads = bounce.replace("message/rfc822", "text/rfc822-headers");
-    assert!(matches!(report("message/delivery-status", &heads), What::Fate { original: Some(id), fate: MailFate::Fail } if id == "o2@dep"));
+    assert!(
+        matches!(report("message/delivery-status", &heads), What::Fate { original: Some(id), fate: MailFate::Fail, on_the_way: true } if id == "o2@dep")
+    );
     let late = bounce.replace("failed", "delayed");
     assert!(matches!(report("message/delivery-status", &late), What::Waits));
     assert!(matches!(report("message/disposition-notification", "x"), What::Strange(_)));
     let refused =
         mail("From: a@b.fr\nIn-Reply-To: <o3@dep>\nSubject: =?utf-8?Q?[KO_Int=C3=A9gration_syst=C3=A8me_!][902]_XDM/1.0/DDM+x?=\n", "x");
-    assert!(matches!(open(&refused).what, What::Fate { original: Some(id), fate: MailFate::Fail } if id == "o3@dep"));
+    assert!(matches!(open(&refused).what, What::Fate { original: Some(id), fate: MailFate::Fail, on_the_way: false } if id == "o3@dep"));
 }
 
 #[test]
@@ -86,4 +96,13 @@ fn hostile_mails_are_refused_and_not_followed() {
     let inside = String::from_utf8(archive("")).unwrap();
     let forwarded = format!("--f\r\nContent-Type: message/rfc822\r\n\r\n{inside}\r\n--f--\r\n");
     assert_eq!(code(&mail("From: a@b.fr\nContent-Type: multipart/mixed; boundary=f\n", &forwarded)), "missing");
+}
+
+#[test]
+fn what_would_cost_memory_before_anybody_looks_is_not_read() {
+    let head = "From: a@b.fr\nContent-Type: multipart/mixed; boundary=b\n";
+    let wide = format!("From: {}\n", "a@b.fr, ".repeat(250_000));
+    for bomb in [mail(head, &"--b\n\n".repeat(1_000)), mail(&"a:\n".repeat(30_000), ""), mail(&wide, "x")] {
+        assert!(matches!(open(&bomb).what, What::Strange(finding) if finding.code == "too-many"));
+    }
 }
