@@ -134,7 +134,7 @@ try {
   await desk.goto(`${told.origin}/portail/verifier-accuse`);
   await desk.getByLabel("Code de l’accusé").fill(code);
   await desk.getByRole("button", { name: "Vérifier" }).click();
-  await desk.getByText("authentique").waitFor();
+  await desk.getByText("a délivré").waitFor();
   await look(desk, "accuse-verifie");
   await desk.goto(`${told.origin}/portail/transmissions`);
   await look(desk, "mes-transmissions");

@@ -1,6 +1,7 @@
 //! The desk of the portal: who may be whom, what a sender does afterwards, and reading in an emergency.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exchange::{ExchangeId, ProposalId};
 use gateway::demo::envelopes;
 use reqwest::StatusCode;
@@ -177,7 +178,19 @@ async fn a_receipt_is_a_sheet_to_keep_and_whoever_holds_it_may_ask_whether_it_is
     let verify = async |code: &str| hospital.post("/portail/verifier-accuse", &[("code", code)]).await.text;
     let (start, end) = code.split_at(code.len() / 2);
     let told = verify(&format!("{start}\n  {end}")).await;
-    assert!(told.contains("authentique") && !told.contains("Information préoccupante") && !told.contains("Service social"), "{told}");
+    // What ours says, since another may be printed around its code; and nothing of what was sent.
+    assert!(told.contains("a délivré") && told.contains("Information préoccupante") && told.contains("25 novembre 2026"), "{told}");
+    assert!(SECRETS.iter().all(|secret| !told.contains(secret)), "{told}");
+    // Of any other entry it says nothing: how many there are, and when something happened, is not its sender's to know.
+    portal.scene.opened(CRIP, "crip", &id).await;
+    let entries = portal.scene.rooms().store.entries_of(id.parse().unwrap()).await.unwrap();
+    let leaf = |hash: &[u8]| URL_SAFE_NO_PAD.encode(hash);
+    let others: Vec<String> = entries.iter().map(|entry| leaf(&entry.leaf_hash)).filter(|leaf| !code.ends_with(leaf)).collect();
+    assert!(!others.is_empty());
+    for leaf in others {
+        let (start, _) = code.rsplit_once(':').unwrap();
+        assert!(verify(&format!("{start}:{leaf}")).await.contains("n’est pas reconnu"));
+    }
     let other = ExchangeId::new().to_string();
     let last = if code.ends_with('A') { "E" } else { "A" };
     for wrong in

@@ -71,6 +71,10 @@ async fn a_page_that_was_left_open_keeps_its_text_and_nobody_signed_in() {
     }
     minutes(4);
     assert!(signed_out(&school.get("/portail").await), "sixteen minutes after the last thing that a person did");
+    // Who thinks to send now is not led elsewhere without a word.
+    let late = school.follow(school.sending(&draft, (&csrf, ""), &[])).await;
+    assert_eq!(late.status, StatusCode::FORBIDDEN);
+    assert!(late.text.contains("Rien n’a été envoyé") && late.text.contains("gardé en brouillon"), "{}", late.text);
     school.sign_in(SCHOOL.1).await;
     assert!(school.get(&format!("/portail/brouillon/{draft}")).await.text.contains("Texte 2."));
 }

@@ -138,6 +138,20 @@ async fn for_a_member_of_exclus_the_exchange_does_not_exist() {
     assert_eq!((refusal.status, refusal.body["rule"].as_str()), (403, Some("R81")));
 }
 
+/// An answer says that there was a question.
+#[tokio::test]
+async fn who_is_kept_out_of_a_question_is_kept_out_of_its_answer() {
+    let scene = Scene::start().await;
+    let mut envelope = envelopes::of_the_school();
+    envelope["exclus"] = json!([{"issuer": "urn:passerelle:institution:departement-31", "subject": CRIP.1}]);
+    let (sealed, open) = (scene.accepted(SCHOOL, &envelope).await, scene.accepted(SCHOOL, &envelopes::of_the_school()).await);
+    for (question, status) in [(open, 200), (sealed, 404)] {
+        let answer = scene.accepted(CADRE, &envelopes::retour(&question)).await;
+        let told = scene.acting(CRIP).request(Method::GET, &format!("/v1/exchanges/{answer}")).send().await.unwrap();
+        assert_eq!(told.status().as_u16(), status, "a colleague of who answered");
+    }
+}
+
 #[tokio::test]
 async fn the_parquet_reads_what_it_needs_and_the_reporter_only_in_a_signalement() {
     let scene = Scene::start().await;

@@ -141,7 +141,8 @@ async fn kept_out(desk: &Desk<'_>, by: &Decider, exchanges: &[ExchangeId]) -> Re
 /// # Errors
 /// [`MatchingFault`]; nothing is shown then.
 pub async fn look(desk: &Desk<'_>, id: ProposalId, by: &Decider, now: Instant, patience: Duration) -> Result<Comparison, MatchingFault> {
-    if kept_out(desk, by, &desk.vault.asked_about(id).await?).await? {
+    let about = desk.vault.asked_about(id).await?;
+    if about.is_empty() || kept_out(desk, by, &about).await? {
         return Err(MatchingFault::NothingThere);
     }
     let statement = Statement::new(Event::DecisionMade, None, now, (desk.policy_set, desk.retention))

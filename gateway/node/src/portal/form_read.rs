@@ -155,4 +155,12 @@ mod tests {
         assert_eq!(["a", "a/3/b", "d", "e", "none", "f"].map(|list| index.count(list)), [30, 8, 4, 30, 1, 3]);
         assert_eq!(Pairs::read(b"a/0/x=1&a/3/y=2").count("a"), 4);
     }
+
+    /// Each step of a name is looked up by all that stands before it: half a million steps held a processor for minutes.
+    #[test]
+    fn names_that_no_form_has_are_not_looked_at() {
+        let (deep, long) = ("a".to_owned() + &"/0".repeat(500_000), "a".repeat(LONGEST_NAME + 1));
+        let pairs = Pairs::read(format!("{deep}=1&{long}=1&a/0/0/0/0/0/0/0/0/0/0/0=1&b=2").as_bytes());
+        assert_eq!(pairs.0.iter().map(|(name, _)| name.len()).collect::<Vec<_>>(), [23, 1]);
+    }
 }

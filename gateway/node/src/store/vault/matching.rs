@@ -122,15 +122,15 @@ impl Vault {
         Ok(open)
     }
 
-    /// The exchanges that a question is about: what would be compared. None when there is no such question.
+    /// The exchanges that a question is about: what would be compared. None when no such question waits.
     ///
     /// # Errors
     /// The store is unavailable.
     pub async fn asked_about(&self, id: ProposalId) -> Result<Vec<ExchangeId>, StoreError> {
         let mut tx = self.side.reading("asked_about").await?;
-        let row = sqlx::query(PROPOSAL).bind(id.to_string()).fetch_optional(&mut *tx).patiently().await;
+        let row = sqlx::query(OPEN_PROPOSAL).bind(id.to_string()).fetch_optional(&mut *tx).patiently().await;
         let mut exchanges = Vec::new();
-        if let Some(row) = row.map_err(StoreError::in_statement("compare"))? {
+        if let Some(row) = row.map_err(StoreError::in_statement("asked_about"))? {
             let (low, high) = pair(&row)?;
             for person in [low, high] {
                 exchanges.extend(newest_mention(&mut tx, &person).await?.map(|mention| mention.exchange));
@@ -214,6 +214,9 @@ SELECT id, low, high, reasons, created_at FROM proposal WHERE linkage_id IS NULL
 
 const PROPOSAL: &str = "-- compare
 SELECT low, high, reasons FROM proposal WHERE id = $1";
+
+const OPEN_PROPOSAL: &str = "-- asked_about
+SELECT low, high FROM proposal WHERE id = $1 AND linkage_id IS NULL";
 
 const BOTH: &str = "-- decided_about
 SELECT kept, moved FROM linkage WHERE id = $1 AND kept IS NOT NULL AND moved IS NOT NULL";
