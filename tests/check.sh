@@ -88,7 +88,7 @@ cargo check -p gateway --no-default-features --quiet
 
 # Every test that opens a store, once more on PostgreSQL, and scenarios that do not look into SQLite's own files.
 stores='test(store::) | test(flows::matching)'
-scenarios='binary(attachments) | binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known) | binary(retention) | binary(rectification) | binary(simulation)'
+scenarios='binary(attachments) | binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known) | binary(retention) | binary(rectification) | binary(simulation) | binary(portal_desk) | binary(portal_views)'
 if [ "$mode" = quick ]; then
   say "unit tests"
   cargo nextest run -p exchange -p adapters -p certs-dev -p postgres-dev -p gateway
