@@ -227,7 +227,7 @@ fn too_much(bytes: &[u8]) -> bool {
     for line in bytes.split(|b| *b == b'\n') {
         kinds += usize::from(line.get(..13).is_some_and(|start| start.eq_ignore_ascii_case(b"content-type:")));
         boundaries += usize::from(line.starts_with(b"--"));
-        heads += usize::from(line.iter().position(|b| *b == b':').is_some_and(|at| !line[..at].contains(&b' ')));
+        heads += usize::from(line.iter().find(|b| matches!(b, b':' | b' ')) == Some(&b':'));
         commas += line.iter().filter(|b| matches!(b, b',' | b';')).count();
         if kinds > MAX_PARTS || boundaries > 2 * MAX_PARTS || heads > MAX_HEADS || commas > MAX_COMMAS {
             return true;
