@@ -88,7 +88,7 @@ cargo check -p gateway --no-default-features --quiet
 
 # Every test that opens a store, once more on PostgreSQL, and scenarios that do not look into SQLite's own files.
 stores='test(store::) | test(flows::matching)'
-scenarios='binary(attachments) | binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known) | binary(retention) | binary(rectification) | binary(simulation) | binary(portal_desk) | binary(portal_views)'
+scenarios='binary(attachments) | binary(invariants) | binary(push) | binary(policy_sets) | binary(clocks) | binary(tasks) | binary(urgence) | binary(known) | binary(retention) | binary(rectification) | binary(simulation) | binary(portal_desk) | binary(portal_views) | binary(drops) | binary(mail)'
 if [ "$mode" = quick ]; then
   say "unit tests"
   cargo nextest run -p exchange -p adapters -p certs-dev -p postgres-dev -p gateway
@@ -108,16 +108,11 @@ fi
 say "tests"
 rm -rf target/faults
 [ "$mode" = long ] && export PASSERELLE_LONG=1
-cargo nextest run --workspace --no-fail-fast
-PASSERELLE_DATABASE=postgres cargo nextest run -p gateway -p tests --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
-
-say "traces, files over SFTP, and secure mail"
-# The program with the features `otel`, `sftp` and `mail`: a collector decodes what arrives, files go to OpenSSH's server and client,
+# One program for all of them, with what is off by default: a collector decodes its traces, files go to OpenSSH's server and client,
 # and mails through Exim and Dovecot.
-# `help` is there so that the program is built.
-with_features="-p gateway -p tests --features tests/otel,tests/sftp,tests/mail"
-cargo nextest run $with_features --test traces --test drops --test mail --test help
-PASSERELLE_DATABASE=postgres cargo nextest run $with_features --test drops --test mail
+with_everything="--features tests/otel,tests/sftp,tests/mail"
+cargo nextest run --workspace $with_everything --no-fail-fast
+PASSERELLE_DATABASE=postgres cargo nextest run --workspace $with_everything --no-fail-fast -E "(package(gateway) & ($stores)) | $scenarios"
 
 if [ "$mode" = long ]; then
   say "faults"
@@ -151,6 +146,10 @@ if [ "$mode" = long ]; then
   cargo run --release --quiet -- demo --quiet --no-wait
 else
   cargo run --quiet -- demo --quiet --no-wait
+  # That program has neither traces nor SFTP nor mail. A setting that nothing would follow is refused, not passed over.
+  { echo 'traces = "http://127.0.0.1:4318"'; cat deploy/gateway.toml; printf '[sftp]\nkey = "k"\npartners = "p"\n'; } > target/too-much.toml
+  told=$(target/debug/gateway check --config target/too-much.toml 2>&1) && { echo "settings of features that it lacks were accepted"; exit 1; }
+  [ "$(grep -o 'without the feature' <<<"$told" | wc -l)" = 2 ] || { echo "$told"; exit 1; }
 fi
 
 say "all checks passed"

@@ -57,17 +57,6 @@ async fn check_says_what_ends_soon_and_nothing_of_what_lasts() {
     assert!(!told.contains("ac-sante.pem"), "{told}");
 }
 
-/// A setting that nothing would follow is refused, not passed over.
-#[cfg(not(feature = "otel"))]
-#[tokio::test]
-async fn a_collector_is_refused_by_a_program_that_sends_no_traces() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = World::create(folder.path(), SystemClock.now()).unwrap().config();
-    fs::write(&file, format!("traces = \"http://127.0.0.1:4318\"\n{}", fs::read_to_string(&file).unwrap())).unwrap();
-    let told = run(&["check", "--config", path(&file)], &[], None).await;
-    assert_eq!((told.code, told.err.contains("without the feature `otel`")), (2, true), "{told:?}");
-}
-
 #[tokio::test]
 async fn check_knows_how_old_the_last_backup_is() {
     let running = Running::start().await;
